@@ -1,0 +1,44 @@
+# Everything a newcomer types. `make demo` and `make test` do all their set-up themselves.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+
+.PHONY: help setup demo services start test check format clean
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.ready local/node_modules/.ready ## install all that the laptop needs (done by the others on their own)
+
+$(VENV)/.ready: requirements.txt requirements-dev.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+local/node_modules/.ready: local/package.json local/package-lock.json | $(VENV)/.ready
+	$(PY) -m local.node npm ci --prefix local
+	@touch $@
+
+demo: setup ## the main job, told on the terminal: four recordings, one table
+	$(PY) -m local.demo
+
+services: setup ## Azurite, the ACS emulator and Event Grid, for a `func start` in another terminal
+	$(PY) -m local.services
+
+start: setup ## the services and the app: `func start` where Core Tools are, else the local host
+	$(PY) -m local.start
+
+check: setup ## lint, format, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup ## let ruff write
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: check ## everything
+	$(BIN)/pytest --cov --cov-report=term-missing:skip-covered
+
+clean: ## remove what set-up and runs left
+	rm -rf $(VENV) local/node_modules .local .pytest_cache .mypy_cache .ruff_cache .coverage

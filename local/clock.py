@@ -1,0 +1,79 @@
+"""One clock for all local services, so that ACS's 24 hours and Event Grid's delays pass at the same pace.
+
+Three ways of time: real (`Clock()`), scaled (`Clock(scale=3600)`: an hour a second) and stepped
+(`Clock(stepped=True)`: stands still until `advance`). Sleepers wait in clock time, from threads or asyncio.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+# A sleeper looks at the clock again at least this often (real seconds), so that `advance` and a changed
+# scale are seen by it wherever it sleeps.
+_LOOK_AGAIN = 0.02
+
+
+class Clock:
+    """A clock that can be real, scaled or stepped.
+
+    `scale`: clock seconds that pass in one real second (1.0: real time). `stepped`: time moves by `advance` only.
+    `start`: the first value of `now()`; aware, UTC; default: the real time.
+    """
+
+    def __init__(self, *, scale: float = 1.0, stepped: bool = False, start: datetime | None = None) -> None:
+        if scale <= 0:
+            raise ValueError("scale must be above 0")
+        self._lock = threading.Lock()
+        self._base = start or datetime.now(UTC)
+        self._mark = time.monotonic()
+        self._scale = 0.0 if stepped else scale
+
+    @property
+    def scale(self) -> float:
+        """Clock seconds a real second; 0 when stepped."""
+        return self._scale
+
+    def now(self) -> datetime:
+        """The present moment of this clock, aware, in UTC."""
+        with self._lock:
+            return self._base + timedelta(seconds=(time.monotonic() - self._mark) * self._scale)
+
+    def advance(self, by: timedelta) -> datetime:
+        """Moves the clock forward by `by` (never back) and returns the new now."""
+        if by < timedelta(0):
+            raise ValueError("a clock does not go back")
+        with self._lock:
+            self._base += by
+        return self.now()
+
+    def set_scale(self, scale: float) -> None:
+        """Changes the pace from now on; 0 makes it stepped."""
+        if scale < 0:
+            raise ValueError("scale must not be below 0")
+        with self._lock:
+            mark = time.monotonic()
+            self._base += timedelta(seconds=(mark - self._mark) * self._scale)
+            self._mark, self._scale = mark, scale
+
+    def sleep(self, seconds: float, *, stop: threading.Event | None = None) -> bool:
+        """Blocks this thread for `seconds` of clock time; False as soon as `stop` is set."""
+        until = self.now() + timedelta(seconds=seconds)
+        stop = stop or threading.Event()
+        while (left := (until - self.now()).total_seconds()) > 0:
+            if stop.wait(self._real_wait(left)):
+                return False
+        return True
+
+    async def sleep_async(self, seconds: float) -> None:
+        """The same for a coroutine."""
+        until = self.now() + timedelta(seconds=seconds)
+        while (left := (until - self.now()).total_seconds()) > 0:
+            await asyncio.sleep(self._real_wait(left))
+
+    def _real_wait(self, left: float) -> float:
+        if self._scale == 0:
+            return _LOOK_AGAIN
+        return min(max(left / self._scale, 0.0005), _LOOK_AGAIN if self._scale != 1.0 else 0.25)
