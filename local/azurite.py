@@ -1,0 +1,197 @@
+"""Starts and stops Azurite, the storage emulator, blob and queue, as a child of this process.
+
+    with Azurite() as azurite:
+        BlobServiceClient.from_connection_string(azurite.connection_string)
+
+Azurite has its own process group, so Ctrl-C in a terminal reaches its starter only, which then stops it. It
+ends by itself when the starter dies, however that happens, even while paused.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Self
+
+from local.node import MODULES, find_node
+
+ACCOUNT = "devstoreaccount1"
+"""The emulator's well-known account."""
+
+# The account's published key: the same on every machine, so no secret.
+ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+HOST = "127.0.0.1"
+
+_START_SECONDS = 60.0
+_STOP_SECONDS = 10.0
+_POLL_SECONDS = 0.02
+_LOG_TAIL = 2000
+
+# The starter holds the other end of Azurite's standard input and never writes to it: the end of the input
+# means that the starter is gone. (PR_SET_PDEATHSIG would follow the starting *thread*, which may end early.)
+_EXIT_WITH_PARENT = (
+    'data:text/javascript,process.stdin.resume().on("end",()=>process.exit()).on("error",()=>process.exit())'
+)
+
+_LISTENING = re.compile(r"Azurite (Blob|Queue) service is successfully listening at http://[\d.]+:(\d+)")
+
+
+class AzuriteError(RuntimeError):
+    """Azurite is not installed, did not start, or is not in the state that a call needs."""
+
+
+class Azurite:
+    """One Azurite: blob and queue on 127.0.0.1.
+
+    `in_memory`: keep all data in RAM; else in `folder`. `blob_port`, `queue_port`: 0 means a free port, known
+    once started and kept over `stop` and `start`, so that an outage ends at the same address. `folder`: data
+    and log; default: a temporary one, which lives until `stop`. `memory_mb`: the most that blobs may take in
+    memory; default: half of the machine's.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_memory: bool = True,
+        blob_port: int = 0,
+        queue_port: int = 0,
+        folder: Path | None = None,
+        memory_mb: int | None = None,
+    ) -> None:
+        self.blob_port = blob_port
+        self.queue_port = queue_port
+        self.account_key = ACCOUNT_KEY
+        self._in_memory = in_memory
+        self._folder = folder
+        self._memory_mb = memory_mb
+        self._temporary: Path | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def blob_url(self) -> str:
+        """The blob service's URL, account included, without a slash at the end."""
+        return f"http://{HOST}:{self.blob_port}/{ACCOUNT}"
+
+    @property
+    def queue_url(self) -> str:
+        """The queue service's URL, account included, without a slash at the end."""
+        return f"http://{HOST}:{self.queue_port}/{ACCOUNT}"
+
+    @property
+    def connection_string(self) -> str:
+        """What the storage SDKs and `AzureWebJobsStorage` take."""
+        return (
+            f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={ACCOUNT_KEY};"
+            f"BlobEndpoint={self.blob_url};QueueEndpoint={self.queue_url};"
+        )
+
+    @property
+    def pid(self) -> int:
+        """The id of the running process; raises `AzuriteError` if there is none."""
+        return self._running().pid
+
+    def start(self) -> Self:
+        """Starts it and returns once both ports answer; raises `AzuriteError` with the log's end if not."""
+        if self._process is not None:
+            raise AzuriteError("this Azurite is running already")
+        script = MODULES / "azurite" / "dist" / "src" / "azurite.js"
+        if not script.is_file():
+            raise AzuriteError("Azurite is not installed: run `make setup`")
+        folder = self._folder and self._folder.resolve()
+        if folder is None:
+            folder = self._temporary = Path(tempfile.mkdtemp(prefix="azurite-"))
+        folder.mkdir(parents=True, exist_ok=True)
+        log = folder / "azurite.log"
+        node = find_node()
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                node.command("node", "--import", _EXIT_WITH_PARENT, str(script), *self._options(folder)),
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                env=node.environment(),
+                process_group=0,
+            )
+        try:
+            self._wait_until_listening(log)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Ends the process, if any: at once if all is in memory, else after it wrote its data out."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(signal.SIGCONT)
+            if self._in_memory:
+                process.kill()
+            else:
+                process.terminate()
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(_STOP_SECONDS)
+            if process.stdin is not None:
+                process.stdin.close()
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            self._temporary = None
+
+    def pause(self) -> None:
+        """Freezes the process: connections are accepted by the system, and nothing is answered."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Ends a `pause`; requests that waited are answered now."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise AzuriteError("this Azurite is not running")
+        return self._process
+
+    def _options(self, folder: Path) -> list[str]:
+        options = ["--silent", "--disableTelemetry", "--skipApiVersionCheck"]
+        ports = {"blob": self.blob_port, "queue": self.queue_port, "table": 0}
+        for service, port in ports.items():
+            options += [f"--{service}Host", HOST, f"--{service}Port", str(port)]
+        if not self._in_memory:
+            return [*options, "--location", str(folder)]
+        if self._memory_mb is not None:
+            options += ["--extentMemoryLimit", str(self._memory_mb)]
+        return [*options, "--inMemoryPersistence"]
+
+    def _wait_until_listening(self, log: Path) -> None:
+        """Reads from its log the ports that Azurite took, so that no other program can take them first."""
+        process = self._running()
+        give_up = time.monotonic() + _START_SECONDS
+        while True:
+            text = log.read_text(errors="replace")
+            ports = {service: int(port) for service, port in _LISTENING.findall(text)}
+            if len(ports) == len(("Blob", "Queue")):
+                break
+            if process.poll() is not None:
+                raise AzuriteError(f"Azurite ended with exit code {process.returncode}:\n{text[-_LOG_TAIL:]}")
+            if time.monotonic() > give_up:
+                raise AzuriteError(f"Azurite was not up after {_START_SECONDS:.0f} s:\n{text[-_LOG_TAIL:]}")
+            time.sleep(_POLL_SECONDS)
+        self.blob_port, self.queue_port = ports["Blob"], ports["Queue"]
+        for port in (self.blob_port, self.queue_port):
+            socket.create_connection((HOST, port), timeout=_STOP_SECONDS).close()
