@@ -156,7 +156,11 @@ class Azurite:
 
     def pause(self) -> None:
         """Freezes the process: connections are accepted by the system, and nothing is answered."""
-        os.kill(self.pid, signal.SIGSTOP)
+        pid = self.pid
+        os.kill(pid, signal.SIGSTOP)
+        # All its threads stand still only when the system says so. From then on the death of the starter
+        # ends it too: a stopped, orphaned process group gets SIGHUP and SIGCONT.
+        os.waitpid(pid, os.WUNTRACED)
 
     def resume(self) -> None:
         """Ends a `pause`; requests that waited are answered now."""
