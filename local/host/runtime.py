@@ -1,0 +1,177 @@
+"""One app running on one event loop: its web front, queue listeners and timers, from start to graceful stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import traceback
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from local.host.config import ConfigError, HostConfig, read_host_json, read_settings
+from local.host.connections import MissingConnectionError, connection_string
+from local.host.invoke import Invoker
+from local.host.loader import IndexingError, Loaded, load
+from local.host.logs import HostLog
+from local.host.model import QUEUE, TIMER
+from local.host.queues import LEASE, QueueListener
+from local.host.timers import TimerListener
+from local.host.web import WebFront
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Mapping
+    from datetime import timedelta
+    from pathlib import Path
+
+GRACE = 5.0
+_BACKLOG = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuntimeOptions:
+    """How to run an app.
+
+    `settings`: added to the app's environment, over the settings file, under what the environment already holds.
+    `timers`: whether this process runs the timers (one of several does). `queue_lease`: how long a message is taken
+    for; the real host's ten minutes unless a test of killed workers cannot wait so long.
+    """
+
+    app_dir: Path
+    settings_file: str = "local.settings.json"
+    settings: Mapping[str, str] = field(default_factory=dict)
+    timers: bool = True
+    queue_lease: timedelta = LEASE
+    label: str = ""
+    write: Callable[[str], None] | None = None
+    on_timeout: Callable[[], None] | None = None
+
+
+class Runtime:
+    """Runs one function app. `failure` says why it could not start; it then answers 503, as the real host does."""
+
+    def __init__(self, options: RuntimeOptions) -> None:
+        self._options = options
+        self.failure: str | None = None
+        self.origin = ""
+        self.listing: list[str] = []
+        self.problems: list[str] = []
+        self._log = HostLog(write=options.write, label=options.label)
+        self._invoker: Invoker | None = None
+        self._queues: list[QueueListener] = []
+        self._timers: list[TimerListener] = []
+        self._runner: web.AppRunner | None = None
+        self._environment: dict[str, str | None] = {}
+
+    async def start(self, listening: socket.socket) -> None:
+        """Loads the app and serves it on `listening`; never raises for what is wrong with the app."""
+        self.origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        try:
+            config = self._configure()
+        except ConfigError as error:
+            self.failure = str(error)
+            self.problems = error.faults
+            self._log.error(f"The host cannot start: {error}")
+            application = _not_running()
+        else:
+            application = self._load(config)
+        self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=2.0)
+        await self._runner.setup()
+        await web.SockSite(self._runner, listening, backlog=_BACKLOG).start()
+        for queue in self._queues:
+            queue.start()
+        for timer in self._timers:
+            timer.start()
+
+    def _configure(self) -> HostConfig:
+        config = read_host_json(self._options.app_dir)
+        values = read_settings(self._options.app_dir / self._options.settings_file)
+        wanted = {"AZURE_FUNCTIONS_ENVIRONMENT": "Development", **values, **self._options.settings}
+        for name, value in wanted.items():
+            if name not in os.environ:
+                self._environment[name] = None
+                os.environ[name] = value
+        self._log = HostLog(levels=config.log_levels, write=self._options.write, label=self._options.label)
+        root = logging.getLogger()
+        root.addHandler(self._log.handler)
+        root.setLevel(logging.DEBUG if os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING") == "1" else logging.INFO)
+        return config
+
+    def _load(self, config: HostConfig) -> web.Application:
+        loaded = Loaded()
+        try:
+            loaded = load(self._options.app_dir)
+        except IndexingError as error:
+            text = f"No function is indexed, every URL is 404: {error}"
+            self.problems.append(text)
+            self._log.error(text)
+            if error.__cause__ is not None:
+                self._log.line(logging.ERROR, "".join(traceback.format_exception(error.__cause__)).rstrip())
+        self._invoker = Invoker(
+            app_dir=self._options.app_dir,
+            log=self._log,
+            timeout=config.function_timeout,
+            on_timeout=self._options.on_timeout,
+        )
+        self._add_listeners(loaded, config, self._invoker)
+        front = WebFront(loaded.functions, config=config, invoker=self._invoker, log=self._log, refused=loaded.refused)
+        for name, why in loaded.refused.items():
+            text = f"The '{name}' function is in error: {why}"
+            self.problems.append(text)
+            self._log.error(text)
+        for notice in (*config.notices, *loaded.notices):
+            self._log.warning(notice)
+        self.listing = front.listing(self.origin)
+        return front.application()
+
+    def _add_listeners(self, loaded: Loaded, config: HostConfig, invoker: Invoker) -> None:
+        for function in loaded.functions:
+            try:
+                if function.kind == QUEUE:
+                    listener = QueueListener(
+                        function,
+                        connection_string=connection_string(str(function.trigger.get("connection") or "")),
+                        options=config.queues,
+                        invoker=invoker,
+                        log=self._log,
+                        lease=self._options.queue_lease,
+                    )
+                    self._queues.append(listener)
+                elif function.kind == TIMER:
+                    timer = TimerListener(function, invoker=invoker)
+                    if self._options.timers:
+                        self._timers.append(timer)
+            except (MissingConnectionError, ValueError) as error:
+                loaded.refused[function.name] = str(error)
+
+    async def stop(self, *, grace: float = GRACE) -> None:
+        """Takes nothing new, waits at most `grace` seconds for what runs, gives the rest back to its queue."""
+        for listener in self._queues:
+            await listener.stop_polling()
+        for timer in self._timers:
+            await timer.stop()
+        if self._runner is not None:
+            for site in list(self._runner.sites):
+                await site.stop()
+        if self._invoker is not None:
+            await self._invoker.drain(grace)
+        for listener in self._queues:
+            await listener.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._invoker is not None:
+            self._invoker.close()
+        logging.getLogger().removeHandler(self._log.handler)
+        for name in self._environment:
+            os.environ.pop(name, None)
+
+
+def _not_running() -> web.Application:
+    async def refuse(_: web.Request) -> web.Response:
+        return web.Response(status=503, text="Function host is not running.")
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", refuse)
+    return app
