@@ -1,0 +1,11 @@
+"""An emulator of Azure Communication Services call recording: REST, media store, export, events, faults.
+
+Start with `AcsEmulator`; README.md beside this file says what it emulates and how sure each behaviour is.
+"""
+
+from local.acs.config import AcsConfig, EventForm
+from local.acs.emulator import AcsEmulator
+from local.acs.faults import Fault, Outage
+from local.acs.model import ChunkPlan, EndPlan
+
+__all__ = ["AcsConfig", "AcsEmulator", "ChunkPlan", "EndPlan", "EventForm", "Fault", "Outage"]

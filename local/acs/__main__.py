@@ -1,0 +1,106 @@
+"""`python -m local.acs`: the emulator on a port of its own. Every flag has an environment variable."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import os
+import signal
+import threading
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from local.acs.config import WELL_KNOWN_KEY, AcsConfig
+from local.acs.emulator import AcsEmulator
+from local.clock import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+_ENV = "ACS_EMULATOR_"
+
+
+def parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
+    """The command line; defaults come from `ACS_EMULATOR_…` variables named like the flags."""
+    made = argparse.ArgumentParser(prog="python -m local.acs", description=__doc__)
+
+    def flag(name: str, kind: Callable[[str], Any], default: Any, text: str) -> None:
+        variable = _ENV + name.upper().replace("-", "_")
+        value = environ.get(variable, default)
+        made.add_argument(f"--{name}", type=kind, default=value, help=f"{text} (environment: {variable})")
+
+    flag("host", str, "127.0.0.1", "address to listen on")
+    flag("port", int, 9300, "port to listen on; 0: a free one")
+    flag("seed", int, None, "the same seed gives the same ids and media; left out: a random one")
+    flag("latency", float, 0.0, "seconds added to every answer")
+    flag("retention-hours", float, 24.0, "how long media are kept after a recording's end")
+    flag("event-delay", float, 2.0, "seconds from a recording's end to its event")
+    flag("clock-scale", float, 1.0, "clock seconds that pass in a real second; 0: only when told")
+    flag("access-key", str, WELL_KNOWN_KEY, "the resource's key, base64; left out: a published one")
+    flag("storage-connection-string", str, None, "the account that exports are written to")
+    flag("webhook", str, None, "where Event Grid delivers the events; left out: nowhere")
+    loose = environ.get(_ENV + "LOOSE", "").lower() in {"1", "true", "yes"}
+    made.add_argument(
+        "--loose", action="store_true", default=loose, help="take unknown fields, versions and header forms"
+    )
+    return made
+
+
+def config_from(options: argparse.Namespace) -> AcsConfig:
+    """The emulator's settings from the command line."""
+    config = AcsConfig(
+        host=options.host,
+        port=options.port,
+        access_key=options.access_key,
+        latency=timedelta(seconds=options.latency),
+        retention=timedelta(hours=options.retention_hours),
+        event_delay=timedelta(seconds=options.event_delay),
+        storage_connection_string=options.storage_connection_string or None,
+        strict=not options.loose,
+    )
+    return config if options.seed is None else dataclasses.replace(config, seed=options.seed)
+
+
+@contextmanager
+def publisher(webhook: str | None, *, clock: Clock) -> Iterator[Callable[[dict[str, Any]], object] | None]:
+    """Event Grid in front of a webhook, for as long as the context lasts; None without a webhook."""
+    if not webhook:
+        yield None
+        return
+    # Only a run with a webhook needs it.
+    from local.eventgrid import EventGrid, Subscription  # noqa: PLC0415
+
+    grid = EventGrid(clock=clock)
+    grid.start()
+    try:
+        grid.subscribe(Subscription(name="recordings", endpoint=webhook))
+        yield grid.publish
+    finally:
+        grid.stop()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs until SIGINT or SIGTERM."""
+    options = parser(os.environ).parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("azure").setLevel(logging.WARNING)
+    over = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: over.set())
+    clock = Clock(stepped=True) if options.clock_scale == 0 else Clock(scale=options.clock_scale)
+    with (
+        publisher(options.webhook, clock=clock) as publish,
+        AcsEmulator(config_from(options), clock=clock, publish=publish) as acs,
+    ):
+        print(f"ACS recording emulator on {acs.origin} (seed {acs.config.seed}); control: {acs.origin}/_control/health")
+        if options.access_key == WELL_KNOWN_KEY:
+            print(f"connection string: {acs.connection_string}")
+        print("ready", flush=True)
+        over.wait()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

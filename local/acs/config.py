@@ -1,0 +1,89 @@
+"""What an emulator can be told at its start."""
+
+from __future__ import annotations
+
+import base64
+import random
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+# Published on purpose, like Azurite's: it opens nothing but emulators.
+WELL_KNOWN_KEY = base64.b64encode(b"local acs emulator, well-known key, no secret at all").decode()
+
+MEDIA_SUFFIXES = (".asm.skype.com", ".asyncgw.teams.microsoft.com", ".ams.gov.teams.microsoft.us")
+REST_SUFFIX = ".communication.azure.com"
+
+# Read in the SDK for Python 1.6.0 (`_api_versions.py`). Previews are taken in strict mode by their form only.
+API_VERSIONS = (
+    "2023-03-06",
+    "2023-10-15",
+    "2024-04-15",
+    "2024-09-15",
+    "2025-05-15",
+    "2025-06-15",
+    "2026-03-12",
+)
+
+
+@dataclass(frozen=True)
+class EventForm:
+    """What the published event looks like where the documentation leaves it open or contradicts itself.
+
+    `subject`: a template of `{callId}`, `{serverCallId}` and `{recordingId}`. `storage_type_*`: None leaves
+    `data.storageType` out. `delete_location_exported`: whether chunks in the customer's container carry one.
+    """
+
+    subject: str = "/recording/call/{callId}/serverCallId/{serverCallId}/recordingId/{recordingId}"
+    with_recording_id: bool = True
+    storage_type_exported: str | None = "AzureBlob"
+    storage_type_failed: str | None = "acsstorage"
+    with_delete_location: bool = True
+    delete_location_exported: bool = False
+
+
+@dataclass(frozen=True)
+class AcsConfig:
+    """The settings of one emulator.
+
+    `port` 0 takes a free one. `seed`: the same seed gives the same ids and media. `latency`: added to every
+    REST and media answer, in real time. `retention` and `event_delay` pass on the emulator's clock.
+    `storage_connection_string`: how exports write into the customer's account; without it every export fails
+    with `role-missing`. `strict` False takes unknown fields, versions and header forms silently.
+    `media_bearer` False refuses Entra tokens on media hosts (whether the service takes them is unproven).
+    `start_status` is 200 or 202. `chunk_limit`: the longest chunk.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    resource_host: str = "local.communication.azure.com"
+    access_key: str = field(default=WELL_KNOWN_KEY, repr=False)
+    seed: int = field(default_factory=lambda: random.SystemRandom().getrandbits(32))
+    latency: timedelta = timedelta(0)
+    retention: timedelta = timedelta(hours=24)
+    event_delay: timedelta = timedelta(0)
+    chunk_limit: timedelta = timedelta(hours=4)
+    storage_connection_string: str | None = field(default=None, repr=False)
+    strict: bool = True
+    media_bearer: bool = True
+    start_status: int = 200
+    clock_skew: timedelta = timedelta(minutes=15)
+    media_host: str = "us-storage.asm.skype.com"
+    delete_host: str = "us-storage.asm.skype.com"
+    region: str = "eus"
+    event: EventForm = field(default_factory=EventForm)
+    request_log_size: int = 5000
+
+    def __post_init__(self) -> None:
+        if not self.resource_host.endswith(REST_SUFFIX):
+            raise ValueError(f"resource_host must end with {REST_SUFFIX}")
+        for name in (self.media_host, self.delete_host):
+            if not name.endswith(MEDIA_SUFFIXES):
+                raise ValueError(f"{name} is not a media host: it must end with one of {MEDIA_SUFFIXES}")
+        if self.start_status not in {200, 202}:
+            raise ValueError("start_status must be 200 or 202")
+        base64.b64decode(self.access_key, validate=True)
+
+    @property
+    def connection_string(self) -> str:
+        """The connection string for the real SDKs; its host is virtual, reached through the emulator's origin."""
+        return f"endpoint=https://{self.resource_host}/;accesskey={self.access_key}"

@@ -1,0 +1,227 @@
+"""The control plane over HTTP, under `/_control/`, without authentication. Its README has an example of each."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from local.acs import errors
+from local.acs.config import WELL_KNOWN_KEY
+from local.acs.dispatch import find_route, json_answer, route
+from local.acs.documents import moment
+from local.acs.errors import RestError
+from local.acs.faults import Outage, fault_from_json, fault_json
+from local.acs.views import call_view, plan_from_json, recording_view
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from local.acs.emulator import AcsEmulator
+    from local.acs.finish import Finisher
+
+_CALL_FIELDS = {
+    "serverCallId": "server_call_id",
+    "groupCallId": "group_call_id",
+    "roomId": "room_id",
+    "callConnectionId": "call_connection_id",
+    "state": "state",
+}
+_IDLE_SECONDS = 60.0
+
+
+class ControlHost:
+    """Answers for every host that is not the service's."""
+
+    def __init__(self, emulator: AcsEmulator, *, finisher: Finisher) -> None:
+        self._emulator, self._resource = emulator, emulator.resource
+        self._clock, self._finisher = emulator.clock, finisher
+        base = "/_control"
+        # The long pattern, since recordingIds may hold any character of base64.
+        one = f"{base}/recordings/(?P<id>[^/]+)"
+        self._routes = [
+            route("GET", f"{base}/health", self._health),
+            route("POST", f"{base}/calls", self._create_call),
+            route("GET", f"{base}/calls", self._calls),
+            route("POST", f"{base}/calls/{{id}}/state", self._call_state),
+            route("POST", f"{base}/calls/{{id}}/end", self._end_call),
+            route("GET", f"{base}/recordings", self._recordings),
+            route("GET", one, self._recording),
+            route("POST", f"{one}/late-export", self._late_export),
+            route("POST", f"{one}/publish", self._publish),
+            route("GET", f"{base}/faults", self._faults),
+            route("POST", f"{base}/faults", self._add_fault),
+            route("DELETE", f"{base}/faults", self._remove_faults),
+            route("DELETE", f"{base}/faults/{{id}}", self._remove_fault),
+            route("GET", f"{base}/outages", self._outages),
+            route("POST", f"{base}/outages", self._add_outage),
+            route("DELETE", f"{base}/outages", self._end_outages),
+            route("GET", f"{base}/clock", self._get_clock),
+            route("POST", f"{base}/clock", self._set_clock),
+            route("GET", f"{base}/requests", self._requests),
+            route("POST", f"{base}/idle", self._idle),
+        ]
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """One request. What cannot be read is a 400, what is not there a 404, in the form of RestErrors."""
+        found, values = find_route(self._routes, request.method, request.raw_path.partition("?")[0])
+        body = await request.read()
+        try:
+            value = json.loads(body) if body else {}
+            if not isinstance(value, dict):
+                raise RestError(errors.INVALID_ARGUMENT, "The body must be a JSON object.")
+            if "id" in values:
+                value["id"] = unquote(values["id"])
+            value["query"] = dict(request.query)
+            return await found.handle(value)
+        except KeyError as error:
+            raise RestError(errors.NO_SUCH_RESOURCE, f"There is no {error.args[0]!r}.") from error
+        except (ValueError, TypeError, AttributeError) as error:
+            raise RestError(errors.INVALID_ARGUMENT, str(error)) from error
+
+    async def _health(self, _: dict[str, Any]) -> web.Response:
+        config = self._emulator.config
+        value: dict[str, Any] = {
+            "status": "ok",
+            "seed": config.seed,
+            "resourceHost": config.resource_host,
+            "strict": config.strict,
+            "retentionHours": config.retention.total_seconds() / 3600,
+        }
+        # A key of one's own is never told; the published one is no secret.
+        if config.access_key == WELL_KNOWN_KEY:
+            value["connectionString"] = config.connection_string
+        return json_answer(value)
+
+    # Calls and recordings ---------------------------------------------------------------------------------
+
+    async def _create_call(self, value: dict[str, Any]) -> web.Response:
+        value.pop("query")
+        parts: dict[str, Any] = {}
+        plan = plan_from_json(value.pop("plan", {}))
+        participants = value.pop("participants", None)
+        for name, item in value.items():
+            if name not in _CALL_FIELDS:
+                raise ValueError(f"unknown field {name}")
+            parts[_CALL_FIELDS[name]] = item
+        if participants is not None:
+            parts["participants"] = tuple(str(name) for name in participants)
+        return json_answer(call_view(self._resource.create_call(plan=plan, **parts)), status=201)
+
+    async def _calls(self, _: dict[str, Any]) -> web.Response:
+        return json_answer({"calls": [call_view(call) for call in self._resource.calls()]})
+
+    async def _call_state(self, value: dict[str, Any]) -> web.Response:
+        return json_answer(call_view(self._resource.set_call_state(value["id"], str(value.get("state")))))
+
+    async def _end_call(self, value: dict[str, Any]) -> web.Response:
+        call_id, wait = value.pop("id"), bool(value.pop("wait", False))
+        value.pop("query")
+        ended = await self._emulator.end_call_async(call_id, plan=plan_from_json(value))
+        if wait:
+            await asyncio.wait_for(self._finisher.idle(), _IDLE_SECONDS)
+        call = call_view(self._resource.call(call_id))
+        return json_answer(
+            call | {"recordings": [recording_view(self._resource, one, sha256=False) for one in ended]},
+            status=200 if wait else 202,
+        )
+
+    async def _recordings(self, _: dict[str, Any]) -> web.Response:
+        views = [recording_view(self._resource, one, sha256=False) for one in self._resource.recordings()]
+        return json_answer({"recordings": views})
+
+    async def _recording(self, value: dict[str, Any]) -> web.Response:
+        recording = self._resource.find(value["id"])
+        sha256 = value["query"].get("sha256", "true") != "false"
+        # Hashing gigabytes takes seconds: not on the loop.
+        view = await asyncio.to_thread(recording_view, self._resource, recording, sha256=sha256)
+        return json_answer(view)
+
+    async def _late_export(self, value: dict[str, Any]) -> web.Response:
+        recording, chunks = self._resource.find(value["id"]), value.get("chunks")
+        wanted = None if chunks is None else frozenset(int(index) for index in chunks)
+        await self._finisher.late_export(recording, chunks=wanted, event=bool(value.get("event", False)))
+        return json_answer(recording_view(self._resource, recording, sha256=False))
+
+    async def _publish(self, value: dict[str, Any]) -> web.Response:
+        recording = self._resource.find(value["id"])
+        await self._finisher.publish(recording)
+        return json_answer({"events": recording.events})
+
+    # Faults, outages, time --------------------------------------------------------------------------------
+
+    async def _faults(self, _: dict[str, Any]) -> web.Response:
+        return json_answer({"faults": self._emulator.faults.listing()})
+
+    async def _add_fault(self, value: dict[str, Any]) -> web.Response:
+        value.pop("query")
+        fault = self._emulator.faults.add(fault_from_json(value, now=self._clock.now()))
+        return json_answer(fault_json(fault), status=201)
+
+    async def _remove_faults(self, _: dict[str, Any]) -> web.Response:
+        return json_answer({"removed": self._emulator.faults.remove()})
+
+    async def _remove_fault(self, value: dict[str, Any]) -> web.Response:
+        if not self._emulator.faults.remove(value["id"]):
+            raise KeyError(value["id"])
+        return json_answer({"removed": 1})
+
+    async def _outages(self, _: dict[str, Any]) -> web.Response:
+        return json_answer({"outages": [_outage_view(outage) for outage in self._emulator.outages]})
+
+    async def _add_outage(self, value: dict[str, Any]) -> web.Response:
+        now = self._clock.now()
+        start = now + timedelta(seconds=float(value.get("fromSeconds", 0)))
+        if "until" in value:
+            end = datetime.fromisoformat(value["until"]).astimezone(UTC)
+        elif "seconds" in value:
+            end = start + timedelta(seconds=float(value["seconds"]))
+        else:
+            raise ValueError("an outage needs seconds or until")
+        retry_after = value.get("retryAfter")
+        outage = Outage(
+            str(value.get("service", "all")),
+            start,
+            end,
+            str(value.get("mode", "503")),
+            None if retry_after is None else str(retry_after),
+        )
+        self._emulator.outages.append(outage)
+        return json_answer(_outage_view(outage), status=201)
+
+    async def _end_outages(self, _: dict[str, Any]) -> web.Response:
+        self._emulator.outages.clear()
+        return json_answer({"outages": []})
+
+    async def _get_clock(self, _: dict[str, Any]) -> web.Response:
+        return json_answer({"now": moment(self._clock.now()), "scale": self._clock.scale})
+
+    async def _set_clock(self, value: dict[str, Any]) -> web.Response:
+        if "scale" in value:
+            self._clock.set_scale(float(value["scale"]))
+        if "advanceSeconds" in value:
+            self._clock.advance(timedelta(seconds=float(value["advanceSeconds"])))
+        return await self._get_clock(value)
+
+    async def _requests(self, value: dict[str, Any]) -> web.Response:
+        limit = int(value["query"].get("limit", "200"))
+        return json_answer({"requests": self._emulator.requests()[-limit:]})
+
+    async def _idle(self, value: dict[str, Any]) -> web.Response:
+        try:
+            await asyncio.wait_for(self._finisher.idle(), float(value.get("timeoutSeconds", _IDLE_SECONDS)))
+        except TimeoutError:
+            return json_answer({"idle": False}, status=504)
+        return json_answer({"idle": True})
+
+
+def _outage_view(outage: Outage) -> dict[str, Any]:
+    return {
+        "service": outage.service,
+        "start": moment(outage.start),
+        "end": moment(outage.end),
+        "mode": outage.mode,
+        "retryAfter": outage.retry_after,
+    }

@@ -1,0 +1,185 @@
+"""One port, three virtual hosts by the Host header, and what is common to all answers of the service.
+
+`*.communication.azure.com` is the REST API, `*.asm.skype.com` and its two sisters the media store, any other
+host the control plane.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from local.acs import errors
+from local.acs.config import MEDIA_SUFFIXES, REST_SUFFIX
+from local.acs.content import HTML_PAGE, hang_up
+from local.acs.documents import moment
+from local.acs.errors import RestError, error_body
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from local.acs.faults import Fault, Faults, Outage, Target
+    from local.acs.service import Resource
+
+_LOG = logging.getLogger("local.acs")
+
+
+@dataclass(frozen=True)
+class Route:
+    """`method path` and its handler; `path` is a regular expression with named groups."""
+
+    method: str
+    path: re.Pattern[str]
+    handle: Callable[..., Awaitable[web.StreamResponse]]
+
+
+def route(method: str, path: str, handle: Callable[..., Awaitable[web.StreamResponse]]) -> Route:
+    """A route; `{name}` in `path` takes one segment without a colon."""
+    return Route(method, re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/:]+)", path)), handle)
+
+
+def find_route(routes: list[Route], method: str, path: str) -> tuple[Route, dict[str, str]]:
+    """The route of a request and the path's values. Raises RestError 404 or 405."""
+    found = [(one, match) for one in routes if (match := one.path.fullmatch(path))]
+    for one, match in found:
+        if one.method == method:
+            return one, match.groupdict()
+    if found:
+        error = RestError(errors.NO_SUCH_METHOD, f"{method} is not for this path")
+        error.headers["Allow"] = ", ".join(sorted({one.method for one, _ in found}))
+        raise error
+    raise RestError(errors.NO_SUCH_RESOURCE, "the emulator has nothing at this path; its README says what it has")
+
+
+def json_answer(value: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """A JSON answer."""
+    return web.Response(
+        body=json.dumps(value).encode(),
+        status=status,
+        headers=headers,
+        content_type="application/json",
+        charset="utf-8",
+    )
+
+
+def error_answer(error: RestError) -> web.Response:
+    """A RestError as the service tells it."""
+    body = error_body(error.code, error.message, target=error.target, details=error.details)
+    return json_answer(body, status=error.status, headers=error.headers)
+
+
+def virtual_host(request: web.BaseRequest) -> str:
+    """rest, media or control."""
+    host = request.host.rsplit(":", 1)[0].lower()
+    if host.endswith(REST_SUFFIX):
+        return "rest"
+    return "media" if host.endswith(MEDIA_SUFFIXES) else "control"
+
+
+class RequestLog:
+    """The last requests to REST and media: no headers, no query, no body."""
+
+    def __init__(self, resource: Resource) -> None:
+        self._resource = resource
+        self._entries: deque[dict[str, Any]] = deque(maxlen=resource.config.request_log_size)
+
+    def add(
+        self,
+        request: web.BaseRequest,
+        target: Target,
+        *,
+        status: int | None,
+        fault: Fault | None,
+        sent: int | None = None,
+    ) -> None:
+        """Notes one answered request; status None: the connection was closed without an answer."""
+        entry = {
+            "time": moment(self._resource.clock.now()),
+            "method": request.method,
+            "host": request.host,
+            "path": request.path,
+            "operation": target.operation,
+            "recordingId": target.recording_id,
+            "documentId": target.document_id,
+            "chunk": target.chunk,
+            "range": request.headers.get("Range"),
+            "status": status,
+            "bodyBytes": sent,
+            "fault": fault.kind if fault else None,
+        }
+        self._entries.append(entry)
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Oldest first."""
+        return list(self._entries)
+
+
+class Misbehaviour:
+    """Faults and outages, as they strike whole answers."""
+
+    def __init__(self, resource: Resource, *, faults: Faults, outages: list[Outage]) -> None:
+        self._resource, self._faults, self._outages = resource, faults, outages
+
+    async def strike(self, target: Target) -> Fault | None:
+        """Waits out the latency; the outage or fault that strikes this request."""
+        config, now = self._resource.config, self._resource.clock.now()
+        if config.latency:
+            await asyncio.sleep(config.latency.total_seconds())
+        for outage in list(self._outages):
+            if outage.strikes(target.operation, now):
+                return outage.as_fault()
+        fault = self._faults.strike(target, now)
+        if fault is not None and fault.kind == "stall" and not fault.bytes:
+            await asyncio.sleep(fault.seconds or 0)
+        return fault
+
+
+def whole_answer(fault: Fault | None) -> web.Response | None:
+    """The answer a fault puts in place of the right one; None: it does not replace it."""
+    if fault is None:
+        return None
+    if fault.kind in {"html400", "html200"}:
+        status = int(fault.kind[4:])
+        return web.Response(body=HTML_PAGE, status=status, content_type="text/html", charset="utf-8")
+    if fault.kind == "redirect":
+        return web.Response(status=302, headers={"Location": fault.url or ""})
+    if fault.kind != "status":
+        return None
+    headers = dict(fault.headers)
+    if fault.retry_after is not None:
+        headers["Retry-After"] = fault.retry_after
+    if fault.body is not None:
+        headers.setdefault("Content-Type", "text/plain")
+        return web.Response(body=fault.body.encode(), status=fault.status or 500, headers=headers)
+    body = error_body(fault.code or str(fault.status), fault.message or "A scripted fault.")
+    return json_answer(body, status=fault.status or 500, headers=headers)
+
+
+class Dispatcher:
+    """Sends each request to its virtual host and turns RestErrors into answers."""
+
+    def __init__(self, hosts: dict[str, Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]]) -> None:
+        self._hosts = hosts
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """One request."""
+        try:
+            return await self._hosts[virtual_host(request)](request)
+        except RestError as error:
+            return error_answer(error)
+        except ConnectionResetError:
+            # The client left, or a fault closed the connection: there is no one to answer.
+            return web.Response(status=499)
+
+
+async def drop(request: web.BaseRequest) -> web.StreamResponse:
+    """Closes the connection without an answer."""
+    hang_up(request)
+    raise ConnectionResetError

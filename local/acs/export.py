@@ -1,0 +1,117 @@
+"""The export into the customer's container, with the real storage SDK, in the documented layout.
+
+`/YYYYMMDD/{callId}/{first 8 of recordingId}-{guid}/{chunk}-acsmetadata.{documentId}.json` and
+`…/{chunk}-audiomp3.{documentId}.mp3` are documented; the middle words for wav and mp4, and that the date is
+that of the recording's start in UTC, are guesses.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote, urlsplit
+
+from azure.core.exceptions import AzureError, ResourceNotFoundError
+from azure.storage.blob import BlobServiceClient, ContentSettings
+
+from local.acs.documents import chunk_metadata
+
+if TYPE_CHECKING:
+    from local.acs.model import Chunk, Recording
+
+_LOG = logging.getLogger("local.acs")
+_WORDS = {"mp3": "audiomp3", "wav": "audiowav", "mp4": "audiovideomp4"}
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What came of one chunk's export. `failure` None: both blobs are written, at these URLs."""
+
+    media_url: str = ""
+    metadata_url: str = ""
+    failure: str | None = None
+
+
+def blob_names(recording: Recording, chunk: Chunk) -> tuple[str, str]:
+    """The names of the media blob and of the metadata blob, below the place the caller gave."""
+    day = recording.chunks[0].started_at.strftime("%Y%m%d")
+    folder = f"{day}/{recording.call.call_id}/{recording.recording_id[:8]}-{recording.folder_guid}"
+    kind = chunk.media.kind
+    media = f"{folder}/{chunk.index}-{_WORDS[kind]}.{chunk.document_id}.{kind}"
+    return media, f"{folder}/{chunk.index}-acsmetadata.{chunk.document_id}.json"
+
+
+class Exporter:
+    """Writes chunks into containers of the one account in `connection_string` (None: of none).
+
+    A container URL belongs to the account when it lies below the account's blob endpoint, or when its host is
+    `{account}.blob.…`. Every other URL ends as `role-missing`: ACS's identity may not write there.
+    """
+
+    def __init__(self, connection_string: str | None) -> None:
+        self._service = (
+            BlobServiceClient.from_connection_string(
+                connection_string, retry_total=1, retry_connect=0, connection_timeout=5, read_timeout=60
+            )
+            if connection_string
+            else None
+        )
+
+    def close(self) -> None:
+        """Closes the connections."""
+        if self._service is not None:
+            self._service.close()
+
+    def export(self, recording: Recording, chunk: Chunk, *, kind: str = "ok") -> Exported:
+        """Exports one chunk; `kind` is one of `model.EXPORT_KINDS`. Never raises for what a container does."""
+        url = recording.request.container_url or ""
+        media_name, metadata_name = blob_names(recording, chunk)
+        base = url.rstrip("/") + "/"
+        told = Exported(base + quote(media_name), base + quote(metadata_name))
+        if kind == "claimed-missing":
+            return told
+        if kind not in {"ok", "ok-but-media-url", "claimed-empty"}:
+            return Exported(failure=kind)
+        place = self._place(url)
+        if place is None or self._service is None:
+            return Exported(failure="role-missing")
+        container, prefix = place
+        try:
+            with self._service.get_container_client(container) as client:
+                empty = kind == "claimed-empty"
+                client.upload_blob(
+                    prefix + media_name,
+                    b"" if empty else chunk.media.open(),
+                    length=0 if empty else chunk.media.size,
+                    overwrite=True,
+                    content_settings=ContentSettings(content_type=chunk.media.content_type),
+                )
+                client.upload_blob(
+                    prefix + metadata_name,
+                    chunk_metadata(recording, chunk),
+                    overwrite=True,
+                    content_settings=ContentSettings(content_type="application/json"),
+                )
+        except ResourceNotFoundError:
+            return Exported(failure="container-missing")
+        except AzureError as error:
+            _LOG.warning("acs.export.failed %s", type(error).__name__)
+            return Exported(failure="service-outage")
+        return told
+
+    def _place(self, url: str) -> tuple[str, str] | None:
+        """Container and prefix (empty or with a trailing slash) of a URL in our account."""
+        if self._service is None:
+            return None
+        parts, base = urlsplit(url), urlsplit(self._service.url)
+        path = unquote(parts.path).strip("/")
+        if parts.netloc == base.netloc:
+            root = base.path.strip("/")
+            if root and not (path + "/").startswith(root + "/"):
+                return None
+            path = path[len(root) :].strip("/")
+        elif not (parts.hostname or "").startswith(f"{self._service.account_name}.blob."):
+            return None
+        container, _, prefix = path.partition("/")
+        return (container, f"{prefix}/" if prefix else "") if container else None

@@ -1,0 +1,156 @@
+"""What happens to a recording after its end: export, event, late export, state callbacks.
+
+Runs on the emulator's event loop; what blocks (the storage SDK, the publisher) runs in a few threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from local.acs.documents import file_status_event, state_changed_event
+from local.acs.faults import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from local.acs.export import Exported, Exporter
+    from local.acs.faults import Faults, Outage
+    from local.acs.model import Chunk, Recording
+    from local.acs.service import Resource
+
+_T = TypeVar("_T")
+
+_LOG = logging.getLogger("local.acs")
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_CALLBACK_TIMEOUT = aiohttp.ClientTimeout(total=10)
+_THREADS = 4
+
+
+class Finisher:
+    """Carries ended recordings to the customer's container and tells about them."""
+
+    def __init__(
+        self,
+        resource: Resource,
+        *,
+        exporter: Exporter,
+        faults: Faults,
+        outages: list[Outage],
+        publish: Callable[[dict[str, Any]], object],
+    ) -> None:
+        self._resource, self._exporter, self._publish = resource, exporter, publish
+        self._faults, self._outages = faults, outages
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="acs-export")
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs `work` in the background of the loop; `idle` waits for it, `close` cancels it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _LOG.error("acs.background.failed", exc_info=error)
+
+    async def idle(self) -> None:
+        """Returns when nothing is under way any more."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+
+    async def close(self) -> None:
+        """Cancels what is under way and ends the threads."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._exporter.close()
+
+    async def finish(self, recording: Recording) -> None:
+        """Exports all chunks of an ended recording as its plan says, then publishes its event."""
+        plan = recording.plan
+        if recording.request.container_url:
+            await asyncio.gather(*(self._export(recording, chunk) for chunk in recording.chunks))
+        delay = self._resource.config.event_delay if plan.event_delay is None else plan.event_delay
+        if delay:
+            await self._resource.clock.sleep_async(delay.total_seconds())
+        if plan.publish_event:
+            await self.publish(recording, times=1 + plan.duplicate_events)
+
+    async def publish(self, recording: Recording, *, times: int = 1) -> None:
+        """Publishes the recording's event, `times` times with the same id."""
+        now = self._resource.clock.now()
+        event = file_status_event(recording, now=now, form=self._resource.config.event)
+        recording.events.append(event)
+        for _ in range(times):
+            await self._in_thread(self._publish, event)
+        recording.published = True
+
+    async def _export(self, recording: Recording, chunk: Chunk) -> None:
+        kind = self._export_kind(recording, chunk)
+        done = await self._in_thread(partial(self._exporter.export, recording, chunk, kind=kind))
+        chunk.export = done.failure or kind
+        if done.failure is None:
+            chunk.held = kind == "ok-but-media-url"
+            self._place(chunk, done, in_event=not chunk.held)
+
+    def _export_kind(self, recording: Recording, chunk: Chunk) -> str:
+        """How this export ends: a scripted fault, an outage, or the recording's plan."""
+        now = self._resource.clock.now()
+        target = Target("export", recording.recording_id, chunk.index, chunk.document_id)
+        fault = self._faults.strike(target, now)
+        if fault is not None:
+            return fault.reason or "service-outage"
+        if any(outage.strikes("export", now) for outage in self._outages):
+            return "service-outage"
+        return recording.plan.export_of(chunk.index)
+
+    def _place(self, chunk: Chunk, done: Exported, *, in_event: bool) -> None:
+        chunk.blob_urls = [done.media_url, done.metadata_url]
+        if in_event:
+            chunk.content_location, chunk.metadata_location = chunk.blob_urls
+
+    async def late_export(self, recording: Recording, *, chunks: frozenset[int] | None, event: bool) -> None:
+        """The export by ACS that comes after all: the chunks that failed (or those told) are written now.
+
+        The media stay where they are too. With `event` a second event tells the new places.
+        """
+        for chunk in recording.chunks:
+            wanted = not chunk.blob_urls if chunks is None else chunk.index in chunks
+            if not wanted:
+                continue
+            done = await self._in_thread(partial(self._exporter.export, recording, chunk))
+            chunk.export = done.failure or "late"
+            if done.failure is None:
+                self._place(chunk, done, in_event=event)
+        if event:
+            await self.publish(recording)
+
+    async def state_changed(self, recording: Recording) -> None:
+        """Posts the state callback, once, to loopback addresses only; a failure is logged and forgotten."""
+        url = recording.request.callback_url
+        if not url or urlsplit(url).hostname not in _LOOPBACK:
+            return
+        event = state_changed_event(recording, now=self._resource.clock.now())
+        headers = {"Content-Type": "application/cloudevents-batch+json; charset=utf-8"}
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=_CALLBACK_TIMEOUT) as session,
+                session.post(url, data=json.dumps([event]), headers=headers, allow_redirects=False) as answer,
+            ):
+                if not answer.ok:
+                    _LOG.warning("acs.callback.refused status=%d", answer.status)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            _LOG.warning("acs.callback.failed %s", type(error).__name__)
+
+    async def _in_thread(self, call: Callable[..., _T], *args: object) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, partial(call, *args))

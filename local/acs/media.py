@@ -1,0 +1,135 @@
+"""Media that players open, made from (seed, documentId): any size up to 4 GiB, any part of it, nothing kept.
+
+A recording is a short real header and then cells of one fixed size: an MP3 frame, a piece of PCM, an H.264
+picture. About a megabyte of cells (a tile) is made once per format; every copy of it is stamped with the
+document's key and the tile's number, so no two cells of any two recordings are equal, and a block that
+landed in the wrong place, or twice, shows in the checksum. How a cell looks per format: `formats.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from local.acs.formats import KEY_DIGITS, TILE_DIGITS, MediaFormat, digits, media_format
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_SIZE = 4 * 1024**3 - 1
+
+
+@dataclass(frozen=True)
+class Media:
+    """The bytes of one chunk. `kind`: mp3, wav or mp4; `size` in bytes; `channels` matters to wav only."""
+
+    kind: str
+    size: int
+    seed: int
+    document_id: str
+    channels: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.size <= MAX_SIZE:
+            raise ValueError(f"size must be from 0 to {MAX_SIZE} bytes, not {self.size}")
+        _ = self._format  # an unknown kind is an error now, not at the first read
+
+    @cached_property
+    def _format(self) -> MediaFormat:
+        return media_format(self.kind, seed=self.seed)
+
+    @cached_property
+    def _head(self) -> bytes:
+        return self._format.head(size=self.size, channels=self.channels)
+
+    @cached_property
+    def _keyed_tile(self) -> bytes:
+        """The format's tile with this document's key in every cell."""
+        digest = hashlib.sha256(f"{self.seed}/{self.document_id}".encode()).digest()
+        key = bytes(0x10 + (byte & 0x7F) for byte in digest[:KEY_DIGITS])
+        return bytes(self._stamped(self._format.tile, key, first_digit=0))
+
+    @property
+    def content_type(self) -> str:
+        """The MIME type of this media."""
+        return self._format.content_type
+
+    @property
+    def etag(self) -> str:
+        """A strong entity tag; the same as long as seed, document and size are."""
+        name = f"{self.seed}/{self.document_id}/{self.size}"
+        return f'"{hashlib.sha256(name.encode()).hexdigest()[:32]}"'
+
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """The bytes from `start` up to, not including, `stop` (default: the end), at most a tile at a time."""
+        stop = self.size if stop is None else min(stop, self.size)
+        head, tile_size = self._head, len(self._format.tile)
+        if start < min(len(head), stop):
+            yield head[start:stop]
+            start = len(head)
+        while start < stop:
+            number, offset = divmod(start - len(head), tile_size)
+            tile = self._stamped(self._keyed_tile, digits(number, TILE_DIGITS), first_digit=KEY_DIGITS)
+            end = min(tile_size, offset + stop - start)
+            yield bytes(tile) if end - offset == tile_size else bytes(memoryview(tile)[offset:end])
+            start += end - offset
+
+    def read(self, start: int, length: int) -> bytes:
+        """`length` bytes from `start`; fewer at the end."""
+        return b"".join(self.blocks(start, start + length))
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the whole, in hex. Computed on first use: takes seconds for gigabytes."""
+        digest = hashlib.sha256()
+        for block in self.blocks():
+            digest.update(block)
+        return digest.hexdigest()
+
+    def open(self) -> io.RawIOBase:
+        """A seekable binary stream over the bytes, as the storage SDK wants to read them."""
+        return MediaStream(self)
+
+    def _stamped(self, tile: bytes, stamp: bytes, *, first_digit: int) -> bytearray:
+        form, copy = self._format, bytearray(tile)
+        for number, digit in enumerate(stamp, first_digit):
+            at = form.stamp_at + number * form.stamp_step
+            copy[at :: form.cell_size] = bytes((digit,)) * form.cells
+        return copy
+
+
+class MediaStream(io.RawIOBase):
+    """`Media` as a file."""
+
+    def __init__(self, media: Media) -> None:
+        super().__init__()
+        self._media = media
+        self._at = 0
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seekable(self) -> bool:
+        """Yes: the storage SDK rewinds before it tries a block again."""
+        return True
+
+    def tell(self) -> int:
+        """The present position in bytes."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Moves the position, as files do."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._media.size}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to `size` bytes; all that is left when negative."""
+        left = max(0, self._media.size - self._at)
+        data = self._media.read(self._at, left if size < 0 else min(size, left))
+        self._at += len(data)
+        return data

@@ -1,0 +1,134 @@
+"""Calls, recordings and chunks: what the emulator remembers, and what a recording is told to become."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from local.acs.media import Media
+    from local.acs.request import StartRequest
+
+# How an export can end. The first is success; of the others the emulator itself notices only the first
+# (`container-missing`, also when it was not told), the rest are told. The last three lie about the container.
+EXPORT_KINDS = (
+    "ok",
+    "container-missing",
+    "role-missing",
+    "firewall",
+    "service-outage",
+    "ok-but-media-url",
+    "claimed-missing",
+    "claimed-empty",
+)
+
+
+@dataclass(frozen=True)
+class ChunkPlan:
+    """How big one chunk becomes: by bytes, by duration, or both."""
+
+    size: int | None = None
+    duration: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class EndPlan:
+    """What comes of a recording when it ends.
+
+    `chunks` empty: as many as the recording's duration needs. `export`: one of `EXPORT_KINDS`;
+    `export_failed_chunks`: the failure strikes only these (with `export` ok: as a service outage).
+    `event_delay` None: the emulator's own. `duplicate_events`: how often the event comes again.
+    `session_end_reason` None: `CallEnded`, or `InitiatorLeft` after a stop.
+    """
+
+    chunks: tuple[ChunkPlan, ...] = ()
+    export: str = "ok"
+    export_failed_chunks: frozenset[int] | None = None
+    event_delay: timedelta | None = None
+    duplicate_events: int = 0
+    publish_event: bool = True
+    session_end_reason: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.export not in EXPORT_KINDS:
+            raise ValueError(f"export must be one of {', '.join(EXPORT_KINDS)}")
+
+    def export_of(self, chunk: int) -> str:
+        """The kind of export that the chunk with this index gets."""
+        if self.export_failed_chunks is None:
+            return self.export
+        if chunk not in self.export_failed_chunks:
+            return "ok"
+        return "service-outage" if self.export == "ok" else self.export
+
+
+@dataclass
+class Call:
+    """One call. `state`: connecting, established or terminated."""
+
+    call_id: str
+    call_connection_id: str
+    server_call_id: str
+    group_call_id: str | None
+    room_id: str | None
+    participants: tuple[str, ...]
+    state: str
+    plan: EndPlan
+    created_at: datetime
+    ended_at: datetime | None = None
+
+
+@dataclass
+class Chunk:
+    """One finished piece of a recording, and what has happened to it since."""
+
+    index: int
+    media: Media
+    started_at: datetime
+    duration: timedelta
+    end_reason: str
+    content_location: str = ""
+    metadata_location: str = ""
+    delete_location: str | None = None
+    export: str = "none"
+    held: bool = True
+    deleted: bool = False
+    blob_urls: list[str] = field(default_factory=list)
+    requests: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def document_id(self) -> str:
+        """The name under which the media store keeps the chunk."""
+        return self.media.document_id
+
+    @property
+    def claims_export(self) -> bool:
+        """Whether the service holds this chunk for exported, rightly or not."""
+        return self.export.startswith(("ok", "claimed", "late"))
+
+
+@dataclass
+class Recording:
+    """One recording. `state`: active, paused or ended."""
+
+    recording_id: str
+    call: Call
+    request: StartRequest
+    folder_guid: str
+    state: str
+    started_at: datetime
+    plan: EndPlan
+    pauses: list[tuple[datetime, datetime | None]] = field(default_factory=list)
+    ended_at: datetime | None = None
+    session_end_reason: str = "CallEnded"
+    chunks: list[Chunk] = field(default_factory=list)
+    events: list[dict[str, object]] = field(default_factory=list)
+    requests: dict[str, int] = field(default_factory=dict)
+    published: bool = False
+
+    @property
+    def service_state(self) -> str:
+        """The state as the service tells it: a paused recording is inactive."""
+        return "active" if self.state == "active" else "inactive"
