@@ -25,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="SECONDS",
         help="how long a queue message is taken for; func: 600 (a killed worker's messages come back then)",
     )
+    parser.add_argument("--stop-on-eof", action="store_true", help="end when standard input ends (for starters)")
     given = parser.parse_args(arguments)
     if given.workers < 1 or given.queue_lease < 1:
         parser.error("--workers and --queue-lease must be at least 1")
@@ -35,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         reload=not given.no_reload,
         settings_file=given.settings,
         queue_lease=given.queue_lease,
+        stop_on_eof=given.stop_on_eof,
     )
     return asyncio.run(Supervisor(options).run())
 

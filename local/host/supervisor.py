@@ -35,7 +35,7 @@ _EXTRA = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class SupervisorOptions:
-    """What the command line says. `queue_lease` and `grace` in seconds."""
+    """What the command line says. `queue_lease` and `grace` in seconds. `stop_on_eof`: end when standard input does."""
 
     app_dir: Path
     port: int = 7071
@@ -44,6 +44,7 @@ class SupervisorOptions:
     settings_file: str = "local.settings.json"
     queue_lease: float = 600.0
     grace: float = GRACE
+    stop_on_eof: bool = False
 
 
 class _Place:
@@ -83,6 +84,8 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop)
+        if self._options.stop_on_eof:
+            loop.add_reader(sys.stdin.fileno(), self._at_input)
         with listening:
             watcher = asyncio.create_task(self._watch()) if self._options.reload else None
             await asyncio.gather(*(self._keep(place, listening) for place in self._places))
@@ -91,6 +94,12 @@ class Supervisor:
                 with contextlib.suppress(asyncio.CancelledError):
                     await watcher
         return 0
+
+    def _at_input(self) -> None:
+        """The starter's end of the standard input is closed: it asks for the end, or is gone."""
+        if not os.read(sys.stdin.fileno(), 4096):
+            asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+            self.stop()
 
     def stop(self) -> None:
         """Ends all workers gracefully; called again, at once."""
@@ -141,6 +150,7 @@ class Supervisor:
         try:
             if line := await _line(reader):
                 place.report = json.loads(line)
+                self._write(f"worker {place.index} pid {place.process.pid}\n")
                 self._announce()
             return await place.process.wait()
         finally:

@@ -1,0 +1,222 @@
+"""The services the app needs, on this machine: Azurite, the ACS emulator and Event Grid.
+
+`python -m local.services` (`make services`) runs them on fixed ports for a `func start` in another terminal, writes
+`local.settings.json` if there is none, and subscribes the host on port 7071 to the recording events once it answers.
+`Services` is the same for tests and tools, on free ports.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import signal
+import socket
+import sys
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from azure.core.exceptions import ResourceExistsError
+from azure.storage.blob import BlobServiceClient
+from azure.storage.queue import QueueServiceClient
+
+from local.acs import AcsConfig, AcsEmulator
+from local.azurite import Azurite
+from local.clock import Clock
+from local.eventgrid import EventGrid, HandshakeError, Subscription
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+ROOT = Path(__file__).resolve().parent.parent
+HOST_PORT = 7071
+CONTAINER = "recordings"
+QUEUE = "recording-rescues"
+EVENT_FUNCTION = "recording_file_status_updated"
+SETTINGS, EXAMPLE = "local.settings.json", "local.settings.json.example"
+_HANDSHAKE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """Where the services listen on 127.0.0.1; 0 takes a free port."""
+
+    blob: int = 0
+    queue: int = 0
+    acs: int = 0
+    eventgrid: int = 0
+
+
+# Azurite's own usual ports, and two beside the host's 7071.
+FIXED = Ports(blob=10000, queue=10001, acs=7072, eventgrid=7073)
+
+
+class Services:
+    """Azurite, the ACS emulator and Event Grid, on one clock; all stop when the block ends.
+
+    `acs_config`: its port and storage are set here. `containers`: made at start, the first is the destination.
+    Attributes: `azurite`, `acs`, `eventgrid`, `clock`.
+    """
+
+    def __init__(
+        self,
+        *,
+        ports: Ports | None = None,
+        clock: Clock | None = None,
+        acs_config: AcsConfig | None = None,
+        containers: Sequence[str] = (CONTAINER,),
+        seed: int = 0,
+    ) -> None:
+        self._ports = ports or Ports()
+        self.clock = clock or Clock()
+        self._acs_config = acs_config or AcsConfig(seed=seed)
+        self._containers = list(containers)
+        self.azurite = Azurite(blob_port=self._ports.blob, queue_port=self._ports.queue)
+        self.eventgrid = EventGrid(clock=self.clock, seed=seed, port=self._ports.eventgrid)
+        self._running = ExitStack()
+        self.acs: AcsEmulator
+
+    def __enter__(self) -> Self:
+        with ExitStack() as started:
+            started.enter_context(self.azurite)
+            self._make_storage()
+            started.enter_context(self.eventgrid)
+            config = replace(
+                self._acs_config, port=self._ports.acs, storage_connection_string=self.azurite.connection_string
+            )
+            self.acs = AcsEmulator(config, clock=self.clock, publish=self.eventgrid.publish)
+            started.enter_context(self.acs)
+            self._running = started.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.close()
+
+    def _make_storage(self) -> None:
+        """What the infrastructure makes in Azure: the destination, and the queue that the host does not create."""
+        with BlobServiceClient.from_connection_string(self.azurite.connection_string) as blobs:
+            for name in self._containers:
+                _unless_there(functools.partial(blobs.create_container, name))
+        with QueueServiceClient.from_connection_string(self.azurite.connection_string) as queues:
+            _unless_there(functools.partial(queues.create_queue, QUEUE))
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The app's settings that lead it to these services."""
+        urls = [f"{self.azurite.blob_url}/{name}" for name in self._containers]
+        return {
+            "FUNCTIONS_WORKER_RUNTIME": "python",
+            "AzureWebJobsStorage": self.azurite.connection_string,
+            "ACS_CONNECTION_STRING": self.acs.connection_string,
+            "RECORDING_CONTAINER_URL": urls[0] if urls else f"{self.azurite.blob_url}/{CONTAINER}",
+            "RECORDING_CONTAINERS_ALLOWED": ",".join(urls[1:]),
+            "RECORDING_STORAGE_CONNECTION_STRING": self.azurite.connection_string,
+            "LOCAL_ACS_ORIGIN": self.acs.origin,
+        }
+
+    def subscribe(self, host_url: str, *, wait: float = _HANDSHAKE_SECONDS) -> None:
+        """Subscribes the app's event function; waits at most `wait` seconds for the host, then HandshakeError."""
+        endpoint = f"{host_url}/runtime/webhooks/EventGrid?functionName={EVENT_FUNCTION}"
+        types = ("Microsoft.Communication.RecordingFileStatusUpdated",)
+        self.eventgrid.subscribe(Subscription("recordings", endpoint, event_types=types, handshake_wait=wait))
+
+
+def _unless_there(make: Callable[[], object]) -> None:
+    try:
+        make()
+    except ResourceExistsError:
+        return
+
+
+def fixed_services() -> Services:
+    """The services on their fixed ports; SystemExit, naming the port, if one is taken."""
+    for name, port in (("Azurite's blob", FIXED.blob), ("Azurite's queue", FIXED.queue), ("ACS", FIXED.acs)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                sys.exit(f"Port {port} ({name}) is taken: stop what listens there, an Azurite of yours perhaps.")
+    return Services(ports=FIXED)
+
+
+def write_settings(settings: dict[str, str], *, folder: Path = ROOT) -> str:
+    """Makes `local.settings.json` from the example, with `settings` filled in; an existing file is left alone.
+
+    Returns what happened, as a sentence for the terminal.
+    """
+    file = folder / SETTINGS
+    if file.exists():
+        values = json.loads(file.read_text(encoding="utf-8-sig")).get("Values", {})
+        other = [name for name, value in settings.items() if values.get(name) != value]
+        if not other:
+            return f"{SETTINGS} is there and fits."
+        return f"{SETTINGS} is there and was left alone; it leads elsewhere in: {', '.join(other)}."
+    tree = json.loads((folder / EXAMPLE).read_text(encoding="utf-8"))
+    tree["Values"] = {**tree.get("Values", {}), **settings}
+    file.write_text(json.dumps(tree, indent=2) + "\n", encoding="utf-8")
+    return f"{SETTINGS} was written from {EXAMPLE}, with these services filled in."
+
+
+def guide(services: Services, *, host_url: str) -> str:
+    """What to do next, with commands that work as printed."""
+    control = f"{services.acs.origin}/_control"
+    return f"""
+The services run:
+  Azurite       {services.azurite.blob_url}  (queues: port {services.azurite.queue_port})
+  ACS emulator  {services.acs.origin}  (control plane: /_control/)
+  Event Grid    {services.eventgrid.origin}
+
+Make a call, record it, end it with a failing export, and see the recording rescued:
+  curl -s -X POST {control}/calls -H 'content-type: application/json' -d '{{"serverCallId": "my-call"}}'
+  curl -s -X POST {host_url}/api/recordings -H 'content-type: application/json' -d '{{"serverCallId": "my-call"}}'
+  curl -s {control}/recordings
+  curl -s -X POST {control}/calls/CALL_ID/end -H 'content-type: application/json' -d '{{"export": "role-missing"}}'
+  curl -s '{host_url}/api/recordings?state=unfinished'
+  curl -s {host_url}/api/recordings/RECORDING_ID
+"""
+
+
+def subscribe_when_up(services: Services, *, host_url: str, stop: threading.Event) -> threading.Thread:
+    """Subscribes in the background as soon as the host answers, however late; tells on the terminal."""
+
+    def keep_trying() -> None:
+        while not stop.is_set():
+            try:
+                services.subscribe(host_url, wait=5.0)
+            except (HandshakeError, RuntimeError, TimeoutError):
+                stop.wait(1.0)
+            else:
+                print(f"Event Grid delivers recording events to {host_url}.", flush=True)
+                return
+
+    thread = threading.Thread(target=keep_trying, name="subscribe", daemon=True)
+    thread.start()
+    return thread
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the services until Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="python -m local.services", description="Run the local services.")
+    parser.add_argument("--host-url", default=f"http://127.0.0.1:{HOST_PORT}", help="where the functions host will be")
+    given = parser.parse_args(arguments)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with fixed_services() as services:
+        print(write_settings(services.settings))
+        print(guide(services, host_url=given.host_url))
+        print(
+            "Now run `func start` (or `python -m local.host`) in another terminal. Ctrl-C ends the services.",
+            flush=True,
+        )
+        subscribe_when_up(services, host_url=given.host_url, stop=stop)
+        stop.wait()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,226 @@
+"""Everything at once, for the demo, the end-to-end tests and chaos: the services and the app in host processes.
+
+with Stack(workers=2) as stack:
+    stack.acs …; stack.host_url …; stack.kill_worker()
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from local.services import CONTAINER, ROOT, Services
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from local.acs import AcsConfig, AcsEmulator
+    from local.azurite import Azurite
+    from local.clock import Clock
+    from local.eventgrid import EventGrid
+
+_READY_SECONDS = 60.0
+_STOP_SECONDS = 20.0
+_LOOK_AGAIN = 0.02
+_WORKER = re.compile(r"^worker (\d+) pid (\d+)$", re.MULTILINE)
+_VERDICT = re.compile(r"^(ready|failed) (.*)$", re.MULTILINE)
+_TAIL = 4000
+
+
+class StackError(RuntimeError):
+    """The host did not come up, or is not in the state a call needs; the message ends with its log's tail."""
+
+
+class HostProcess:
+    """`python -m local.host` as a child of this process; it ends when this process does, however that dies.
+
+    `environment` is added to this process's own. `log`: the file its lines go to. `url` is known once started, and
+    kept over `stop` and `start`; `environment` may be changed between the two.
+    """
+
+    def __init__(
+        self, app_dir: Path, *, environment: Mapping[str, str], log: Path, workers: int = 1, queue_lease: float = 600.0
+    ) -> None:
+        self._app_dir = app_dir
+        self.environment = dict(environment)
+        self.log = log
+        self._workers = workers
+        self._queue_lease = queue_lease
+        self._port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._begin = 0
+
+    @property
+    def url(self) -> str:
+        """Where it answers: `http://127.0.0.1:port`."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def start(self, *, timeout: float = _READY_SECONDS) -> None:
+        """Starts it and waits until all workers serve; `StackError` if they do not within `timeout` seconds."""
+        command = [sys.executable, "-m", "local.host", "--app-dir", str(self._app_dir), "--port", str(self._port)]
+        command += ["--workers", str(self._workers), "--no-reload", "--stop-on-eof", "--settings", ""]
+        command += ["--queue-lease", str(self._queue_lease)]
+        with self.log.open("ab") as output:
+            self._begin = output.tell()
+            self._process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={**os.environ, **self.environment, "PYTHONUNBUFFERED": "1"},
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C reaches this process only, which then stops it
+            )
+        until = time.monotonic() + timeout
+        while not (verdict := _VERDICT.search(self.text())):
+            if self._process.poll() is not None or time.monotonic() > until:
+                self.stop()
+                raise StackError(f"the host did not come up:\n{self.text()[-_TAIL:]}")
+            time.sleep(_LOOK_AGAIN)
+        if verdict[1] == "failed":
+            self.stop()
+            raise StackError(f"the host cannot start: {verdict[2]}")
+        self._port = int(verdict[2].rsplit(":", 1)[1])
+
+    def stop(self) -> None:
+        """Stops it gracefully, by force after some seconds; nothing happens if it does not run."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()  # the sign to end
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def text(self) -> str:
+        """What this start has logged so far."""
+        with self.log.open("rb") as log:
+            log.seek(self._begin)
+            return log.read().decode(errors="replace")
+
+    def worker_pids(self) -> dict[int, int]:
+        """The process id of each worker by its number, as last reported."""
+        return {int(index): int(pid) for index, pid in _WORKER.findall(self.text())}
+
+
+class Stack:
+    """The services and the app, ready to use; all of it stops when the block ends, on Ctrl-C too.
+
+    `app_dir`: the function app's folder. `settings`: over the ones that lead to the services. `queue_lease`: seconds
+    after which a killed worker's queue messages come back (in Azure: 600). `log_dir`: kept after the end; default: a
+    temporary folder. Attributes: `services`, `host_log` (a file), `settings` (all that the host was started with).
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int = 1,
+        app_dir: Path = ROOT,
+        settings: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
+        acs_config: AcsConfig | None = None,
+        containers: Sequence[str] = (CONTAINER,),
+        queue_lease: float = 600.0,
+        log_dir: Path | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.services = Services(clock=clock, acs_config=acs_config, containers=containers, seed=seed)
+        self.settings: dict[str, str] = {}
+        self._more_settings = dict(settings or {})
+        self._app_dir = app_dir
+        self._workers = workers
+        self._queue_lease = queue_lease
+        self._log_dir = log_dir
+        self._running = ExitStack()
+        self._host: HostProcess | None = None
+        self._killed: set[int] = set()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as started:
+            started.enter_context(self.services)
+            folder = self._log_dir or Path(started.enter_context(tempfile.TemporaryDirectory(prefix="stack-")))
+            folder.mkdir(parents=True, exist_ok=True)
+            self.settings = {**self.services.settings, **self._more_settings}
+            self._host = HostProcess(
+                self._app_dir,
+                environment=self.settings,
+                log=folder / "host.log",
+                workers=self._workers,
+                queue_lease=self._queue_lease,
+            )
+            started.callback(self._host.stop)
+            self._host.start()
+            self.services.subscribe(self.host_url)
+            self._running = started.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.close()
+
+    @property
+    def host(self) -> HostProcess:
+        """The host process; `StackError` before the start."""
+        if self._host is None:
+            raise StackError("this stack was not started")
+        return self._host
+
+    @property
+    def host_url(self) -> str:
+        """Where the app answers; the same after `restart_host`."""
+        return self.host.url
+
+    @property
+    def host_log(self) -> Path:
+        """The file with all that the host and the app logged."""
+        return self.host.log
+
+    @property
+    def azurite(self) -> Azurite:
+        """The storage emulator."""
+        return self.services.azurite
+
+    @property
+    def acs(self) -> AcsEmulator:
+        """The ACS emulator."""
+        return self.services.acs
+
+    @property
+    def eventgrid(self) -> EventGrid:
+        """The event deliverer."""
+        return self.services.eventgrid
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the services; the app's own time stays real."""
+        return self.services.clock
+
+    def restart_host(self) -> None:
+        """Stops the host gracefully and starts it again on the same port, with `settings` as they are now."""
+        self.host.stop()
+        self.host.environment = self.settings
+        self.host.start()
+
+    def kill_worker(self, index: int = 0) -> int:
+        """Kills one worker process as a crash would (SIGKILL); the host starts it again. Returns the dead one's id.
+
+        Waits for the place to be held again if it was just killed; `StackError` if that takes too long.
+        """
+        until = time.monotonic() + _READY_SECONDS
+        while (pid := self.host.worker_pids().get(index)) is None or pid in self._killed:
+            if time.monotonic() > until:
+                raise StackError(f"worker {index} did not come up again:\n{self.host.text()[-_TAIL:]}")
+            time.sleep(_LOOK_AGAIN)
+        os.kill(pid, signal.SIGKILL)
+        self._killed.add(pid)
+        return pid
