@@ -1,0 +1,213 @@
+"""The HTTP side: the topic endpoint, the manual handshake, and the control plane under `/_control/`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from local.eventgrid.access import may_publish
+from local.eventgrid.schema import EventError
+from local.eventgrid.subscription import DeadLetter, Subscription
+from local.eventgrid.webhook import HandshakeError
+
+if TYPE_CHECKING:
+    from local.eventgrid.grid import EventGrid
+
+_HOST = "127.0.0.1"
+_MOST_BYTES = 1024 * 1024  # documented: 1 MB an event and a request
+_API_VERSION = "2018-01-01"
+_SHUTDOWN_SECONDS = 1.0
+
+_CONTENT_TYPES = frozenset({"application/json", "application/cloudevents+json", "application/cloudevents-batch+json"})
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@asynccontextmanager
+async def serve(grid: EventGrid, *, port: int) -> AsyncIterator[int]:
+    """Serves `grid` on 127.0.0.1 while the block runs; gives the port, which is a free one if `port` is 0."""
+    app = web.Application(client_max_size=_MOST_BYTES, middlewares=[_tell_errors])
+    topic, control = _Topic(grid), _Control(grid)
+    app.router.add_post("/api/events", topic.publish)
+    app.router.add_get("/eventsubscriptions/{name}/validate", topic.validate)
+    app.router.add_post("/eventsubscriptions/{name}/validate", topic.validate)
+    app.router.add_get("/_control/health", control.health)
+    app.router.add_get("/_control/subscriptions", control.list_subscriptions)
+    app.router.add_post("/_control/subscriptions", control.subscribe)
+    app.router.add_delete("/_control/subscriptions/{name}", control.unsubscribe)
+    app.router.add_get("/_control/deliveries", control.list_deliveries)
+    app.router.add_post("/_control/deliveries/{id}/redeliver", control.redeliver)
+    app.router.add_get("/_control/clock", control.show_clock)
+    app.router.add_post("/_control/clock", control.set_clock)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, _HOST, port)
+        await site.start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+@web.middleware
+async def _tell_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A request's faults as JSON in the service's form."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        return _error(HTTPStatus(error.status), error.reason)
+    except (EventError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        return _error(HTTPStatus.BAD_REQUEST, str(error))
+
+
+def _error(status: HTTPStatus, message: str) -> web.Response:
+    code = status.phrase.replace(" ", "")
+    return web.json_response({"error": {"code": code, "message": message}}, status=status)
+
+
+class _Topic:
+    """What publishers and validating endpoints see."""
+
+    def __init__(self, grid: EventGrid) -> None:
+        self._grid = grid
+
+    async def publish(self, request: web.Request) -> web.Response:
+        """`POST /api/events`: an array of events, or one CloudEvent; 200 with no body, all or nothing."""
+        grid = self._grid
+        if not may_publish(request.headers, topic_key=grid.topic_key, now=grid.clock.now()):
+            return _error(HTTPStatus.UNAUTHORIZED, "The request authorization key is not valid.")
+        if request.query.get("api-version", _API_VERSION) != _API_VERSION:
+            return _error(HTTPStatus.BAD_REQUEST, f"api-version must be {_API_VERSION}")
+        if request.content_type not in _CONTENT_TYPES:
+            return _error(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"content type {request.content_type} is unknown")
+        body = await request.json()
+        events = [body] if request.content_type == "application/cloudevents+json" else body
+        if not isinstance(events, list):
+            return _error(HTTPStatus.BAD_REQUEST, "the body must be an array of events")
+        grid.publish_all(events)
+        return web.Response()
+
+    async def validate(self, request: web.Request) -> web.Response:
+        """The validation URL of a handshake that was not answered with its code."""
+        if self._grid.agree(request.query.get("id", "")):
+            return web.Response(text="Webhook successfully validated as a subscription endpoint.")
+        return _error(HTTPStatus.NOT_FOUND, "no handshake waits for this code")
+
+
+class _Control:
+    """What tests and scripts use; open to this machine only, without a key."""
+
+    def __init__(self, grid: EventGrid) -> None:
+        self._grid = grid
+
+    async def health(self, _: web.Request) -> web.Response:
+        return web.json_response({"status": "ok", "pending": self._grid.pending})
+
+    async def list_subscriptions(self, _: web.Request) -> web.Response:
+        return web.json_response([_described(each) for each in self._grid.subscriptions])
+
+    async def subscribe(self, request: web.Request) -> web.Response:
+        """Body: the fields that `_subscription` reads. 201 after the handshake, 409 if that failed."""
+        try:
+            subscription = _subscription(await request.json())
+        except (TypeError, ValueError) as error:
+            return _error(HTTPStatus.BAD_REQUEST, str(error))
+        try:
+            await self._grid.subscribe_async(subscription)
+        except HandshakeError as error:
+            return _error(HTTPStatus.CONFLICT, str(error))
+        return web.json_response(_described(subscription), status=HTTPStatus.CREATED)
+
+    async def unsubscribe(self, request: web.Request) -> web.Response:
+        if self._grid.unsubscribe_here(request.match_info["name"]):
+            return web.Response(status=HTTPStatus.NO_CONTENT)
+        return _error(HTTPStatus.NOT_FOUND, "no such subscription")
+
+    async def list_deliveries(self, request: web.Request) -> web.Response:
+        """`?state=` and `?eventId=` narrow the list down."""
+        state, event_id = request.query.get("state"), request.query.get("eventId")
+        found = [
+            delivery.as_json()
+            for delivery in self._grid.deliveries
+            if state in {None, delivery.state} and event_id in {None, delivery.event_id}
+        ]
+        return web.json_response(found)
+
+    async def redeliver(self, request: web.Request) -> web.Response:
+        made = self._grid.redeliver(request.match_info["id"])
+        if not made:
+            return _error(HTTPStatus.NOT_FOUND, "no such delivery or event")
+        return web.json_response({"deliveries": made}, status=HTTPStatus.ACCEPTED)
+
+    async def show_clock(self, _: web.Request) -> web.Response:
+        clock = self._grid.clock
+        due = self._grid.next_due()
+        return web.json_response(
+            {"now": clock.now().isoformat(), "scale": clock.scale, "nextDue": due and due.isoformat()}
+        )
+
+    async def set_clock(self, request: web.Request) -> web.Response:
+        """Body: `scale` (0: stepped) and `advanceSeconds`, either or both."""
+        body = await request.json()
+        try:
+            if "scale" in body:
+                self._grid.clock.set_scale(float(body["scale"]))
+            if "advanceSeconds" in body:
+                self._grid.clock.advance(timedelta(seconds=float(body["advanceSeconds"])))
+        except (TypeError, ValueError) as error:
+            return _error(HTTPStatus.BAD_REQUEST, str(error))
+        return await self.show_clock(request)
+
+
+def _subscription(body: Any) -> Subscription:
+    """A subscription from the control plane's JSON; raises `ValueError` or `TypeError` for what is wrong."""
+    if not isinstance(body, dict):
+        raise TypeError("the body must be an object")
+    names = {
+        "name": "name",
+        "endpoint": "endpoint",
+        "schema": "schema",
+        "endpointType": "endpoint_type",
+        "maxAttempts": "max_attempts",
+        "batchSize": "batch_size",
+        "timeoutSeconds": "timeout",
+        "handshakeWaitSeconds": "handshake_wait",
+        "duplicateProbability": "duplicate_probability",
+        "delayAfter": "delay_after",
+    }
+    special = {"eventTypes", "ttlMinutes", "reorderSeconds", "deadLetter"}
+    if unknown := body.keys() - names.keys() - special:
+        raise ValueError(f"unknown fields: {', '.join(sorted(unknown))}")
+    fields: dict[str, Any] = {name: body[key] for key, name in names.items() if key in body}
+    if body.get("eventTypes") is not None:
+        fields["event_types"] = tuple(body["eventTypes"])
+    if "ttlMinutes" in body:
+        fields["ttl"] = timedelta(minutes=body["ttlMinutes"])
+    if "reorderSeconds" in body:
+        fields["reorder_window"] = timedelta(seconds=body["reorderSeconds"])
+    if body.get("deadLetter") is not None:
+        place = body["deadLetter"]
+        fields["dead_letter"] = DeadLetter(place["connectionString"], place["container"])
+    return Subscription(**fields)
+
+
+def _described(subscription: Subscription) -> dict[str, Any]:
+    """A subscription for reading; the dead-letter account's key stays inside."""
+    dead_letter = subscription.dead_letter
+    return {
+        "name": subscription.name,
+        "endpoint": subscription.endpoint,
+        "eventTypes": subscription.event_types,
+        "schema": subscription.schema,
+        "endpointType": subscription.endpoint_type,
+        "ttlMinutes": subscription.ttl.total_seconds() / 60,
+        "maxAttempts": subscription.max_attempts,
+        "batchSize": subscription.batch_size,
+        "deadLetterContainer": dead_letter.container if dead_letter else None,
+    }
