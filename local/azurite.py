@@ -37,8 +37,9 @@ _LOG_TAIL = 2000
 
 # The starter holds the other end of Azurite's standard input and never writes to it: the end of the input
 # means that the starter is gone. (PR_SET_PDEATHSIG would follow the starting *thread*, which may end early.)
+# Without `unref` the open input would keep Azurite from ending after SIGTERM.
 _EXIT_WITH_PARENT = (
-    'data:text/javascript,process.stdin.resume().on("end",()=>process.exit()).on("error",()=>process.exit())'
+    'data:text/javascript,const i=process.stdin,f=()=>process.exit();i.on("end",f).on("error",f).resume();i.unref()'
 )
 
 _LISTENING = re.compile(r"Azurite (Blob|Queue) service is successfully listening at http://[\d.]+:(\d+)")

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 import threading
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
@@ -67,6 +68,7 @@ class EventGrid:
         self._couriers: dict[str, Courier] = {}
         self._undertakers: dict[str, Undertaker] = {}
         self._tasks: dict[str, list[asyncio.Task[None]]] = {}
+        self._handshakes: set[asyncio.Task[None]] = set()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._webhook: Webhook | None = None
@@ -130,14 +132,19 @@ class EventGrid:
         future = asyncio.run_coroutine_threadsafe(self.subscribe_async(subscription), self._running_loop())
         try:
             future.result(wait)
-        except asyncio.CancelledError as error:
+        except CancelledError as error:
             raise HandshakeError(f"subscription {subscription.name}: Event Grid was stopped") from error
 
     async def subscribe_async(self, subscription: Subscription) -> None:
         """The same, for this object's own event loop only."""
         if self._webhook is None:
             raise RuntimeError("this Event Grid is not running")
-        await self._webhook.handshake(subscription, origin=self.origin)
+        handshake = asyncio.create_task(self._webhook.handshake(subscription, origin=self.origin))
+        self._handshakes.add(handshake)
+        try:
+            await handshake
+        finally:
+            self._handshakes.discard(handshake)
         self.unsubscribe_here(subscription.name)
         undertaker = None
         if subscription.dead_letter is not None:
@@ -276,7 +283,7 @@ class EventGrid:
                 self._port = port
                 self._is_up.set()
                 await self._stop.wait()
-            tasks = [task for group in self._tasks.values() for task in group]
+            tasks = [*self._handshakes, *(task for group in self._tasks.values() for task in group)]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

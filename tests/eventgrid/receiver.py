@@ -40,12 +40,14 @@ class Receiver:
     answer: Callable[[int, Received], int] = lambda _number, _request: 200
     echo: Callable[[str], tuple[int, Any]] = lambda code: (200, {"validationResponse": code})
     allowed_origin: str | None = "eventgrid.azure.net"
+    port: int = 0
     requests: list[Received] = field(default_factory=list)
     notifications: list[Received] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", self.port), _handler(self))
+        self.port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
         self._thread.start()
 
@@ -60,7 +62,7 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/hook?functionName=recorder"
+        return f"http://127.0.0.1:{self.port}/hook?functionName=recorder"
 
     def respond(self, request: Received) -> tuple[int, dict[str, str], Any]:
         with self._lock:

@@ -1,0 +1,120 @@
+"""Azurite as the local services start it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from azure.core.exceptions import AzureError
+from azure.storage.blob import BlobServiceClient
+from azure.storage.queue import QueueServiceClient
+
+from local import azurite as azurite_module
+from local.azurite import Azurite, AzuriteError
+from local.node import MINIMUM_MAJOR, find_node, main
+
+if TYPE_CHECKING:
+    from _pytest.monkeypatch import MonkeyPatch
+
+
+def test_blob_and_queue_answer_the_real_sdks(azurite: Azurite) -> None:
+    """With the one connection string."""
+    with BlobServiceClient.from_connection_string(azurite.connection_string) as service:
+        assert service.url.rstrip("/") == azurite.blob_url
+        container = service.create_container("first")
+        container.upload_blob("a/b.txt", b"bytes")
+        assert container.download_blob("a/b.txt").readall() == b"bytes"
+    with QueueServiceClient.from_connection_string(azurite.connection_string) as queues:
+        assert queues.url.rstrip("/") == azurite.queue_url
+        queue = queues.create_queue("first")
+        queue.send_message("message")
+        assert queue.receive_message() is not None
+
+
+def test_data_in_a_folder_outlives_a_restart_on_the_same_ports(tmp_path: Path) -> None:
+    """An outage, and then all is there again at the same address."""
+    azurite = Azurite(in_memory=False, folder=tmp_path)
+    with azurite, BlobServiceClient.from_connection_string(azurite.connection_string) as service:
+        ports = azurite.blob_port, azurite.queue_port
+        service.create_container("kept").upload_blob("blob", b"kept")
+    with pytest.raises(AzuriteError, match="not running"):
+        azurite.pause()
+    with azurite, BlobServiceClient.from_connection_string(azurite.connection_string) as service:
+        assert (azurite.blob_port, azurite.queue_port) == ports
+        assert service.get_blob_client("kept", "blob").download_blob().readall() == b"kept"
+
+
+def test_a_pause_answers_nothing_until_it_ends(azurite: Azurite) -> None:
+    """An outage of the silent kind."""
+    with BlobServiceClient.from_connection_string(
+        azurite.connection_string, retry_total=0, connection_timeout=1, read_timeout=1
+    ) as service:
+        azurite.pause()
+        try:
+            with pytest.raises(AzureError):
+                service.get_service_properties()
+        finally:
+            azurite.resume()
+        assert service.get_service_properties()
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_nothing_is_left_when_the_starter_is_killed(paused: bool) -> None:  # noqa: FBT001 - a test's parameter
+    """Not even an Azurite that stands still."""
+    program = (
+        "import time; from local.azurite import Azurite; a = Azurite().start();"
+        f"a.pause() if {paused} else None; print(a.pid, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as starter:
+        assert starter.stdout is not None
+        pid = int(starter.stdout.readline())
+        assert is_running(pid)
+        starter.send_signal(signal.SIGKILL)
+    give_up = time.monotonic() + 10
+    while is_running(pid) and time.monotonic() < give_up:
+        time.sleep(0.02)
+    assert not is_running(pid)
+
+
+def test_a_port_that_is_taken_is_said(azurite: Azurite) -> None:
+    """The error carries what Azurite wrote."""
+    with pytest.raises(AzuriteError, match="EADDRINUSE"):
+        Azurite(blob_port=azurite.blob_port).start()
+
+
+def test_without_its_package_the_error_says_what_to_run(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
+    """A fresh clone, before the set-up."""
+    monkeypatch.setattr(azurite_module, "MODULES", tmp_path)
+    with pytest.raises(AzuriteError, match="make setup"):
+        Azurite().start()
+
+
+def test_the_node_that_is_found_is_new_enough(capfd: pytest.CaptureFixture[str]) -> None:
+    """And its folder leads PATH, so that what npm starts finds the same one."""
+    assert main(["node", "--print", "process.versions.node + ' ' + process.env.PATH"]) == 0
+    version, path = capfd.readouterr().out.split(maxsplit=1)
+    assert int(version.partition(".")[0]) >= MINIMUM_MAJOR
+    assert path.split(os.pathsep)[0] == str(find_node().program.parent)
+
+
+def test_npm_runs_on_that_node(capfd: pytest.CaptureFixture[str]) -> None:
+    """Its exit code is passed on."""
+    assert main(["npm", "--version"]) == 0
+    assert capfd.readouterr().out.count(".") == 2
+    assert main(["npm", "no-such-command"]) != 0
+    assert main(["yarn"]) == 2
+
+
+def is_running(pid: int) -> bool:
+    """Whether the process lives; one that only waits to be noticed by init does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"

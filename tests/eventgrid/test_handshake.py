@@ -1,0 +1,131 @@
+"""An endpoint must agree before it gets events."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import urllib.request
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.eventgrid import CLOUD_EVENTS, HandshakeError, Subscription
+from tests.eventgrid.receiver import Receiver, event
+
+if TYPE_CHECKING:
+    from local.eventgrid import EventGrid
+
+
+def test_the_validation_event_is_the_services(grid: EventGrid, receiver: Receiver) -> None:
+    """An array of one, of its own type, with a code to echo and a URL to visit."""
+    grid.subscribe(Subscription("recordings", receiver.url))
+    (request,) = receiver.requests
+    assert request.kind == "SubscriptionValidation"
+    (validation,) = request.body
+    assert validation["eventType"] == "Microsoft.EventGrid.SubscriptionValidationEvent"
+    assert validation["data"].keys() == {"validationCode", "validationUrl"}
+    assert [s.name for s in grid.subscriptions] == ["recordings"]
+
+
+def test_a_cloud_events_endpoint_is_asked_by_options(grid: EventGrid, receiver: Receiver) -> None:
+    """It allows the sender by name or by a star."""
+    for number, allowed in enumerate(["eventgrid.azure.net", "*"]):
+        receiver.allowed_origin = allowed
+        grid.subscribe(Subscription(f"recordings-{number}", receiver.url, schema=CLOUD_EVENTS))
+    assert [r.method for r in receiver.requests] == ["OPTIONS", "OPTIONS"]
+    assert receiver.requests[0].headers["webhook-request-origin"] == "eventgrid.azure.net"
+
+
+@pytest.mark.parametrize(
+    "answer", [(202, {"validationResponse": "CODE"}), (200, {"validationResponse": "no"}), (500, None)]
+)
+def test_without_agreement_there_is_no_subscription(
+    grid: EventGrid, receiver: Receiver, answer: tuple[int, dict[str, str] | None]
+) -> None:
+    """A 202, another code or an error is no agreement; nothing is delivered."""
+    status, body = answer
+    receiver.echo = lambda code: (status, json.loads(json.dumps(body).replace("CODE", code)))
+    with pytest.raises(HandshakeError, match="recordings"):
+        grid.subscribe(Subscription("recordings", receiver.url, handshake_wait=0.3))
+    grid.publish(event())
+    assert grid.deliveries == ()
+    assert receiver.notifications == []
+
+
+def test_an_origin_that_is_not_allowed_ends_the_handshake(grid: EventGrid, receiver: Receiver) -> None:
+    """A 200 to OPTIONS alone says nothing."""
+    receiver.allowed_origin = "elsewhere.example"
+    with pytest.raises(HandshakeError, match="neither agreed"):
+        grid.subscribe(Subscription("recordings", receiver.url, schema=CLOUD_EVENTS, handshake_wait=0.3))
+
+
+def test_the_handshake_waits_for_an_endpoint_that_starts_later(grid: EventGrid) -> None:
+    """As when the app's host is started in another terminal."""
+    with Receiver() as gone:
+        url, port = gone.url, gone.port
+    failures: list[Exception] = []
+
+    def subscribe() -> None:
+        try:
+            grid.subscribe(Subscription("recordings", url, handshake_wait=10))
+        except HandshakeError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=subscribe)
+    thread.start()
+    time.sleep(0.3)
+    with Receiver(port=port) as receiver:
+        thread.join(10)
+        assert failures == []
+        grid.publish(event())
+        assert grid.wait_idle(10)
+        assert [r.ids for r in receiver.notifications] == [["event-1"]]
+
+
+def test_the_validation_url_can_be_visited_instead(grid: EventGrid, receiver: Receiver) -> None:
+    """The manual handshake: 200 without the code, then a GET of the URL."""
+    visits: list[int] = []
+
+    def visit() -> None:
+        while not receiver.requests:
+            time.sleep(0.01)
+        url = receiver.requests[0].body[0]["data"]["validationUrl"]
+        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - this test's own server
+            visits.append(response.status)
+
+    receiver.echo = lambda _code: (200, {})
+    thread = threading.Thread(target=visit)
+    thread.start()
+    grid.subscribe(Subscription("recordings", receiver.url, handshake_wait=10))
+    thread.join(5)
+    assert visits == [200]
+    assert len(grid.subscriptions) == 1
+
+
+def test_stopping_ends_a_handshake_that_waits(grid: EventGrid) -> None:
+    """A program can be ended while its endpoint is not up."""
+    failures: list[Exception] = []
+
+    def subscribe() -> None:
+        try:
+            grid.subscribe(Subscription("recordings", "http://127.0.0.1:9/hook", handshake_wait=60))
+        except HandshakeError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=subscribe)
+    thread.start()
+    time.sleep(0.2)
+    grid.stop()
+    thread.join(5)
+    assert len(failures) == 1
+
+
+def test_a_second_subscription_of_the_name_replaces_the_first(grid: EventGrid, receiver: Receiver) -> None:
+    """An event then goes to the new endpoint only."""
+    with Receiver() as other:
+        grid.subscribe(Subscription("recordings", receiver.url))
+        grid.subscribe(Subscription("recordings", other.url))
+        grid.publish(event())
+        assert grid.wait_idle(10)
+        assert (len(receiver.notifications), len(other.notifications)) == (0, 1)
