@@ -131,7 +131,7 @@ class Invoker:
     async def _bounded(self, function: Function, value: Any, invocation_id: str) -> Outcome:
         running = self._start(function, value, invocation_id)
         self._running.add(running)
-        running.add_done_callback(self._running.discard)
+        running.add_done_callback(self._forget)
         seconds = None if self._timeout is None else self._timeout.total_seconds()
         try:
             result = await asyncio.wait_for(asyncio.shield(running), seconds)
@@ -139,6 +139,7 @@ class Invoker:
         except TimeoutError as error:
             if running.done():
                 return Outcome(error=error)  # the function's own TimeoutError
+            running.cancel()
             return self._timed_out(function)
         except asyncio.CancelledError:
             if not running.cancelled():
@@ -146,6 +147,11 @@ class Invoker:
             return Outcome(error=WorkerRestartError("the worker process was restarted"))
         except Exception as error:  # noqa: BLE001 - a function may raise anything; it becomes the outcome
             return Outcome(error=error)
+
+    def _forget(self, running: asyncio.Future[Any]) -> None:
+        self._running.discard(running)
+        if not running.cancelled():
+            running.exception()  # one that ended after its time limit has nobody else to look at it
 
     def _start(self, function: Function, value: Any, invocation_id: str) -> asyncio.Future[Any]:
         arguments: dict[str, Any] = {function.parameter: value}

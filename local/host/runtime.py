@@ -13,7 +13,7 @@ from aiohttp import web
 from local.host.config import ConfigError, HostConfig, read_host_json, read_settings
 from local.host.connections import MissingConnectionError, connection_string
 from local.host.invoke import Invoker
-from local.host.loader import IndexingError, Loaded, load
+from local.host.loader import IndexingError, Loaded, load, unload
 from local.host.logs import HostLog
 from local.host.model import QUEUE, TIMER
 from local.host.queues import LEASE, QueueListener
@@ -94,6 +94,8 @@ class Runtime:
                 self._environment[name] = None
                 os.environ[name] = value
         self._log = HostLog(levels=config.log_levels, write=self._options.write, label=self._options.label)
+        if (runtime := os.environ.get("FUNCTIONS_WORKER_RUNTIME", "python")) != "python":
+            raise ConfigError([f"FUNCTIONS_WORKER_RUNTIME is {runtime!r}: only python apps are served"])
         root = logging.getLogger()
         root.addHandler(self._log.handler)
         root.setLevel(logging.DEBUG if os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING") == "1" else logging.INFO)
@@ -163,6 +165,7 @@ class Runtime:
             await self._runner.cleanup()
         if self._invoker is not None:
             self._invoker.close()
+        unload(self._options.app_dir)
         logging.getLogger().removeHandler(self._log.handler)
         for name in self._environment:
             os.environ.pop(name, None)

@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _START_SECONDS = 60.0
+_EXTRA = 10.0
 
 
 class Host:
     """Serves one function app in this process: `with Host(folder, settings={…}) as host: host.url`.
 
     One at a time: the app's module and its environment variables are the process's. `lines` holds what the host and
-    the app logged. `write`: takes each line instead. RuntimeError from `start` if host.json or settings cannot be used.
+    the app logged. `write`: takes each line instead. `grace`: seconds that
+    running functions have at the stop. RuntimeError from `start` if host.json or settings cannot be used.
     """
 
     def __init__(
@@ -33,12 +35,14 @@ class Host:
         settings: Mapping[str, str] | None = None,
         port: int = 0,
         queue_lease: timedelta | None = None,
+        grace: float = GRACE,
         write: Callable[[str], None] | None = None,
     ) -> None:
         self.lines: list[str] = []
         options = RuntimeOptions(app_dir=app_dir, settings=settings or {}, write=write or self.lines.append)
         self._options = options if queue_lease is None else replace(options, queue_lease=queue_lease)
         self._port = port
+        self._grace = grace
         self._thread: threading.Thread | None = None
         self._started = threading.Event()
         self._failure: BaseException | None = None
@@ -62,7 +66,7 @@ class Host:
         """Stops gracefully; at most some seconds."""
         if self._loop is not None and self._stop is not None and self._thread is not None:
             self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join(timeout=GRACE * 3)
+            self._thread.join(timeout=self._grace + _EXTRA)
             self._loop = None
 
     def __enter__(self) -> Self:
@@ -96,7 +100,7 @@ class Host:
             self._started.set()
             await stop.wait()
         finally:
-            await runtime.stop()
+            await runtime.stop(grace=self._grace)
             listening.close()
 
 

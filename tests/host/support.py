@@ -1,0 +1,70 @@
+"""What several tests of the host need: plain HTTP, waiting with a bound, queues of Azurite."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from azure.storage.queue import QueueClient, TextBase64DecodePolicy, TextBase64EncodePolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def call(
+    origin: str, path: str, *, method: str = "GET", body: bytes | None = None, headers: Mapping[str, str] | None = None
+) -> Answer:
+    """One request as it stands, without a library's ideas about paths and headers."""
+    connection = http.client.HTTPConnection(urlsplit(origin).netloc, timeout=20)
+    try:
+        connection.request(method, path, body=body, headers=dict(headers or {}))
+        answer = connection.getresponse()
+        return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+    finally:
+        connection.close()
+
+
+def notify(origin: str, function: str, events: Any, *, kind: str = "Notification") -> Answer:
+    """A delivery as Event Grid makes it."""
+    return call(
+        origin,
+        f"/runtime/webhooks/EventGrid?functionName={function}",
+        method="POST",
+        body=json.dumps(events).encode(),
+        headers={"aeg-event-type": kind, "content-type": "application/json"},
+    )
+
+
+def eventually(probe: Callable[[], T | None], *, seconds: float = 20.0, what: str = "the expected") -> T:
+    """The first truthy value of `probe`; fails after `seconds`."""
+    until = time.monotonic() + seconds
+    while not (found := probe()):
+        assert time.monotonic() < until, f"{what} did not happen within {seconds} s"
+        time.sleep(0.02)
+    return found
+
+
+def base64_queue(connection_string: str, name: str) -> QueueClient:
+    """A queue whose messages are base64, as the queue trigger wants them by default."""
+    return QueueClient.from_connection_string(
+        connection_string,
+        name,
+        message_encode_policy=TextBase64EncodePolicy(),
+        message_decode_policy=TextBase64DecodePolicy(),
+    )

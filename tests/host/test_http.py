@@ -1,0 +1,202 @@
+"""HTTP functions answer under func's URLs with func's status codes."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+from local.host import Host
+from tests.host.support import call, eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.host.conftest import AppMaker
+
+CODE = """
+    @app.route(route="echo/{id?}", methods=["GET", "POST"])
+    def echo(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+        seen = {"method": req.method, "url": req.url, "headers": list(req.headers), "params": dict(req.params),
+                "route": dict(req.route_params), "body": req.get_body().decode(), "name": context.function_name,
+                "id": context.invocation_id, "thread": threading.current_thread().name}
+        return func.HttpResponse(json.dumps(seen), status_code=201, mimetype="application/json",
+                                 headers={"X-One": "1", "Location": "/there"})
+
+    @app.route(route="async")
+    async def waits(req: func.HttpRequest) -> func.HttpResponse:
+        await asyncio.sleep(0)
+        logging.info("in async")
+        return func.HttpResponse("done")
+
+    @app.route(route="mine/{id:int}")
+    def with_number(req: func.HttpRequest) -> func.HttpResponse:
+        return func.HttpResponse("number")
+
+    @app.route(route="mine/{id}")
+    def with_text(req: func.HttpRequest) -> func.HttpResponse:
+        return func.HttpResponse("text")
+
+    @app.route(route="raises")
+    def raises(req: func.HttpRequest) -> func.HttpResponse:
+        try:
+            1 / 0
+        except ZeroDivisionError as error:
+            raise RuntimeError("told") from error
+
+    @app.route(route="nothing")
+    def nothing(req: func.HttpRequest) -> func.HttpResponse:
+        return None
+
+    @app.route(route="dictionary")
+    def dictionary(req: func.HttpRequest):
+        return {"a": 1}
+
+    @app.route(route="text")
+    def text(req: func.HttpRequest) -> str:
+        return "plain"
+
+    @app.route(route="logs")
+    def logs(req: func.HttpRequest) -> func.HttpResponse:
+        logging.getLogger("mine").warning('{"event":"kept"}')
+        logging.debug("too low")
+        logging.getLogger("azure.functions.x").error("hidden")
+        thread = threading.Thread(target=lambda: logging.info("from a thread"))
+        thread.start()
+        thread.join()
+        return func.HttpResponse("")
+
+    @app.function_name("renamed")
+    @app.route()
+    def original(req: func.HttpRequest) -> func.HttpResponse:
+        return func.HttpResponse(os.environ["COLOUR"] + os.environ["SHAPE"])
+"""
+
+
+@pytest.fixture
+def host(make_app: AppMaker) -> Iterator[Host]:
+    os.environ["SHAPE"] = "round"
+    try:
+        with Host(make_app(CODE, settings={"COLOUR": "red", "SHAPE": "square"})) as running:
+            yield running
+    finally:
+        del os.environ["SHAPE"]
+
+
+def test_a_request_reaches_the_function_as_in_the_real_host(host: Host) -> None:
+    answer = call(
+        host.url, "/API/Echo/a%20b?x=1&x=2&empty=&y=z", method="POST", body=b"hi", headers={"X-Mixed-Case": "v"}
+    )
+    assert answer.status == 201
+    assert answer.headers["content-type"] == "application/json"
+    assert (answer.headers["x-one"], answer.headers["location"]) == ("1", "/there")
+    seen = answer.json()
+    assert seen["method"] == "POST"
+    assert seen["route"] == {"id": "a b"}
+    assert seen["params"] == {"x": "1,2", "y": "z"}, "values are joined, empty ones do not cross"
+    assert seen["body"] == "hi"
+    assert "x-mixed-case" in seen["headers"]
+    assert seen["url"].startswith(f"{host.url}/API/Echo/")
+    assert seen["name"] == "echo"
+    assert seen["thread"].startswith("function"), "sync functions run in a pool"
+
+
+def test_a_chunked_body_without_a_length_arrives_empty(host: Host) -> None:
+    connection = http.client.HTTPConnection(urlsplit(host.url).netloc, timeout=20)
+    connection.request("POST", "/api/echo", body=iter([b"lost"]), encode_chunked=True)
+    assert json.loads(connection.getresponse().read())["body"] == ""
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/api/echo", 201),
+        ("GET", "/api/echo/", 201),
+        ("DELETE", "/api/echo", 404),
+        ("GET", "/echo", 404),
+        ("GET", "/api/nowhere", 404),
+        ("GET", "/api/async", 200),
+        ("GET", "/api/text", 200),
+        ("GET", "/api/raises", 500),
+        ("GET", "/api/nothing", 500),
+        ("GET", "/api/dictionary", 500),
+        ("GET", "/", 200),
+        ("GET", "/admin/host/status", 200),
+        ("GET", "/admin/functions/missing", 404),
+    ],
+)
+def test_the_status_is_the_real_hosts(host: Host, method: str, path: str, status: int) -> None:
+    answer = call(host.url, path, method=method)
+    assert answer.status == status
+    if status == 500:
+        assert answer.body == b""
+
+
+def test_the_more_exact_route_wins(host: Host) -> None:
+    assert call(host.url, "/api/mine/7").body == b"number"
+    assert call(host.url, "/api/mine/x").body == b"text"
+
+
+def test_without_a_route_the_name_is_the_route_and_settings_are_environment(host: Host) -> None:
+    assert call(host.url, "/api/renamed").body == b"redround", "what the environment holds already wins"
+
+
+def test_only_the_last_exception_is_logged(host: Host) -> None:
+    call(host.url, "/api/raises")
+    text = "".join(host.lines)
+    assert "Exception: RuntimeError: told" in text
+    assert "ZeroDivisionError" not in text
+    assert "local/host" not in text, "the stack begins in the app"
+
+
+def test_level_and_text_cross_and_lines_outside_an_invocation_are_marked(host: Host) -> None:
+    call(host.url, "/api/logs")
+    lines = [line for line in host.lines if "Functions." not in line]
+    assert [line for line in lines if line.endswith('WRN {"event":"kept"}\n')]
+    assert [line for line in lines if "INF (outside an invocation: lost in Azure) from a thread" in line]
+    assert not [line for line in lines if "too low" in line or "hidden" in line]
+
+
+def test_a_function_is_triggered_by_hand(host: Host) -> None:
+    answer = call(host.url, "/admin/functions/waits", method="POST", body=b'{"input": ""}')
+    assert (answer.status, answer.body) == (202, b"")
+    eventually(lambda: [line for line in host.lines if "in async" in line])
+    assert call(host.url, "/admin/functions/waits", method="POST", body=b"{").status == 400
+    names = [function["name"] for function in call(host.url, "/admin/functions").json()]
+    assert "renamed" in names
+
+
+def test_the_list_shows_methods_and_urls(host: Host) -> None:
+    assert f"echo: [GET,POST] {host.url}/api/echo/{{id?}}" in host.listing
+
+
+def test_the_environment_is_as_before_afterwards(make_app: AppMaker) -> None:
+    with Host(make_app("", settings={"ONLY_HERE": "1"})):
+        assert os.environ["ONLY_HERE"] == "1"
+    assert "ONLY_HERE" not in os.environ
+
+
+def test_an_empty_prefix_serves_from_the_root(make_app: AppMaker) -> None:
+    code = """
+        @app.route(route="hello")
+        def hello(req: func.HttpRequest) -> func.HttpResponse:
+            return func.HttpResponse("hi")
+    """
+    with Host(make_app(code, host={"extensions": {"http": {"routePrefix": ""}}})) as host:
+        assert call(host.url, "/hello").body == b"hi"
+
+
+def test_a_function_over_its_time_is_a_failure(make_app: AppMaker) -> None:
+    code = """
+        @app.route(route="slow")
+        async def slow(req: func.HttpRequest) -> func.HttpResponse:
+            await asyncio.sleep(3)
+    """
+    with Host(make_app(code, host={"functionTimeout": "00:00:00.2"})) as host:
+        assert call(host.url, "/api/slow").status == 500
+        assert "Timeout value of" in "".join(host.lines)

@@ -1,0 +1,290 @@
+"""Worker processes: several on one port and queue, supervised, reloaded, ended; none is ever left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from local.stack import HostProcess
+from tests.host.support import Answer, base64_queue, call, eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local.azurite import Azurite
+    from tests.host.conftest import AppMaker
+
+ROOT = Path(__file__).resolve().parents[2]
+HTTP = """
+    @app.route(route="pid")
+    def pid(req: func.HttpRequest) -> func.HttpResponse:
+        time.sleep(float(req.params.get("sleep", 0)))
+        return func.HttpResponse(str(os.getpid()))
+"""
+QUEUE = """
+    @app.queue_trigger(arg_name="message", queue_name="%QUEUE%", connection="Storage")
+    def work(message: func.QueueMessage):
+        body = message.get_body().decode()
+        logging.info("begin %s %s %s", os.getpid(), message.dequeue_count, body)
+        time.sleep(float(body))
+        logging.info("end %s", os.getpid())
+"""
+
+
+@dataclass
+class Terminal:
+    """`python -m local.host` as typed on a terminal, and what it printed."""
+
+    process: subprocess.Popen[str]
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return "".join(self.lines)
+
+    def url(self, *, starts: int = 1) -> str:
+        """Waits for the ready line of that many starts."""
+
+        def ready() -> list[str] | None:
+            found = [line for line in self.lines if line.startswith("ready ")]
+            return found if len(found) >= starts else None
+
+        return eventually(ready, what=f"ready, after {self.text}")[-1].split()[1]
+
+    def workers(self) -> list[int]:
+        return [int(line.split()[3]) for line in self.lines if line.startswith("worker ")]
+
+
+@contextmanager
+def typed(app: Path, *arguments: str, environment: dict[str, str] | None = None) -> Iterator[Terminal]:
+    command = [sys.executable, "-m", "local.host", "--app-dir", str(app), "--port", "0", *arguments]
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    terminal = Terminal(process)
+    reader = Thread(target=lambda: terminal.lines.extend(process.stdout or ()), daemon=True)
+    reader.start()
+    try:
+        yield terminal
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        reader.join(10)
+        process.stdout.close()
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def _gone(pids: list[int]) -> bool:
+    return not any(_is_alive(pid) for pid in pids)
+
+
+def test_two_workers_share_port_and_queue(
+    make_app: AppMaker, azurite: Azurite, queue_name: str, tmp_path: Path
+) -> None:
+    app = make_app(HTTP + QUEUE, host={"extensions": {"queues": {"batchSize": 1, "newBatchThreshold": 0}}})
+    host = HostProcess(
+        app,
+        environment={"QUEUE": queue_name, "Storage": azurite.connection_string},
+        log=tmp_path / "log",
+        workers=2,
+    )
+    with base64_queue(azurite.connection_string, queue_name) as queue:
+        queue.create_queue()
+        for _ in range(6):
+            queue.send_message("0.4")
+        host.start()
+        try:
+            pids = set(host.worker_pids().values())
+            assert len(pids) == 2
+            assert int(call(host.url, "/api/pid").body) in pids
+            eventually(lambda: host.text().count("INF end") == 6)
+            used = {int(line.split()[4]) for line in host.text().splitlines() if "INF begin" in line}
+            assert used == pids
+        finally:
+            host.stop()
+    assert _gone(list(pids))
+
+
+def test_a_killed_worker_is_started_again_and_its_message_comes_back(
+    make_app: AppMaker, azurite: Azurite, queue_name: str, tmp_path: Path
+) -> None:
+    host = HostProcess(
+        make_app(HTTP + QUEUE),
+        environment={"QUEUE": queue_name, "Storage": azurite.connection_string},
+        log=tmp_path / "log",
+        queue_lease=2,
+    )
+    with base64_queue(azurite.connection_string, queue_name) as queue:
+        queue.create_queue()
+        queue.send_message("1.2")
+        host.start()
+        try:
+            eventually(lambda: "INF begin" in host.text())
+            first = host.worker_pids()[0]
+            os.kill(first, signal.SIGKILL)
+            assert int(call(host.url, "/api/pid").body) != first, "the connection waited for the next worker"
+            eventually(lambda: "INF end" in host.text())
+            assert "Worker 0 ended (SIGKILL)" in host.text()
+            assert " 2 1.2" in host.text(), "the second delivery of the message"
+        finally:
+            host.stop()
+
+
+def test_ctrl_c_ends_all_and_lets_running_functions_finish(make_app: AppMaker) -> None:
+    with typed(make_app(HTTP), "--workers", "2", "--no-reload") as terminal:
+        url = terminal.url()
+        answers: list[Answer] = []
+        caller = Thread(target=lambda: answers.append(call(url, "/api/pid?sleep=1")))
+        caller.start()
+        eventually(lambda: "Executing 'Functions.pid'" in terminal.text)
+        os.killpg(terminal.process.pid, signal.SIGINT)
+        assert terminal.process.wait(10) == 0
+        caller.join(10)
+        assert [answer.status for answer in answers] == [200]
+        assert _gone(terminal.workers())
+
+
+def test_a_second_ctrl_c_does_not_wait(make_app: AppMaker) -> None:
+    with typed(make_app(HTTP), "--no-reload") as terminal:
+        url = terminal.url()
+        caller = Thread(target=_ignore_reset, args=(url, "/api/pid?sleep=20"), daemon=True)
+        caller.start()
+        eventually(lambda: "Executing 'Functions.pid'" in terminal.text)
+        begun = time.monotonic()
+        for _ in range(2):
+            terminal.process.send_signal(signal.SIGTERM)
+            time.sleep(0.2)
+        terminal.process.wait(10)
+        assert time.monotonic() - begun < 3
+        assert _gone(terminal.workers())
+
+
+def _ignore_reset(url: str, path: str) -> None:
+    try:
+        call(url, path)
+    except OSError:
+        return
+
+
+def test_no_worker_outlives_a_killed_supervisor(make_app: AppMaker) -> None:
+    with typed(make_app(HTTP), "--workers", "2", "--no-reload") as terminal:
+        terminal.url()
+        terminal.process.kill()
+        eventually(lambda: _gone(terminal.workers()), seconds=10, what="the workers' end")
+
+
+def test_the_host_ends_with_its_starter(make_app: AppMaker, tmp_path: Path) -> None:
+    app = make_app(HTTP)
+    code = (
+        "import pathlib, os, sys; from local.stack import HostProcess\n"
+        "app, log = map(pathlib.Path, sys.argv[1:])\n"
+        "host = HostProcess(app, environment={}, log=log)\n"
+        "host.start(); print(host.worker_pids()[0], flush=True); os.kill(os.getpid(), 9)\n"
+    )
+    command = [sys.executable, "-c", code, str(app), str(tmp_path / "log")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    worker = int(done.stdout)
+    eventually(lambda: _gone([worker]), seconds=10, what="the worker's end")
+
+
+def test_a_change_of_the_code_reloads_it(make_app: AppMaker) -> None:
+    app = make_app(HTTP)
+    with typed(app) as terminal:
+        url = terminal.url()
+        changed = (app / "function_app.py").read_text(encoding="utf-8").replace("str(os.getpid())", "'new'")
+        time.sleep(0.3)  # the watch begins beside the first start
+        (app / "function_app.py").write_text(changed, encoding="utf-8")
+        assert terminal.url(starts=2) == url, "on the same port"
+        assert call(url, "/api/pid").body == b"new"
+        assert "Change of function_app.py" in terminal.text
+
+
+def test_a_broken_host_json_answers_503_until_it_is_mended(make_app: AppMaker) -> None:
+    app = make_app(HTTP)
+    good = (app / "host.json").read_text(encoding="utf-8")
+    (app / "host.json").write_text("{", encoding="utf-8")
+    with typed(app) as terminal:
+        eventually(lambda: "failed host.json is not JSON" in terminal.text)
+        time.sleep(0.3)
+        (app / "host.json").write_text(good, encoding="utf-8")
+        assert call(terminal.url(), "/api/pid").status == 200
+
+
+def test_a_function_over_its_time_costs_the_worker(make_app: AppMaker) -> None:
+    app = make_app(HTTP, host={"functionTimeout": "00:00:00.3"})
+    with typed(app, "--no-reload") as terminal:
+        url = terminal.url()
+        assert call(url, "/api/pid?sleep=5").status == 500
+        first = terminal.workers()[0]
+        eventually(lambda: len(terminal.workers()) == 2, what="the next worker")
+        assert call(url, "/api/pid").status == 200
+        assert _gone([first])
+
+
+def test_a_taken_port_is_told(make_app: AppMaker) -> None:
+    with typed(make_app(HTTP), "--no-reload") as terminal:
+        port = terminal.url().rsplit(":", 1)[1]
+        with typed(make_app(HTTP), "--port", port) as second:
+            assert second.process.wait(20) == 1
+            eventually(lambda: f"failed port {port} is unavailable" in second.text)
+
+
+def test_only_the_first_worker_runs_timers(make_app: AppMaker, tmp_path: Path) -> None:
+    code = """
+        @app.timer_trigger(arg_name="timer", schedule="* * * * * *")
+        def tick(timer: func.TimerRequest):
+            logging.info("tick")
+    """
+    host = HostProcess(make_app(code), environment={}, log=tmp_path / "log", workers=2)
+    host.start()
+    try:
+        eventually(lambda: host.text().count("INF tick") >= 2)
+        assert " w1 INF tick" not in host.text()
+    finally:
+        host.stop()
+
+
+def test_the_start_prints_functions_with_urls_and_a_ready_line(make_app: AppMaker) -> None:
+    with typed(make_app(HTTP), "--no-reload") as terminal:
+        url = terminal.url()
+        lines = [line.strip() for line in terminal.lines]
+        assert lines.index("Functions:") < lines.index(f"pid: [ANY] {url}/api/pid") < lines.index(f"ready {url}")
+
+
+def test_json_log_lines_stay_whole_after_the_level(make_app: AppMaker) -> None:
+    code = """
+        @app.route(route="log")
+        def log(req: func.HttpRequest) -> func.HttpResponse:
+            logging.warning(json.dumps({"event": "some.thing", "n": 1}))
+            return func.HttpResponse("")
+    """
+    with typed(make_app(code), "--no-reload") as terminal:
+        call(terminal.url(), "/api/log")
+        line = eventually(lambda: [line for line in terminal.lines if "some.thing" in line])[0]
+        assert json.loads(line[line.index("{") :]) == {"event": "some.thing", "n": 1}
+        assert " WRN {" in line

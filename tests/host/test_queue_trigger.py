@@ -1,0 +1,184 @@
+"""Queue messages are taken, run, renewed, deleted, released and poisoned as by the Storage queues extension."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from azure.storage.queue import QueueClient
+
+from local.host import Host
+from tests.host.support import base64_queue, call, eventually
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from local.azurite import Azurite
+    from tests.host.conftest import AppMaker
+
+CODE = """
+    @app.queue_trigger(arg_name="message", queue_name="%QUEUE%", connection="Storage")
+    def work(message: func.QueueMessage):
+        body = message.get_body().decode()
+        logging.info("begin %s", json.dumps([body, message.id, message.dequeue_count, bool(message.pop_receipt),
+            str(message.insertion_time), str(message.expiration_time)]))
+        if "bad" in body:
+            raise ValueError(body)
+        if body.startswith("sleep"):
+            time.sleep(float(body.split()[1]))
+        logging.info("end %s", body)
+"""
+
+
+def _host(app: Path, azurite: Azurite, queue: str, *, lease: float = 600, grace: float = 5) -> Host:
+    settings = {"QUEUE": queue, "Storage": azurite.connection_string}
+    return Host(app, settings=settings, queue_lease=timedelta(seconds=lease), grace=grace)
+
+
+def _seen(host: Host, word: str = "begin") -> list[Any]:
+    mark = f"INF {word} "
+    return [line.split(mark, 1)[1].strip() for line in host.lines if mark in line]
+
+
+def _is_empty(queue: QueueClient) -> bool:
+    return queue.get_queue_properties().approximate_message_count == 0
+
+
+def test_a_message_arrives_with_its_metadata_and_is_deleted(
+    make_app: AppMaker, azurite: Azurite, queue_name: str
+) -> None:
+    with (
+        _host(make_app(CODE), azurite, queue_name) as host,
+        base64_queue(azurite.connection_string, queue_name) as queue,
+    ):
+        eventually(lambda: "does not exist" in "".join(host.lines), what="the word about the missing queue")
+        queue.create_queue()
+        sent = queue.send_message("hello")
+        body, identity, tries, has_receipt, inserted, expires = json.loads(eventually(lambda: _seen(host))[0])
+        assert (body, identity, tries, has_receipt) == ("hello", sent.id, 1, True)
+        assert inserted.endswith("+00:00")
+        assert expires > inserted
+        eventually(lambda: _is_empty(queue))
+        assert "Reason='New queue message detected on" in "".join(host.lines)
+
+
+def test_a_failing_message_is_tried_again_and_then_poisoned(
+    make_app: AppMaker, azurite: Azurite, queue_name: str
+) -> None:
+    app = make_app(CODE, host={"extensions": {"queues": {"maxDequeueCount": 3}}})
+    with (
+        base64_queue(azurite.connection_string, queue_name) as queue,
+        base64_queue(azurite.connection_string, f"{queue_name}-poison") as poison,
+    ):
+        queue.create_queue()
+        queue.send_message("bad one")
+        with _host(app, azurite, queue_name) as host:
+            eventually(lambda: "Moving message to queue" in "".join(host.lines))
+            eventually(lambda: _is_empty(queue))
+            assert [json.loads(line)[2] for line in _seen(host)] == [1, 2, 3]
+            assert [message.content for message in poison.peek_messages()] == ["bad one"]
+
+
+def test_visibility_timeout_is_the_pause_after_a_failure(make_app: AppMaker, azurite: Azurite, queue_name: str) -> None:
+    app = make_app(CODE, host={"extensions": {"queues": {"visibilityTimeout": "00:00:02"}}})
+    with base64_queue(azurite.connection_string, queue_name) as queue:
+        queue.create_queue()
+        queue.send_message("bad")
+        with _host(app, azurite, queue_name) as host:
+            eventually(lambda: _seen(host))
+            begun = time.monotonic()
+            eventually(lambda: len(_seen(host)) == 2)
+            assert time.monotonic() - begun > 1.5
+
+
+def test_a_long_run_keeps_its_message(make_app: AppMaker, azurite: Azurite, queue_name: str) -> None:
+    with base64_queue(azurite.connection_string, queue_name) as queue:
+        queue.create_queue()
+        queue.send_message("sleep 3.5")
+        with _host(make_app(CODE), azurite, queue_name, lease=2) as host:
+            eventually(lambda: _seen(host, "end"))
+            eventually(lambda: _is_empty(queue))
+            assert len(_seen(host)) == 1, "renewed while it ran, so nobody got it a second time"
+
+
+def test_batches_are_bounded(make_app: AppMaker, azurite: Azurite, queue_name: str) -> None:
+    app = make_app(CODE, host={"extensions": {"queues": {"batchSize": 2, "newBatchThreshold": 1}}})
+    with base64_queue(azurite.connection_string, queue_name) as queue:
+        queue.create_queue()
+        for _ in range(6):
+            queue.send_message("sleep 0.3")
+        with _host(app, azurite, queue_name) as host:
+            most = 0
+            while len(_seen(host, "end")) < 6:
+                most = max(most, len(_seen(host)) - len(_seen(host, "end")))
+                time.sleep(0.005)
+            assert 2 <= most <= 3, "batchSize + newBatchThreshold at most"
+
+
+@pytest.mark.parametrize(("encoding", "raw"), [("none", "plain {}"), ("base64", "cGxhaW4ge30=")])
+def test_the_encoding_is_host_jsons(
+    make_app: AppMaker, azurite: Azurite, queue_name: str, encoding: str, raw: str
+) -> None:
+    app = make_app(CODE, host={"extensions": {"queues": {"messageEncoding": encoding}}})
+    with QueueClient.from_connection_string(azurite.connection_string, queue_name) as queue:
+        queue.create_queue()
+        queue.send_message(raw)
+        with _host(app, azurite, queue_name) as host:
+            assert json.loads(eventually(lambda: _seen(host))[0])[0] == "plain {}"
+
+
+def test_what_is_not_base64_goes_to_poison_without_a_run(make_app: AppMaker, azurite: Azurite, queue_name: str) -> None:
+    app = make_app(CODE, host={"extensions": {"queues": {"maxDequeueCount": 2}}})
+    with (
+        QueueClient.from_connection_string(azurite.connection_string, queue_name) as queue,
+        QueueClient.from_connection_string(azurite.connection_string, f"{queue_name}-poison") as poison,
+    ):
+        queue.create_queue()
+        queue.send_message("{not base64}")
+        with _host(app, azurite, queue_name) as host:
+            eventually(lambda: _is_empty(queue))
+            eventually(lambda: "Moving message" in "".join(host.lines))
+            assert not _seen(host)
+            assert [message.content for message in poison.peek_messages()] == ["{not base64}"]
+
+
+def test_json_properties_override_metadata_of_their_name(make_app: AppMaker, azurite: Azurite, queue_name: str) -> None:
+    with base64_queue(azurite.connection_string, queue_name) as queue:
+        queue.create_queue()
+        queue.send_message('{"ID": "mine", "other": 1}')
+        with _host(make_app(CODE), azurite, queue_name) as host:
+            assert json.loads(eventually(lambda: _seen(host))[0])[1] == "mine"
+
+
+def test_a_text_parameter_gets_the_body(make_app: AppMaker, azurite: Azurite, queue_name: str) -> None:
+    code = """
+        @app.queue_trigger(arg_name="message", queue_name="%QUEUE%", connection="Storage")
+        async def work(message: str):
+            logging.info("begin %s", message)
+    """
+    with base64_queue(azurite.connection_string, queue_name) as queue:
+        queue.create_queue()
+        queue.send_message("ä")
+        with _host(make_app(code), azurite, queue_name) as host:
+            assert eventually(lambda: _seen(host)) == ["ä"]
+
+
+def test_a_stop_gives_a_running_message_back(make_app: AppMaker, azurite: Azurite, queue_name: str) -> None:
+    code = CODE.replace("def work", "async def work").replace("time.sleep", "await asyncio.sleep")
+    with base64_queue(azurite.connection_string, queue_name) as queue:
+        queue.create_queue()
+        queue.send_message("sleep 60")
+        with _host(make_app(code), azurite, queue_name, grace=0.3) as host:
+            eventually(lambda: _seen(host))
+            begun = time.monotonic()
+        assert time.monotonic() - begun < 3
+        assert len(queue.peek_messages()) == 1
+
+
+def test_a_queue_function_can_be_run_by_hand(make_app: AppMaker, azurite: Azurite, queue_name: str) -> None:
+    with _host(make_app(CODE), azurite, queue_name) as host:
+        assert call(host.url, "/admin/functions/work", method="POST", body=b'{"input": "by hand"}').status == 202
+        assert json.loads(eventually(lambda: _seen(host))[0])[:2] == ["by hand", None]
