@@ -17,9 +17,10 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _AUDIENCES = {"https://communication.azure.com", "https://communication.azure.com/"}
 _SIGNED_HEADERS = {"x-ms-date;host;x-ms-content-sha256": "x-ms-date", "date;host;x-ms-content-sha256": "date"}
@@ -70,12 +71,16 @@ class Gate:
         date, digest = headers.get(date_header, ""), headers.get("x-ms-content-sha256", "")
         if fault := self._form_fault(host, date=date, digest=digest, body=body):
             return Refused(HMAC_REFUSED, fault)
-        text = f"{method}\n{target}\n{date};{host};{digest}"
-        key = base64.b64decode(self.access_key)
-        wanted = base64.b64encode(hmac.new(key, text.encode(), hashlib.sha256).digest()).decode()
-        if not hmac.compare_digest(wanted.encode(), signature.encode()):
+        if not any(
+            hmac.compare_digest(self._sign(f"{method}\n{spelling}\n{date};{host};{digest}"), signature.encode())
+            for spelling in _spellings(target)
+        ):
             return Refused(HMAC_REFUSED, "the signature does not match")
         return None
+
+    def _sign(self, text: str) -> bytes:
+        key = base64.b64decode(self.access_key)
+        return base64.b64encode(hmac.new(key, text.encode(), hashlib.sha256).digest())
 
     def _form_fault(self, host: str, *, date: str, digest: str, body: bytes) -> str | None:
         if host.lower() != self.resource_host:
@@ -89,6 +94,18 @@ class Gate:
         if digest != base64.b64encode(hashlib.sha256(body).digest()).decode():
             return "x-ms-content-sha256 is not the hash of the body"
         return None
+
+
+def _spellings(target: str) -> Iterator[str]:
+    """The ways to write one path and query that a client may have signed.
+
+    recordingIds end with `==`. The sync SDK signs and sends `%3D%3D`; the async SDK signs the same, but aiohttp
+    then sends `==` (run). What the service compares is not documented: all spellings of one URL are taken.
+    """
+    path, mark, query = target.partition("?")
+    yield target
+    yield quote(unquote(path), safe="/:") + mark + query
+    yield unquote(target)
 
 
 def _bearer_fault(token: str) -> str | None:

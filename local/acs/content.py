@@ -116,14 +116,14 @@ def spoil(plan: Plan, fault: Fault, body: Media | Bytes) -> Plan:
     return plan
 
 
-async def send(request: web.BaseRequest, plan: Plan, body: Media | Bytes, *, fault: Fault | None) -> int:
-    """Sends an answer, spoilt on its way by a fault in its body; how many bytes of body went out."""
+async def send(request: web.BaseRequest, plan: Plan, body: Media | Bytes, *, fault: Fault | None) -> web.StreamResponse:
+    """Sends an answer, spoilt on its way by a fault in its body; returns it as sent."""
     response = web.StreamResponse(status=plan.status, headers=plan.headers)
     response.content_length = plan.length
     await response.prepare(request)
     if request.method == "HEAD":
         await response.write_eof()
-        return 0
+        return response
     kind = fault.kind if fault else ""
     stop = plan.stop
     if fault is not None and kind == "cut":
@@ -140,7 +140,7 @@ async def send(request: web.BaseRequest, plan: Plan, body: Media | Bytes, *, fau
         hang_up(request)
     else:
         await response.write_eof()
-    return sent
+    return response
 
 
 def _pieces(body: Media | Bytes, start: int, stop: int, fault: Fault | None) -> Iterator[bytes]:

@@ -69,6 +69,14 @@ def json_answer(value: Any, *, status: int = 200, headers: dict[str, str] | None
     )
 
 
+async def read_body(request: web.BaseRequest) -> bytes:
+    """The whole body. Raises RestError: it is over a MiB, the server's own limit."""
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise RestError(errors.TOO_LARGE, "The body is over 1 MiB.") from error
+
+
 def error_answer(error: RestError) -> web.Response:
     """A RestError as the service tells it."""
     body = error_body(error.code, error.message, target=error.target, details=error.details)

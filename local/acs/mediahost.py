@@ -17,7 +17,7 @@ from local.acs.content import (
     send,
     spoil,
 )
-from local.acs.dispatch import drop, find_route, json_answer, route, whole_answer
+from local.acs.dispatch import drop, find_route, json_answer, read_body, route, whole_answer
 from local.acs.documents import chunk_metadata
 from local.acs.faults import Target
 
@@ -70,7 +70,7 @@ class MediaHost:
         return answer
 
     async def _refusal(self, request: web.BaseRequest, fault: Fault | None) -> web.Response | None:
-        body = await request.content.read(1024)
+        body = await read_body(request)
         refused = self._gate.check(
             request.headers,
             method=request.method,
@@ -110,7 +110,7 @@ class MediaHost:
             self._log.add(request, target, status=plan.status, fault=fault, sent=plan.length)
             if fault is not None and fault.kind == "lost-answer":
                 return await drop(request)
-            return await self._stream(request, plan, body, fault)
+            return await send(request, plan, body, fault=fault)
         self._log.add(request, target, status=answer.status, fault=fault)
         return answer
 
@@ -124,12 +124,6 @@ class MediaHost:
         if request.headers.get("If-Range", body.etag) != body.etag:
             span = None
         return plan_answer(body, span)
-
-    async def _stream(
-        self, request: web.BaseRequest, plan: Plan, body: Media | Bytes, fault: Fault | None
-    ) -> web.StreamResponse:
-        await send(request, plan, body, fault=fault)
-        return web.Response()
 
     async def _delete(
         self, request: web.BaseRequest, _: Recording, chunk: Chunk, target: Target, fault: Fault | None

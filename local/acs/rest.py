@@ -13,7 +13,15 @@ from aiohttp import web
 
 from local.acs import errors
 from local.acs.config import API_VERSIONS
-from local.acs.dispatch import drop, error_answer, find_route, json_answer, route, whole_answer
+from local.acs.dispatch import (
+    drop,
+    error_answer,
+    find_route,
+    json_answer,
+    read_body,
+    route,
+    whole_answer,
+)
 from local.acs.errors import RestError
 from local.acs.faults import Target
 from local.acs.request import Faults as BodyFaults
@@ -26,7 +34,6 @@ if TYPE_CHECKING:
     from local.acs.model import Recording
     from local.acs.service import Resource
 
-_MAX_BODY = 1024 * 1024
 # The customer's own storage came with this version (documented).
 _EXTERNAL_STORAGE_SINCE = "2024-04-15"
 
@@ -85,9 +92,7 @@ class RestHost:
             counts[operation] = counts.get(operation, 0) + 1
 
     async def _admitted(self, request: web.BaseRequest, handle: Any, recording_id: str | None) -> web.Response:
-        body = await request.content.read(_MAX_BODY + 1)
-        if len(body) > _MAX_BODY:
-            raise RestError(errors.TOO_LARGE, f"The body is over {_MAX_BODY} bytes.")
+        body = await read_body(request)
         refused = self._gate.check(request.headers, method=request.method, target=request.raw_path, body=body)
         if refused is not None:
             error = RestError((401, refused.code), f"Unauthorized: {refused.reason}.")

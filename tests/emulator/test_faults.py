@@ -1,0 +1,253 @@
+"""Scripted misbehaviour: every kind, and whom it strikes."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from local.acs import ChunkPlan, EndPlan, Fault
+from local.acs.faults import KINDS, Faults, Target, fault_from_json, fault_json
+from tests.emulator import raw
+from tests.emulator.finished import Finished, start_body
+
+if TYPE_CHECKING:
+    from local.acs import AcsEmulator
+    from local.clock import Clock
+
+
+def test_a_status_carries_code_headers_and_retry_after(finished: Finished) -> None:
+    finished.acs.add_fault(
+        kind="status", status=429, code="8529", message="Slow down.", retry_after="3", headers=(("x-more", "1"),)
+    )
+    answer = finished.get()
+    assert (answer.status, answer.code) == (429, "8529")
+    assert (answer.headers["retry-after"], answer.headers["x-more"]) == ("3", "1")
+
+
+def test_a_status_may_have_any_body(finished: Finished) -> None:
+    finished.acs.add_fault(kind="status", status=500, body="oops")
+    assert finished.get().body == b"oops"
+
+
+@pytest.mark.parametrize(("kind", "status"), [("html400", 400), ("html200", 200)])
+def test_a_web_page_comes_instead_of_media(finished: Finished, kind: str, status: int) -> None:
+    finished.acs.add_fault(kind=kind)
+    answer = finished.get()
+    assert answer.status == status
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.body.startswith(b"<!DOCTYPE html>")
+
+
+def test_a_401_is_the_store_s_own(finished: Finished) -> None:
+    finished.acs.add_fault(kind="401")
+    answer = finished.get()
+    assert (answer.status, answer.json["title"]) == (401, "Unauthorized")
+    target = f"/calling/recordings/{finished.recording.recording_id}{raw.VERSION}"
+    assert raw.rest(finished.acs, "GET", target).code == "7509"
+
+
+@pytest.mark.parametrize("asked", [None, "bytes=100-"])
+def test_a_cut_ends_the_body_after_exactly_so_many_bytes(finished: Finished, asked: str | None) -> None:
+    finished.acs.add_fault(kind="cut", bytes=1234)
+    with pytest.raises(http.client.IncompleteRead) as caught:
+        finished.get(**({"Range": asked} if asked else {}))
+    start = 100 if asked else 0
+    assert caught.value.partial == finished.data[start : start + 1234]
+
+
+def test_a_drop_closes_without_an_answer(finished: Finished) -> None:
+    finished.acs.add_fault(kind="drop")
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
+        finished.get()
+
+
+def test_a_lost_answer_leaves_the_work_done(acs: AcsEmulator) -> None:
+    acs.add_fault(kind="lost-answer", operation="start", count=1)
+    body, headers = start_body(acs), raw.repeat_headers()
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
+        raw.start(acs, body, headers=headers)
+    (recording,) = acs.resource.recordings()
+    assert raw.start(acs, body, headers=headers).json["recordingId"] == recording.recording_id
+
+
+def test_a_lost_answer_to_a_delete_leaves_it_deleted(finished: Finished) -> None:
+    finished.acs.add_fault(kind="lost-answer", operation="delete")
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
+        raw.media(finished.acs, str(finished.chunk.delete_location), method="DELETE")
+    assert finished.chunk.deleted
+
+
+@pytest.mark.parametrize("after", [None, 1000])
+def test_a_stall_holds_the_answer_or_its_body(finished: Finished, after: int | None) -> None:
+    finished.acs.add_fault(kind="stall", seconds=0.3, bytes=after)
+    began = time.monotonic()
+    assert finished.get().body == finished.data
+    assert time.monotonic() - began >= 0.3
+
+
+def test_a_drip_takes_its_time(finished: Finished) -> None:
+    finished.acs.add_fault(kind="drip", rate=1_000_000)
+    began = time.monotonic()
+    assert finished.get().body == finished.data
+    assert time.monotonic() - began >= 0.25
+
+
+def test_zero_bytes_is_a_200_without_a_body(finished: Finished) -> None:
+    finished.acs.add_fault(kind="zero-bytes")
+    answer = finished.get(Range="bytes=0-9")
+    assert (answer.status, answer.body, answer.headers["content-length"]) == (200, b"", "0")
+
+
+def test_ignore_range_is_the_whole_for_a_part(finished: Finished) -> None:
+    finished.acs.add_fault(kind="ignore-range")
+    answer = finished.get(Range="bytes=10-19")
+    assert (answer.status, answer.body) == (200, finished.data)
+
+
+def test_wrong_range_tells_another_range_than_asked(finished: Finished) -> None:
+    finished.acs.add_fault(kind="wrong-range")
+    answer = finished.get(Range="bytes=10-19")
+    assert (answer.status, answer.headers["content-range"]) == (206, "bytes 11-20/300001")
+
+
+def test_etag_changes_the_tag_only(finished: Finished) -> None:
+    finished.acs.add_fault(kind="etag", tries=(2,))
+    finished.acs.add_fault(kind="etag", etag='"mine"', tries=(3,))
+    tags = [finished.get(Range="bytes=0-9").headers["etag"] for _ in range(3)]
+    assert tags[0] == finished.chunk.media.etag
+    assert tags[1] not in {tags[0], '"mine"'}
+    assert tags[2] == '"mine"'
+
+
+def test_total_lies_about_the_size(finished: Finished) -> None:
+    finished.acs.add_fault(kind="total", bytes=5000)
+    assert finished.get(Range="bytes=0-9").headers["content-range"] == "bytes 0-9/5000"
+    answer = finished.get()
+    assert (answer.status, answer.body) == (200, finished.data[:5000])
+
+
+def test_wrong_bytes_changes_one_byte(finished: Finished) -> None:
+    finished.acs.add_fault(kind="wrong-bytes")
+    answer = finished.get(Range="bytes=0-999")
+    assert len(answer.body) == 1000
+    assert sum(a != b for a, b in zip(answer.body, finished.data[:1000], strict=True)) == 1
+
+
+def test_a_redirect_goes_where_it_is_told(finished: Finished) -> None:
+    finished.acs.add_fault(kind="redirect", url="https://evil.example.org/")
+    answer = finished.get()
+    assert (answer.status, answer.headers["location"]) == (302, "https://evil.example.org/")
+
+
+def test_a_fault_strikes_the_first_so_many_tries(finished: Finished) -> None:
+    finished.acs.add_fault(kind="status", status=404, operation="media", count=2)
+    assert [finished.get().status for _ in range(4)] == [404, 404, 200, 200]
+
+
+def test_a_fault_strikes_the_tries_it_names(finished: Finished) -> None:
+    finished.acs.add_fault(kind="status", status=500, tries=(2, 4))
+    assert [finished.get().status for _ in range(5)] == [200, 500, 200, 500, 200]
+
+
+def test_a_fault_strikes_only_what_it_names(acs: AcsEmulator) -> None:
+    plan = EndPlan(chunks=(ChunkPlan(size=10), ChunkPlan(size=10)))
+    one, other = (Finished.make(acs, plan=plan) for _ in range(2))
+    acs.add_fault(kind="status", status=500, recording_id=one.recording.recording_id, chunk=1, operation="media")
+    acs.add_fault(kind="status", status=501, document_id=other.chunk.document_id)
+    first, second = one.recording.chunks
+    assert raw.media(acs, first.content_location).status == 200
+    assert raw.media(acs, second.content_location).status == 500
+    assert raw.media(acs, second.metadata_location).status == 200
+    assert other.get().status == 501
+
+
+def test_a_fault_has_its_time(finished: Finished, clock: Clock) -> None:
+    now = clock.now()
+    finished.acs.add_fault(kind="status", status=500, start=now + timedelta(hours=1), end=now + timedelta(hours=2))
+    statuses = [finished.get().status]
+    for _ in range(2):
+        clock.advance(timedelta(hours=1))
+        statuses.append(finished.get().status)
+    assert statuses == [200, 500, 200]
+
+
+@pytest.mark.parametrize(
+    ("service", "media", "rest"), [("media", 503, 200), ("rest", 200, 503), ("all", 503, 503), ("export", 200, 200)]
+)
+def test_an_outage_strikes_its_service_until_it_is_over(
+    finished: Finished, clock: Clock, service: str, media: int, rest: int
+) -> None:
+    acs = finished.acs
+    acs.add_outage(service, duration=timedelta(minutes=5), retry_after="60")
+    target = f"/calling/recordings/{finished.recording.recording_id}{raw.VERSION}"
+    assert (finished.get().status, raw.rest(acs, "GET", target).status) == (media, rest)
+    clock.advance(timedelta(minutes=5))
+    assert (finished.get().status, raw.rest(acs, "GET", target).status) == (200, 200)
+
+
+def test_an_outage_may_drop_connections_and_be_ended_early(finished: Finished) -> None:
+    finished.acs.add_outage("media", duration=timedelta(hours=1), mode="drop")
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
+        finished.get()
+    finished.acs.end_outages()
+    assert finished.get().status == 200
+
+
+def test_the_log_tells_what_struck(finished: Finished) -> None:
+    finished.acs.add_fault(kind="html400", count=1)
+    finished.get(Range="bytes=0-9")
+    finished.get(Range="bytes=0-9")
+    struck, right = finished.acs.requests()[-2:]
+    assert (struck["status"], struck["fault"], struck["range"]) == (400, "html400", "bytes=0-9")
+    assert (right["status"], right["fault"], right["bodyBytes"], right["chunk"]) == (206, None, 10, 0)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"kind": "unknown"},
+        {"kind": "drop", "operation": "unknown"},
+        {"kind": "status"},
+        {"kind": "cut"},
+        {"kind": "stall"},
+        {"kind": "redirect"},
+        {"kind": "drip"},
+        {"kind": "total"},
+        {"kind": "export"},
+    ],
+)
+def test_a_fault_that_makes_no_sense_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"kind|operation|needs"):
+        Fault(**fields)
+
+
+def test_faults_survive_json_and_back(clock: Clock) -> None:
+    fault = Fault(
+        "status", status=503, headers=(("a", "b"),), tries=(1, 2), start=clock.now(), end=clock.now(), retry_after="1"
+    )
+    assert fault_from_json(fault_json(fault), now=clock.now()) == fault
+    with pytest.raises(ValueError, match="unknown field"):
+        fault_from_json({"kind": "drop", "surprise": 1}, now=clock.now())
+
+
+def test_faults_are_counted_apart_and_removed_by_id(clock: Clock) -> None:
+    faults = Faults()
+    first, second = faults.add(Fault("drop", count=1)), faults.add(Fault("html400"))
+    struck = [faults.strike(Target("media"), clock.now()) for _ in range(2)]
+    assert struck == [first, second]
+    assert [(one["seen"], one["struck"]) for one in faults.listing()] == [(2, 1), (2, 1)]
+    assert faults.remove(first.fault_id) == 1
+    assert faults.remove() == 1
+    assert faults.strike(Target("media"), clock.now()) is None
+
+
+def test_every_kind_of_fault_has_a_test_here() -> None:
+
+    text = Path(__file__).read_text(encoding="utf-8")
+    text += (Path(__file__).parent / "test_export.py").read_text(encoding="utf-8")
+    assert [kind for kind in KINDS if f'"{kind}"' not in text] == []

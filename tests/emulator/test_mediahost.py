@@ -1,0 +1,141 @@
+"""The media store, request by request."""
+
+from __future__ import annotations
+
+import http.client
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.emulator import raw
+from tests.emulator.finished import Finished
+
+if TYPE_CHECKING:
+    from local.acs import AcsEmulator
+    from local.clock import Clock
+
+SIZE = 300_000
+
+
+def test_the_whole_comes_with_its_length_type_and_etag(finished: Finished) -> None:
+    answer = finished.get()
+    assert (answer.status, answer.body) == (200, finished.data)
+    assert answer.headers["content-type"] == "audio/mpeg"
+    assert answer.headers["content-length"] == str(SIZE)
+    assert answer.headers["accept-ranges"] == "bytes"
+    assert answer.headers["etag"] == finished.chunk.media.etag
+    assert "content-range" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("asked", "start", "stop"),
+    [
+        ("bytes=0-0", 0, 1),
+        ("bytes=0-", 0, SIZE),
+        ("bytes=100-199", 100, 200),
+        ("bytes=299999-", 299_999, SIZE),
+        ("bytes=299990-400000", 299_990, SIZE),
+        ("bytes=-10", SIZE - 10, SIZE),
+        ("bytes=-400000", 0, SIZE),
+    ],
+)
+def test_a_range_is_206_with_exactly_those_bytes(finished: Finished, asked: str, start: int, stop: int) -> None:
+    answer = finished.get(Range=asked)
+    assert (answer.status, answer.body) == (206, finished.data[start:stop])
+    assert answer.headers["content-range"] == f"bytes {start}-{stop - 1}/{SIZE}"
+
+
+@pytest.mark.parametrize("asked", ["bytes=300000-", "bytes=300000-300001", "bytes=-0"])
+def test_a_range_behind_the_end_is_416_and_tells_the_size(finished: Finished, asked: str) -> None:
+    answer = finished.get(Range=asked)
+    assert (answer.status, answer.headers["content-range"]) == (416, f"bytes */{SIZE}")
+
+
+@pytest.mark.parametrize("asked", ["bytes=0-1,5-6", "items=0-1", "bytes=-", "bytes=5-4", "0-1"])
+def test_other_forms_of_range_are_told_to_be_unknown(finished: Finished, asked: str) -> None:
+    assert finished.get(Range=asked).status == 400
+
+
+def test_if_range_holds_the_range_to_its_etag(finished: Finished) -> None:
+    etag = finished.chunk.media.etag
+    assert finished.get(**{"Range": "bytes=0-9", "If-Range": etag}).status == 206
+    assert finished.get(**{"Range": "bytes=0-9", "If-Range": '"other"'}).status == 200
+
+
+def test_head_tells_the_length_without_the_bytes(finished: Finished) -> None:
+    answer = finished.get(method="HEAD")
+    assert (answer.status, answer.body) == (200, b"")
+    assert answer.headers["content-length"] == str(SIZE)
+
+
+def test_a_plain_get_is_401_in_the_store_s_own_form(finished: Finished) -> None:
+    path = f"/v1/objects/{finished.chunk.document_id}/content/video"
+    answer = raw.send(finished.acs, "GET", path, {"Host": "us-storage.asm.skype.com"})
+    told = answer.json
+    assert (answer.status, told["title"], told["status"]) == (401, "Unauthorized", 401)
+    assert told["instance"] == f"/microsoft/ic3/ams///trace-id/{told['traceId']}"
+
+
+@pytest.mark.parametrize(
+    "host", ["eu-api.asm.skype.com", "x.asyncgw.teams.microsoft.com", "x.ams.gov.teams.microsoft.us"]
+)
+def test_all_three_families_of_media_hosts_answer(finished: Finished, host: str) -> None:
+    url = finished.url.replace("us-storage.asm.skype.com", host)
+    assert finished.get(url=url).body == finished.data
+
+
+def test_the_metadata_tells_of_the_chunk(acs: AcsEmulator) -> None:
+    finished = Finished.make(acs, recordingChannelType="unmixed", recordingFormatType="wav")
+    told = raw.media(acs, finished.chunk.metadata_location).json
+    assert told["callId"] == finished.recording.call.call_id
+    assert told["chunkDocumentId"] == finished.chunk.document_id
+    assert told["recordingInfo"]["format"] == "wav"
+    assert [participant["channel"] for participant in told["participants"]] == [0, 1]
+
+
+def test_a_delete_is_200_and_then_the_object_is_gone(finished: Finished) -> None:
+    url = finished.chunk.delete_location
+    assert url is not None
+    assert raw.media(finished.acs, url, method="DELETE").status == 200
+    assert finished.get().status == 404
+    assert raw.media(finished.acs, url, method="DELETE").status == 404
+    assert finished.acs.truth(finished.recording.recording_id)["chunks"][0]["deleted"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v1/objects/0-eus-d1-00000000000000000000000000000000/content/video", 404),
+        ("GET", "/v1/other", 404),
+        ("POST", "/v1/objects/x/content/video", 405),
+    ],
+)
+def test_what_is_not_there_is_said(acs: AcsEmulator, method: str, path: str, status: int) -> None:
+    assert raw.media(acs, f"https://us-storage.asm.skype.com{path}", method=method).status == status
+
+
+def test_media_are_kept_for_24_hours_of_the_clock(finished: Finished, clock: Clock) -> None:
+    clock.advance(timedelta(hours=24) - timedelta(seconds=1))
+    assert finished.get().status == 200
+    clock.advance(timedelta(seconds=1))
+    assert finished.get().status == 404
+    assert raw.media(finished.acs, finished.chunk.metadata_location).status == 404
+    target = f"/calling/recordings/{finished.recording.recording_id}{raw.VERSION}"
+    assert raw.rest(finished.acs, "GET", target).status == 404
+    assert finished.acs.truth(finished.recording.recording_id)["expired"]
+
+
+def test_several_requests_share_a_connection(finished: Finished) -> None:
+    """What one answer leaves on the wire would spoil the next."""
+    parts = urlsplit(finished.url)
+    address = urlsplit(finished.acs.origin)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=raw.TIMEOUT)
+    for method in ("GET", "HEAD", "GET", "GET"):
+        headers = {"Host": parts.netloc, "x-ms-host": finished.acs.config.resource_host, "Range": "bytes=5-70004"}
+        connection.request(method, parts.path, headers=headers | raw.signed(finished.acs, method, parts.path))
+        answer = connection.getresponse()
+        assert answer.status == 206
+        assert answer.read() == (b"" if method == "HEAD" else finished.data[5:70_005])
+    connection.close()
