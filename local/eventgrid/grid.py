@@ -97,7 +97,7 @@ class EventGrid:
         return self
 
     def stop(self) -> None:
-        """Ends all deliveries and the thread; nothing happens if it does not run."""
+        """Ends the deliveries, the subscriptions and the thread; nothing happens if it does not run."""
         thread, self._thread = self._thread, None
         if thread is None:
             return
@@ -287,6 +287,10 @@ class EventGrid:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        with self._records.changed:
+            self._couriers.clear()
+            self._undertakers.clear()
+            self._tasks.clear()
 
 
 def _tell_if_failed(task: asyncio.Task[None]) -> None:

@@ -81,5 +81,8 @@ def delivered_as(event: Event, schema: Schema) -> Event:
 
 
 def encoded(value: Any) -> bytes:
-    """`value` as compact JSON in UTF-8."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    """`value` as compact JSON in UTF-8; with escapes where UTF-8 has no bytes (half a surrogate pair)."""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":")).encode()

@@ -50,6 +50,15 @@ def test_an_event_arrives_as_the_service_sends_it(grid: EventGrid, receiver: Rec
     assert [(a.outcome, a.status) for a in delivery.attempts] == [(Outcome.DELIVERED, 200)]
 
 
+def test_any_json_text_arrives_as_it_was(grid: EventGrid, receiver: Receiver) -> None:
+    """Even half a surrogate pair, which JSON can say and UTF-8 cannot."""
+    odd = {**event(), "data": {"text": "\ud800 \x00 \u202e Grüße"}}
+    grid.subscribe(Subscription("recordings", receiver.url))
+    grid.publish(odd)
+    assert grid.wait_idle(WAIT)
+    assert receiver.notifications[0].body == [odd]
+
+
 def test_a_cloud_events_subscription_gets_one_cloud_event(grid: EventGrid, receiver: Receiver) -> None:
     """The same event in the other envelope, alone and not in an array."""
     grid.subscribe(Subscription("recordings", receiver.url, schema=CLOUD_EVENTS))

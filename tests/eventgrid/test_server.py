@@ -169,3 +169,19 @@ def test_the_port_taken_is_said(grid: EventGrid) -> None:
     with pytest.raises(RuntimeError, match="did not start"):
         second.start()
     second.stop()
+
+
+def test_it_can_be_started_again_on_its_port(receiver: Receiver) -> None:
+    """Without the subscriptions of before, as after the end of a program."""
+    grid = EventGrid()
+    with grid:
+        grid.subscribe(Subscription("recordings", receiver.url))
+        origin = grid.origin
+    with grid:
+        assert grid.origin == origin
+        assert grid.subscriptions == ()
+        grid.subscribe(Subscription("recordings", receiver.url))
+        grid.publish(event())
+        assert grid.wait_idle(10)
+    with pytest.raises(RuntimeError, match="not running"):
+        grid.publish(event())
