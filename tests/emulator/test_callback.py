@@ -1,0 +1,104 @@
+"""State callbacks, received by a real HTTP server."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from local.acs import AcsConfig, AcsEmulator
+from tests.emulator import raw
+from tests.emulator.finished import start_body
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Receiver:
+    """A server that keeps the bodies of POSTs and answers `status`."""
+
+    def __init__(self) -> None:
+        self.received: list[Any] = []
+        self.status = 200
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.received.append(json.loads(body))
+                self.send_response(receiver.status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Quiet."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/state"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+    thread = threading.Thread(target=made.server.serve_forever, args=(0.02,))
+    thread.start()
+    yield made
+    made.server.shutdown()
+    thread.join(5)
+    made.server.server_close()
+
+
+def life(acs: AcsEmulator, url: str) -> str:
+    recording_id = str(raw.start(acs, start_body(acs, recordingStateCallbackUri=url)).json["recordingId"])
+    acs.wait_idle()
+    for method, action in (("POST", ":pause"), ("POST", ":resume"), ("DELETE", "")):
+        raw.rest(acs, method, f"/calling/recordings/{recording_id}{action}{raw.VERSION}")
+        acs.wait_idle()
+    return recording_id
+
+
+def test_every_change_of_state_is_told_as_one_cloud_event(acs: AcsEmulator, receiver: Receiver) -> None:
+    recording_id = life(acs, receiver.url)
+    assert [len(batch) for batch in receiver.received] == [1, 1, 1, 1]
+    events = [batch[0] for batch in receiver.received]
+    assert {event["type"] for event in events} == {"Microsoft.Communication.RecordingStateChanged"}
+    assert {event["specversion"] for event in events} == {"1.0"}
+    assert [event["data"]["state"] for event in events] == ["active", "inactive", "active", "inactive"]
+    assert {event["data"]["recordingId"] for event in events} == {recording_id}
+
+
+@pytest.mark.parametrize("kind", ["refusing", "absent", "foreign"])
+def test_a_callback_that_fails_does_no_harm(
+    acs: AcsEmulator, receiver: Receiver, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.status = 500
+    url = {"refusing": receiver.url, "absent": "http://127.0.0.1:1/", "foreign": "https://example.org/"}[kind]
+    life(acs, url)
+    told = [record.getMessage() for record in caplog.records if record.name == "local.acs"]
+    assert [text.split()[0] for text in told] == {
+        "refusing": ["acs.callback.refused"] * 4,
+        "absent": ["acs.callback.failed"] * 4,
+        "foreign": [],
+    }[kind]
+
+
+def test_a_publisher_that_raises_is_logged_and_the_rest_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    events: list[Any] = []
+
+    def publish(event: dict[str, Any]) -> None:
+        events.append(event)
+        raise RuntimeError("no one listens")
+
+    with AcsEmulator(AcsConfig(), publish=publish) as other:
+        for _ in range(2):
+            call = other.create_call()
+            raw.control(other, "POST", f"/calls/{call.call_id}/recordings")
+            other.end_call(call.call_id)
+        other.wait_idle()
+    assert len(events) == 2
+    assert [record.getMessage() for record in caplog.records if record.name == "local.acs"] == [
+        "acs.background.failed"
+    ] * 2

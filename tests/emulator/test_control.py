@@ -1,0 +1,145 @@
+"""The control plane over HTTP: what the README's commands leave out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from local.acs import AcsConfig, AcsEmulator
+from tests.emulator import raw
+
+if TYPE_CHECKING:
+    from local.clock import Clock
+    from tests.emulator.finished import Finished
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/nothing", None, 404),
+        ("PUT", "/calls", {}, 405),
+        ("POST", "/calls", {"surprise": 1}, 400),
+        ("POST", "/calls", {"state": "odd"}, 400),
+        ("POST", "/calls", {"plan": {"export": "odd"}}, 400),
+        ("POST", "/calls", {"plan": {"surprise": 1}}, 400),
+        ("POST", "/calls", {"plan": {"chunks": [{"hours": 1}]}}, 400),
+        ("POST", "/calls/none/end", {}, 404),
+        ("POST", "/calls/none/state", {"state": "connecting"}, 404),
+        ("POST", "/calls/none/recordings", {}, 404),
+        ("GET", "/recordings/none", None, 404),
+        ("POST", "/recordings/none/late-export", {}, 404),
+        ("POST", "/faults", {"kind": "odd"}, 400),
+        ("POST", "/faults", {"kind": "drop", "fromSeconds": "soon"}, 400),
+        ("DELETE", "/faults/none", None, 404),
+        ("POST", "/outages", {"service": "media"}, 400),
+        ("POST", "/outages", {"service": "odd", "seconds": 1}, 400),
+        ("POST", "/outages", {"mode": "odd", "seconds": 1}, 400),
+        ("POST", "/clock", {"advanceSeconds": -1}, 400),
+        ("POST", "/clock", [1], 400),
+    ],
+)
+def test_what_makes_no_sense_is_refused(acs: AcsEmulator, method: str, path: str, body: Any, status: int) -> None:
+    answer = raw.control(acs, method, path, body)
+    assert answer.status == status, answer.body
+    assert answer.json["error"]["message"]
+
+
+def test_health_tells_the_published_key_only() -> None:
+    with AcsEmulator(AcsConfig(seed=3)) as acs:
+        told = raw.control(acs, "GET", "/health").json
+        assert (told["status"], told["seed"], told["connectionString"]) == ("ok", 3, acs.connection_string)
+    with AcsEmulator(AcsConfig(access_key="bXkgb3du")) as acs:
+        assert b"bXkgb3du" not in raw.control(acs, "GET", "/health").body
+    assert "bXkgb3du" not in repr(acs.config)
+
+
+def test_participants_are_counted_never_told(acs: AcsEmulator) -> None:
+    made = raw.control(acs, "POST", "/calls", {"participants": ["4:+15550100", "8:acs:x"]})
+    assert (made.status, made.json["participants"]) == (201, 2)
+    assert b"15550100" not in made.body + raw.control(acs, "GET", "/calls").body
+
+
+def test_a_plan_given_with_the_call_holds_for_a_stop(acs: AcsEmulator) -> None:
+    plan = {"chunks": [{"bytes": 10}, {"seconds": 2}], "sessionEndReason": "Odd", "publishEvent": False}
+    call = raw.control(acs, "POST", "/calls", {"plan": plan}).json
+    made = raw.control(acs, "POST", f"/calls/{call['callId']}/recordings", {"recordingFormatType": "mp3"})
+    recording_id = made.json["recordingId"]
+    target = f"/calling/recordings/{recording_id}{raw.VERSION}"
+    assert raw.rest(acs, "DELETE", target).status == 204
+    assert raw.control(acs, "POST", "/idle").json == {"idle": True}
+    told = raw.control(acs, "GET", f"/recordings/{recording_id}?sha256=false").json
+    assert [chunk["bytes"] for chunk in told["chunks"]] == [10, 12_000]
+    assert told["chunks"][0]["sha256"] is None
+    assert (told["state"], told["events"]) == ("ended", [])
+    assert told["requests"] == {"stop": 1}
+
+
+def test_a_call_may_be_established_later_and_ended_twice(acs: AcsEmulator) -> None:
+    call_id = raw.control(acs, "POST", "/calls", {"state": "connecting"}).json["callId"]
+    assert raw.control(acs, "POST", f"/calls/{call_id}/recordings").code == "8501"
+    assert raw.control(acs, "POST", f"/calls/{call_id}/state", {"state": "established"}).status == 200
+    assert raw.control(acs, "POST", f"/calls/{call_id}/recordings").status == 201
+    assert raw.control(acs, "POST", f"/calls/{call_id}/state", {"state": "terminated"}).status == 400
+    ended = raw.control(acs, "POST", f"/calls/{call_id}/end").json
+    assert (ended["state"], len(ended["recordings"])) == ("terminated", 1)
+    assert raw.control(acs, "POST", f"/calls/{call_id}/end").json["recordings"] == []
+
+
+def test_one_fault_of_several_can_be_ended(acs: AcsEmulator) -> None:
+    ids = [raw.control(acs, "POST", "/faults", {"kind": "drop"}).json["faultId"] for _ in range(2)]
+    assert raw.control(acs, "DELETE", f"/faults/{ids[0]}").status == 200
+    assert [fault["faultId"] for fault in raw.control(acs, "GET", "/faults").json["faults"]] == ids[1:]
+
+
+def test_idle_says_when_it_waited_in_vain(acs: AcsEmulator) -> None:
+    call_id = raw.control(acs, "POST", "/calls").json["callId"]
+    raw.control(acs, "POST", f"/calls/{call_id}/recordings")
+    raw.control(acs, "POST", f"/calls/{call_id}/end", {"eventDelaySeconds": 60})
+    answer = raw.control(acs, "POST", "/idle", {"timeoutSeconds": 0.05})
+    assert (answer.status, answer.json) == (504, {"idle": False})
+
+
+def test_the_clock_is_moved_and_paced(acs: AcsEmulator, clock: Clock) -> None:
+    before = clock.now()
+    raw.control(acs, "POST", "/clock", {"advanceSeconds": 90})
+    assert (clock.now() - before).total_seconds() == 90
+    assert raw.control(acs, "POST", "/clock", {"scale": 100}).json["scale"] == 100
+
+
+def test_an_outage_may_be_planned_until_a_moment(finished: Finished, clock: Clock) -> None:
+    until = clock.now().isoformat()
+    assert raw.control(finished.acs, "POST", "/outages", {"service": "all", "until": until}).status == 201
+    assert finished.get().status == 200, "it is over already"
+
+
+def test_the_same_seed_gives_the_same_ids_and_media() -> None:
+    told = []
+    for _ in range(2):
+        with AcsEmulator(AcsConfig(seed=11)) as acs:
+            call = acs.create_call()
+            recording = raw.control(acs, "POST", f"/calls/{call.call_id}/recordings").json
+            acs.end_call(call.call_id)
+            told.append((recording["recordingId"], acs.truth(recording["recordingId"])["chunks"][0]["sha256"]))
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"resource_host": "example.org"},
+        {"media_host": "example.org"},
+        {"delete_host": "asm.skype.com.example.org"},
+        {"start_status": 201},
+        {"access_key": "no base64!"},
+    ],
+)
+def test_a_faulty_configuration_is_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        AcsConfig(**settings)
+
+
+def test_a_taken_port_is_an_error_at_the_start(acs: AcsEmulator) -> None:
+    port = int(acs.origin.rsplit(":", 1)[1])
+    with pytest.raises(OSError, match="address already in use"):
+        AcsEmulator(AcsConfig(port=port)).start()

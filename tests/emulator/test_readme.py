@@ -1,0 +1,56 @@
+"""The README of the emulator does as it says."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from local.acs import __main__ as program
+from local.acs.faults import KINDS
+from local.acs.model import EXPORT_KINDS
+
+if TYPE_CHECKING:
+    from local.acs import AcsEmulator
+
+README = (Path(program.__file__).parent / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_every_curl_command_works_as_written(acs: AcsEmulator) -> None:
+    script = "\n".join(block for block in blocks("sh") if "curl" in block)
+    script = script.replace("curl -sS", "curl -sS --fail-with-body --noproxy '*' -w '\\n'")
+    done = subprocess.run(
+        ["bash", "-eu", "-o", "pipefail", "-c", script],
+        env={"PATH": os.environ["PATH"], "ACS": acs.origin},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    assert '"export": "firewall"' in done.stdout
+
+
+def test_the_python_example_works_as_written() -> None:
+    (example,) = blocks("python")
+    names: dict[str, Any] = {}
+    exec(example, names)  # noqa: S102 - our own README
+    assert names["chunk"]["bytes"] == 50_000
+    assert len(names["events"]) == 1
+
+
+def test_every_flag_is_in_the_table_with_its_default_s_variable() -> None:
+    flags = re.findall(r"\| `(--[\w-]+)` \| `(\w+)`", README)
+    options = [action.option_strings[-1] for action in program.parser({})._actions if action.dest != "help"]
+    assert [flag for flag, _ in flags] == options
+    assert all(name == "ACS_EMULATOR_" + flag[2:].upper().replace("-", "_") for flag, name in flags)
+
+
+def test_every_kind_of_fault_and_export_is_told() -> None:
+    assert [kind for kind in (*KINDS, *EXPORT_KINDS) if f"`{kind}`" not in README] == []
