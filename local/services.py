@@ -1,7 +1,8 @@
 """The services the app needs, on this machine: Azurite, the ACS emulator and Event Grid.
 
-`python -m local.services` (`make services`) runs them on fixed ports for a `func start` in another terminal, writes
-`local.settings.json` if there is none, and subscribes the host on port 7071 to the recording events once it answers.
+`python -m local.services` (`make services`) runs them on their usual ports, for a `func start` in another terminal:
+it writes `local.settings.json` if there is none, and subscribes the host on port 7071 to the recording events once
+that answers.
 `Services` is the same for tests and tools, on free ports.
 """
 
@@ -131,16 +132,23 @@ def _unless_there(make: Callable[[], object]) -> None:
         return
 
 
-def fixed_services() -> Services:
-    """The services on their fixed ports; SystemExit, naming the port, if one is taken."""
-    for name, port in (("Azurite's blob", FIXED.blob), ("Azurite's queue", FIXED.queue), ("ACS", FIXED.acs)):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                sys.exit(f"Port {port} ({name}) is taken: stop what listens there, an Azurite of yours perhaps.")
-    return Services(ports=FIXED)
+def usual_services() -> Services:
+    """The services on their usual ports; on a free one, told on the terminal, where a usual one is taken."""
+    ports = {name: port if _is_free(port) else 0 for name, port in vars(FIXED).items()}
+    for name, port in ports.items():
+        if not port:
+            print(f"Port {getattr(FIXED, name)} is taken ({name}): another one is used.")
+    return Services(ports=Ports(**ports))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def write_settings(settings: dict[str, str], *, folder: Path = ROOT) -> str:
@@ -162,21 +170,23 @@ def write_settings(settings: dict[str, str], *, folder: Path = ROOT) -> str:
 
 
 def guide(services: Services, *, host_url: str) -> str:
-    """What to do next, with commands that work as printed."""
+    """Where the services are, and commands that can be pasted as printed once the host answers."""
     control = f"{services.acs.origin}/_control"
+    group = "29228d3e-040e-4656-a70e-890ab4e173e5"
+    send = "curl -s -X POST -H 'content-type: application/json'"
     return f"""
-The services run:
-  Azurite       {services.azurite.blob_url}  (queues: port {services.azurite.queue_port})
-  ACS emulator  {services.acs.origin}  (control plane: /_control/)
+  Azurite       {services.azurite.blob_url}  (queues: {services.azurite.queue_url})
+  ACS emulator  {services.acs.origin}  (control plane: {control}/)
   Event Grid    {services.eventgrid.origin}
 
-Make a call, record it, end it with a failing export, and see the recording rescued:
-  curl -s -X POST {control}/calls -H 'content-type: application/json' -d '{{"serverCallId": "my-call"}}'
-  curl -s -X POST {host_url}/api/recordings -H 'content-type: application/json' -d '{{"serverCallId": "my-call"}}'
-  curl -s {control}/recordings
-  curl -s -X POST {control}/calls/CALL_ID/end -H 'content-type: application/json' -d '{{"export": "role-missing"}}'
-  curl -s '{host_url}/api/recordings?state=unfinished'
-  curl -s {host_url}/api/recordings/RECORDING_ID
+A call is recorded, its export fails, the recording is rescued:
+
+  field() {{ python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }}
+  CALL=$({send} {control}/calls -d '{{"groupCallId": "{group}"}}' | field callId)
+  RECORDING=$({send} {host_url}/api/recordings -d '{{"groupCallId": "{group}"}}' | field recordingId)
+  {send} {control}/calls/$CALL/end -d '{{"export": "role-missing"}}'
+  curl -s {host_url}/api/recordings
+  curl -s {host_url}/api/recordings/$RECORDING
 """
 
 
@@ -202,17 +212,15 @@ def main(arguments: list[str]) -> int:
     """Runs the services until Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m local.services", description="Run the local services.")
     parser.add_argument("--host-url", default=f"http://127.0.0.1:{HOST_PORT}", help="where the functions host will be")
+    parser.add_argument("--app-dir", type=Path, default=ROOT, help=f"folder that gets {SETTINGS}")
     given = parser.parse_args(arguments)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with fixed_services() as services:
-        print(write_settings(services.settings))
+    with usual_services() as services:
+        print(write_settings(services.settings, folder=given.app_dir))
         print(guide(services, host_url=given.host_url))
-        print(
-            "Now run `func start` (or `python -m local.host`) in another terminal. Ctrl-C ends the services.",
-            flush=True,
-        )
+        print("Next: `func start` or `python -m local.host` in another terminal. Ctrl-C ends the services.", flush=True)
         subscribe_when_up(services, host_url=given.host_url, stop=stop)
         stop.wait()
     return 0

@@ -2,59 +2,70 @@
 
 from __future__ import annotations
 
+import argparse
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from local.services import HOST_PORT, ROOT, fixed_services, guide, subscribe_when_up, write_settings
-
-if TYPE_CHECKING:
-    from types import FrameType
+from local.services import HOST_PORT, ROOT, guide, subscribe_when_up, usual_services, write_settings
 
 _STOP_SECONDS = 20.0
+# func takes the first python on the PATH: the one with the app's packages.
+_BIN = Path(sys.executable).parent
 
 
-def host_command() -> list[str]:
+def host_command(*, app_dir: Path, port: int) -> list[str]:
     """How the app is served on this machine."""
     func = shutil.which("func")
     if func:
-        return [func, "start", "--port", str(HOST_PORT)]
-    return [sys.executable, "-m", "local.host", "--port", str(HOST_PORT)]
+        return [func, "start", "--port", str(port)]
+    return [sys.executable, "-m", "local.host", "--app-dir", str(app_dir), "--port", str(port)]
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """Runs services and host until Ctrl-C, or until the host ends; returns the host's exit code."""
-    host_url = f"http://127.0.0.1:{HOST_PORT}"
+    parser = argparse.ArgumentParser(prog="python -m local.start", description="Run the services and the app.")
+    parser.add_argument("--port", type=int, default=HOST_PORT, help="of the functions host")
+    parser.add_argument("--app-dir", type=Path, default=ROOT, help="the function app")
+    given = parser.parse_args(arguments)
+    app_dir, host_url = given.app_dir.resolve(), f"http://127.0.0.1:{given.port}"
     stop = threading.Event()
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
-    with fixed_services() as services:
-        print(write_settings(services.settings))
+        signal.signal(number, lambda *_: stop.set())
+    with usual_services() as services:
+        print(write_settings(services.settings, folder=app_dir))
         print(guide(services, host_url=host_url), flush=True)
-        command = host_command()
-        # A session of its own: Ctrl-C comes here first, and the host is told once, not twice.
-        process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
+        # The environment wins over the settings file, so the app finds these services whatever the file says.
+        # A session of its own: Ctrl-C comes here, and the host is told once, not twice.
+        process = subprocess.Popen(
+            host_command(app_dir=app_dir, port=given.port),
+            cwd=app_dir if shutil.which("func") else ROOT,
+            env={**os.environ, **services.settings, "PATH": f"{_BIN}{os.pathsep}{os.environ.get('PATH', '')}"},
+            start_new_session=True,
+        )
         subscribe_when_up(services, host_url=host_url, stop=stop)
         try:
             while not stop.wait(0.2) and process.poll() is None:
                 pass
         finally:
             stop.set()
-            process.terminate()
-            try:
-                code = process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                code = process.wait()
+            code = _end(process)
     return code
 
 
+def _end(process: subprocess.Popen[bytes]) -> int:
+    if process.poll() is None:
+        process.terminate()
+    try:
+        return process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -123,8 +123,9 @@ class _AppHandler(logging.Handler):
         if record.name.startswith("azure.functions"):
             return  # the worker takes these for its own
         invocation = _current()
-        if invocation is None and record.name.startswith(("azure.", "aiohttp.", "asyncio", "watchfiles")):
-            return  # this host's own libraries, not the app
+        is_own = invocation is None and record.name.startswith(("azure.", "aiohttp.", "asyncio", "watchfiles"))
+        if is_own and record.levelno < logging.WARNING:
+            return  # the chatter of this host's own libraries, not the app
         try:
             text = record.getMessage()
             if record.exc_info:
@@ -132,7 +133,9 @@ class _AppHandler(logging.Handler):
         except Exception:  # noqa: BLE001 - a bad log call of the app must not stop its function: logging's own rule
             self.handleError(record)
             return
-        if invocation is None:
+        if is_own:
+            self._log.line(record.levelno, f"{record.name}: {text}")
+        elif invocation is None:
             self._log.line(record.levelno, _LOST + text)
         else:
             self._log.line(record.levelno, text, category=f"Function.{invocation[0]}.User")

@@ -34,6 +34,7 @@ LEASE = timedelta(minutes=10)
 _FIRST_PAUSE = 0.1
 _POISON = "-poison"
 _LONGEST_NAME = 63
+_LAST_POLL = 2.0
 
 
 class QueueListener:
@@ -59,8 +60,8 @@ class QueueListener:
         self._queue = self._client(self._name)
         self._tasks: set[asyncio.Task[None]] = set()
         self._poller: asyncio.Task[None] | None = None
+        self._stop = asyncio.Event()
         self._told_missing = False
-        self._stopping = False
 
     def _client(self, name: str) -> QueueClient:
         return QueueClient.from_connection_string(self._connection, name, retry_total=2)
@@ -70,12 +71,14 @@ class QueueListener:
         self._poller = asyncio.create_task(self._poll())
 
     async def stop_polling(self) -> None:
-        """Takes no more messages; what runs goes on."""
-        self._stopping = True
+        """Takes no more messages; what runs goes on.
+
+        A poll under way is waited for, not cut off: the messages it may have taken would be lost for a whole lease.
+        """
+        self._stop.set()
         if self._poller is not None:
+            await asyncio.wait({self._poller}, timeout=_LAST_POLL)
             self._poller.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._poller
 
     async def close(self) -> None:
         """Waits for the messages at hand to be settled and closes the connection."""
@@ -85,7 +88,7 @@ class QueueListener:
 
     async def _poll(self) -> None:
         pause = _FIRST_PAUSE
-        while True:
+        while not self._stop.is_set():
             try:
                 found = await self._take()
             except ResourceNotFoundError:
@@ -103,7 +106,7 @@ class QueueListener:
                 pause = _FIRST_PAUSE
                 await self._room()
             else:
-                await asyncio.sleep(pause * random.uniform(0.8, 1.2))
+                await _wait(self._stop, pause * random.uniform(0.8, 1.2))
                 pause = min(pause * 2, self._options.max_polling_interval.total_seconds())
 
     async def _take(self) -> int:
@@ -115,14 +118,21 @@ class QueueListener:
         )
         async for message in pages:
             count += 1
-            task = asyncio.create_task(self._process(message))
+            task = asyncio.create_task(self._give_back(message) if self._stop.is_set() else self._process(message))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return count
 
     async def _room(self) -> None:
-        while len(self._tasks) > self._options.new_batch_threshold:
-            await asyncio.wait(set(self._tasks), return_when=asyncio.FIRST_COMPLETED)
+        """Waits until so few messages are left that a new batch may be taken, or until the stop."""
+        stop = asyncio.create_task(self._stop.wait())
+        while len(self._tasks) > self._options.new_batch_threshold and not stop.done():
+            await asyncio.wait({stop, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+
+    async def _give_back(self, message: QueueMessage) -> None:
+        with contextlib.suppress(AzureError, OSError):
+            await self._update(message, 0)
 
     async def _process(self, message: QueueMessage) -> None:
         try:
@@ -146,14 +156,14 @@ class QueueListener:
         except (ValueError, NotImplementedError) as error:
             self._log.error(f"{self._function.name}: message {message.id} cannot be decoded: {error}")
             return Outcome(error=error)
-        renewal = asyncio.create_task(self._renew(message))
+        done = asyncio.Event()
+        renewal = asyncio.create_task(self._renew(message, done))
         try:
             reason = f"New queue message detected on '{self._name}'."
             return await self._invoker.invoke(self._function, value, reason=reason)
         finally:
-            renewal.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await renewal
+            done.set()
+            await renewal  # never cut off: only the receipt of the last renewal can settle the message
 
     def _decoded(self, content: str) -> bytes:
         if not self._options.base64:
@@ -163,9 +173,8 @@ class QueueListener:
         except binascii.Error as error:
             raise ValueError("the body is not base64 (host.json: messageEncoding)") from error
 
-    async def _renew(self, message: QueueMessage) -> None:
-        while True:
-            await asyncio.sleep(self._lease / 2)
+    async def _renew(self, message: QueueMessage, done: asyncio.Event) -> None:
+        while not await _wait(done, self._lease / 2):
             try:
                 await self._update(message, round(self._lease))
             except (AzureError, OSError) as error:
@@ -205,6 +214,13 @@ class QueueListener:
                 await poison.create_queue()
             await poison.send_message(message.content)
         await self._delete(message)
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> bool:
+    """Whether `event` was set within `seconds`."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+    return event.is_set()
 
 
 def _metadata(message: QueueMessage) -> dict[str, Any]:

@@ -96,7 +96,7 @@ class WebFront:
             if lowered == [""] and request.method in {"GET", "HEAD"}:
                 return web.Response(text="Your function app is up and running (local host)\n")
             return await self._function(request, parts)
-        except (ValueError, TypeError, KeyError, IndexError) as error:
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
             # A body that the real host's extension cannot parse either: an unhandled exception there, 500 here.
             self._log.error(f"An unhandled exception has occurred while executing the request: {error!r}")
             return web.Response(status=500)

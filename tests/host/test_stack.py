@@ -1,0 +1,121 @@
+"""The stack: services and host together, and the commands of `make services` and `make start`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.services import EVENT_FUNCTION, write_settings
+from local.stack import Stack, StackError
+from tests.host.support import call, eventually
+
+if TYPE_CHECKING:
+    from tests.host.conftest import AppMaker
+
+ROOT = Path(__file__).resolve().parents[2]
+CODE = f"""
+    @app.event_grid_trigger(arg_name="event")
+    def {EVENT_FUNCTION}(event: str):
+        logging.info("event %s", json.loads(event)["eventType"])
+
+    @app.route(route="setting/{{name}}")
+    def setting(req: func.HttpRequest) -> func.HttpResponse:
+        return func.HttpResponse(os.environ.get(req.route_params["name"], ""))
+"""
+
+
+def test_the_stack_delivers_events_survives_kills_and_restarts_on_its_port(make_app: AppMaker, tmp_path: Path) -> None:
+    with Stack(app_dir=make_app(CODE), workers=2, settings={"COLOUR": "red"}, log_dir=tmp_path / "log") as stack:
+        url = stack.host_url
+        assert call(url, "/api/setting/COLOUR").body == b"red"
+        assert call(url, "/api/setting/LOCAL_ACS_ORIGIN").body.decode() == stack.acs.origin
+        event = {
+            "id": "1",
+            "subject": "/recording/call/1",
+            "eventType": "Microsoft.Communication.RecordingFileStatusUpdated",
+            "eventTime": "2026-11-22T00:00:00Z",
+            "dataVersion": "1.0",
+            "data": {},
+        }
+        stack.eventgrid.publish(event)
+        eventually(lambda: "INF event Microsoft" in stack.host.text())
+        dead = {stack.kill_worker(0), stack.kill_worker(0), stack.kill_worker(1)}
+        assert len(dead) == 3
+        assert call(url, "/api/setting/COLOUR").status == 200
+        stack.settings["COLOUR"] = "blue"
+        stack.restart_host()
+        assert stack.host_url == url
+        assert call(url, "/api/setting/COLOUR").body == b"blue"
+    with pytest.raises(OSError, match="refused"):
+        call(url, "/")
+    assert "INF event Microsoft" in stack.host_log.read_text(encoding="utf-8")
+
+
+def test_a_stack_that_cannot_start_says_why(make_app: AppMaker) -> None:
+    app = make_app(CODE, host={"functionTimeout": "soon"})
+    with pytest.raises(StackError, match="functionTimeout"), Stack(app_dir=app):
+        pass
+
+
+def test_the_settings_file_is_made_from_the_example_once(tmp_path: Path) -> None:
+    example = {"IsEncrypted": False, "Values": {"AzureWebJobsStorage": "", "PREFLIGHT": "warn"}}
+    (tmp_path / "local.settings.json.example").write_text(json.dumps(example), encoding="utf-8")
+    assert "was written" in write_settings({"AzureWebJobsStorage": "x"}, folder=tmp_path)
+    written = json.loads((tmp_path / "local.settings.json").read_text(encoding="utf-8"))
+    assert written["Values"] == {"AzureWebJobsStorage": "x", "PREFLIGHT": "warn"}
+    assert "fits" in write_settings({"AzureWebJobsStorage": "x"}, folder=tmp_path)
+    assert "elsewhere in: AzureWebJobsStorage" in write_settings({"AzureWebJobsStorage": "y"}, folder=tmp_path)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_make_start_serves_the_app_and_ends_whole(make_app: AppMaker) -> None:
+    app, port = make_app(CODE), _free_port()
+    (app / "local.settings.json.example").write_text('{"Values": {}}', encoding="utf-8")
+    # Core Tools, where they are installed, are tried by hand: this is about the local host.
+    path = os.pathsep.join(
+        folder for folder in os.environ["PATH"].split(os.pathsep) if not (Path(folder) / "func").exists()
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "local.start", "--app-dir", str(app), "--port", str(port)],
+        cwd=ROOT,
+        env={**os.environ, "PATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    lines: list[str] = []
+    reader = Thread(target=lambda: lines.extend(process.stdout or ()), daemon=True)
+    reader.start()
+    try:
+        eventually(lambda: "Event Grid delivers" in "".join(lines), seconds=60)
+        assert call(f"http://127.0.0.1:{port}", "/api/setting/LOCAL_ACS_ORIGIN").body.startswith(b"http://127.0.0.1:")
+        assert (app / "local.settings.json").is_file()
+        workers = [int(line.split()[3]) for line in lines if line.startswith("worker ")]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        reader.join(10)
+        process.stdout.close()
+    time.sleep(0.1)
+    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
