@@ -1,0 +1,1 @@
+"""The product: every call recording ends up whole, once, in the customer's own container."""

@@ -1,0 +1,57 @@
+"""The functions: triggers bound to one call each. No SDK, no environment, no client at import: one failure here would
+lose every function of the app.
+"""
+
+import azure.functions as func
+
+from shared import handlers
+from shared.answers import Answer
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+
+
+def _http(given: Answer) -> func.HttpResponse:
+    return func.HttpResponse(given.body, status_code=given.status, mimetype=given.mimetype, headers=given.headers)
+
+
+@app.function_name("start_recording")
+@app.route(route="recordings", methods=["POST"])
+def start_recording(req: func.HttpRequest) -> func.HttpResponse:
+    """Starts a recording into the caller's container."""
+    return _http(handlers.start_recording(req.get_body(), req.headers))
+
+
+@app.function_name("list_recordings")
+@app.route(route="recordings", methods=["GET"])
+def list_recordings(req: func.HttpRequest) -> func.HttpResponse:
+    """Lists the unfinished recordings, nearest deadline first."""
+    return _http(handlers.list_recordings(req.params))
+
+
+@app.function_name("get_recording")
+@app.route(route="recordings/{recordingId}", methods=["GET"])
+def get_recording(req: func.HttpRequest) -> func.HttpResponse:
+    """Tells the whole story of one recording."""
+    return _http(handlers.get_recording(req.route_params["recordingId"]))
+
+
+# `str`, not EventGridEvent: that one loses a CloudEvent's type, topic and time in the versions the hosts bring.
+@app.function_name("recording_file_status_updated")
+@app.event_grid_trigger(arg_name="event")
+def recording_file_status_updated(event: str) -> None:
+    """Takes down what ACS says of a recording's files, and sets going what follows."""
+    handlers.recording_file_status_updated(event)
+
+
+@app.function_name("rescue_chunk")
+@app.queue_trigger(arg_name="message", queue_name="recording-rescues", connection="AzureWebJobsStorage")
+async def rescue_chunk(message: func.QueueMessage, context: func.Context) -> None:
+    """One try of one chunk."""
+    await handlers.rescue_chunk(message.get_body(), dequeue_count=message.dequeue_count or 1, context=context)
+
+
+@app.function_name("sweep")
+@app.timer_trigger(arg_name="timer", schedule="0 */5 * * * *", run_on_startup=False)
+def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the trigger's argument
+    """The net under everything else, every five minutes."""
+    handlers.sweep()

@@ -1,0 +1,195 @@
+"""ACS by its real SDK: the recording REST API, and the media host.
+
+Quirks of azure-communication-callautomation 1.6.0 that live here and nowhere else (facts section 5):
+`download_recording` returns an HttpResponse whatever it is annotated with; it sends no Range for offset 0, so the
+header is given; it follows redirects without looking where to, so they are switched off and followed here, on the
+allow-list; a new Repeatability-Request-ID for each call, so ours is given.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
+
+from azure.communication.callautomation import (
+    AzureBlobContainerRecordingStorage,
+    CallAutomationClient,
+    ChannelAffinity,
+    identifier_from_raw_id,
+)
+from azure.core.credentials import AzureKeyCredential
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+
+from shared.adapters.translate import acs_errors, media_errors
+from shared.adapters.transport import LocalOriginTransport, pooled_transport
+from shared.errors import MediaLocationRefused, MediaRedirected, MediaTooLarge
+from shared.locations import is_media_location
+from shared.ports import MediaResponse, StartedRecording
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from azure.core.credentials import TokenCredential
+    from azure.core.pipeline.transport import RequestsTransport
+
+    from shared.locations import ContainerUrl
+    from shared.settings import Settings
+    from shared.start_request import StartRequest
+
+_MOST_REDIRECTS = 3
+_LOCATOR_ARGUMENTS = {
+    "serverCallId": "server_call_id",
+    "groupCallId": "group_call_id",
+    "roomId": "room_id",
+    "callConnectionId": "call_connection_id",
+}
+
+
+def _transport(settings: Settings, *, read_bytes: int) -> RequestsTransport:
+    connections = settings.blocks_in_flight + 4
+    if settings.local_acs_origin:
+        return LocalOriginTransport(
+            settings.local_acs_origin,
+            acs_endpoint=settings.acs_endpoint,
+            connections=connections,
+            read_bytes=read_bytes,
+        )
+    return pooled_transport(connections, read_bytes=read_bytes)
+
+
+def acs_client(settings: Settings, credential: TokenCredential | None, *, for_media: bool) -> CallAutomationClient:
+    """The SDK's client; `credential` where no key is used. Media calls are not retried inside: the clock is ours."""
+    uses_key = settings.acs_key is not None and (not for_media or settings.acs_media_auth == "key")
+    if uses_key and settings.acs_key is not None:
+        chosen: Any = AzureKeyCredential(settings.acs_key.reveal())
+    else:
+        chosen = credential
+    return CallAutomationClient(
+        settings.acs_endpoint,
+        chosen,
+        transport=_transport(settings, read_bytes=settings.block_bytes if for_media else 65_536),
+        retry_total=0 if for_media else 2,
+        retry_backoff_factor=0.5,
+        permit_redirects=False,
+    )
+
+
+class AcsRecordings:
+    """Port `Acs` on the SDK."""
+
+    def __init__(self, client: CallAutomationClient) -> None:
+        self._client = client
+
+    def start_recording(
+        self, request: StartRequest, *, container: ContainerUrl, repeatability_id: str
+    ) -> StartedRecording:
+        """See the port."""
+        arguments: dict[str, Any] = {_LOCATOR_ARGUMENTS[request.locator]: request.locator_id}
+        if request.ordering:
+            arguments["audio_channel_participant_ordering"] = [identifier_from_raw_id(p) for p in request.ordering]
+        if request.affinity:
+            arguments["channel_affinity"] = [
+                ChannelAffinity(identifier_from_raw_id(item.participant), item.channel) for item in request.affinity
+            ]
+        if request.pause_on_start is not None:
+            arguments["pause_on_start"] = request.pause_on_start
+        if request.callback_url:
+            arguments["recording_state_callback_url"] = request.callback_url
+        with acs_errors():
+            answer = self._client.start_recording(
+                recording_content_type=request.content,
+                recording_channel_type=request.channel,
+                recording_format_type=request.format,
+                recording_storage=AzureBlobContainerRecordingStorage(str(container)),
+                headers={"Repeatability-Request-ID": repeatability_id},
+                connection_timeout=10,
+                read_timeout=30,
+                **arguments,
+            )
+            if not answer.recording_id:
+                raise ValueError("ACS answered a start without a recordingId")
+        return StartedRecording(
+            answer.recording_id, _word(answer.recording_state) or "active", _word(answer.recording_kind)
+        )
+
+    def recording_state(self, recording_id: str) -> str:
+        """See the port."""
+        with acs_errors():
+            answer = self._client.get_recording_properties(recording_id, connection_timeout=10, read_timeout=20)
+        return _word(answer.recording_state) or "inactive"
+
+
+def _word(value: Any) -> str | None:
+    return None if value is None else str(getattr(value, "value", value))
+
+
+class AcsMedia:
+    """Port `Media` on the SDK."""
+
+    def __init__(self, client: CallAutomationClient) -> None:
+        self._client = client
+
+    @contextmanager
+    def open(self, location: str, *, start: int, length: int) -> Iterator[MediaResponse]:
+        """See the port."""
+        response = self._get(location, {"Range": f"bytes={start}-{start + length - 1}"})
+        try:
+            headers = response.headers
+            size = headers.get("Content-Length")
+            yield MediaResponse(
+                status=response.status_code,
+                content_type=headers.get("Content-Type") or "",
+                content_length=int(size) if size and size.isdigit() else None,
+                content_range=headers.get("Content-Range"),
+                etag=headers.get("ETag"),
+                pieces=_pieces(response),
+            )
+        finally:
+            response.close()
+
+    def _get(self, location: str, headers: dict[str, str]) -> Any:
+        """The answer's head; redirects followed here, on the allow-list only, each request signed anew."""
+        for _ in range(_MOST_REDIRECTS):
+            if not is_media_location(location):
+                raise MediaLocationRefused
+            try:
+                with media_errors():
+                    return self._client.download_recording(location, headers=dict(headers))
+            except MediaRedirected as error:
+                cause = error.__cause__
+                response: Any = cause.response if isinstance(cause, HttpResponseError) else None
+                target = response.headers.get("Location") if response is not None else None
+                location = urljoin(location, target or "")
+                if not target or not is_media_location(location):
+                    raise MediaRedirected("redirected to a host that is not an ACS media host") from error
+        raise MediaRedirected("redirected too often")
+
+    def read_all(self, location: str, *, limit: int) -> bytes:
+        """See the port."""
+        response = self._get(location, {})
+        try:
+            data = bytearray()
+            for piece in _pieces(response):
+                data += piece
+                if len(data) > limit:
+                    raise MediaTooLarge(f"more than {limit} bytes")
+            return bytes(data)
+        finally:
+            response.close()
+
+    def delete(self, location: str) -> None:
+        """See the port."""
+        if not is_media_location(location):
+            raise MediaLocationRefused
+        with media_errors():
+            try:
+                self._client.delete_recording(location)
+            except ResourceNotFoundError:
+                return
+
+
+def _pieces(response: Any) -> Iterator[bytes]:
+    """The raw body. What breaks in the middle is told as MediaError."""
+    with media_errors():
+        yield from response.iter_raw()

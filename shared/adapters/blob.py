@@ -1,0 +1,266 @@
+"""Containers by the real storage SDK: the customer's, and the app's own fallback."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from azure.core import MatchConditions
+from azure.storage.blob import (
+    BlobBlock,
+    BlobSasPermissions,
+    BlobServiceClient,
+    ContentSettings,
+    generate_blob_sas,
+)
+
+from shared.adapters.translate import storage_errors
+from shared.adapters.transport import pooled_transport
+from shared.errors import Blame, BlobExists, BlobMissing, ContainerMissing, ContainerNotAllowed
+from shared.ports import BlobFacts, Block, Container
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from azure.core.credentials import TokenCredential
+
+    from shared.locations import ContainerUrl
+    from shared.settings import Settings
+
+MIB = 1024 * 1024
+_SYNC_COPY_LIMIT = 256 * MIB  # of Copy Blob From URL (service documentation)
+_COPY_BLOCK = 100 * MIB
+_FIND_LIMIT = 5000
+
+
+def blob_service(
+    settings: Settings, *, account_url: str | None, connection_string: str | None, credential: TokenCredential | None
+) -> BlobServiceClient:
+    """The SDK's client for one account, by key or by identity; short timeouts, few retries (the queue has more)."""
+    options: dict[str, Any] = {
+        "transport": pooled_transport(settings.blocks_in_flight + 8, read_bytes=MIB),
+        "retry_total": 2,
+        "initial_backoff": 1,
+        "increment_base": 2,
+        "max_single_get_size": 4 * MIB,
+        "max_chunk_get_size": 4 * MIB,
+    }
+    if connection_string:
+        return BlobServiceClient.from_connection_string(connection_string, **options)
+    return BlobServiceClient(account_url or "", credential=credential, **options)
+
+
+class BlobContainer:
+    """Port `Container` on the SDK."""
+
+    def __init__(self, service: BlobServiceClient, name: str, *, blame: Blame, checksum: str, creates: bool) -> None:
+        self._service = service
+        self._client = service.get_container_client(name)
+        self._blame = blame
+        self._validates: dict[str, Any] = {"validate_content": "md5"} if checksum == "md5" else {}
+        self._creates = creates
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        with storage_errors(self._blame):
+            yield
+
+    def ensure(self) -> None:
+        """Makes the container where it is the app's own and missing."""
+        if self._creates:
+            with self._errors():
+                if not self._client.exists():
+                    self._client.create_container()
+
+    def stat(self, name: str) -> BlobFacts | None:
+        """See the port."""
+        try:
+            with self._errors():
+                facts = self._client.get_blob_client(name).get_blob_properties()
+        except BlobMissing:
+            # A HEAD has no body that says what is missing: the blob, or all of it.
+            with self._errors():
+                if not self._client.exists():
+                    raise ContainerMissing(blame=self._blame) from None
+            return None
+        return _facts(facts)
+
+    def find(self, prefix: str) -> list[BlobFacts]:
+        """See the port."""
+        found: list[BlobFacts] = []
+        with self._errors():
+            for facts in self._client.list_blobs(name_starts_with=prefix, include=["metadata"]):
+                found.append(_facts(facts))
+                if len(found) >= _FIND_LIMIT:
+                    break
+        return found
+
+    def read(self, name: str, *, start: int = 0, length: int | None = None) -> bytes:
+        """See the port."""
+        with self._errors():
+            return bytes(self._client.download_blob(name, offset=start, length=length).readall())
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """See the port."""
+        with self._errors():
+            yield from self._client.download_blob(name, max_concurrency=1).chunks()
+
+    def staged(self, name: str) -> list[Block]:
+        """See the port."""
+        try:
+            with self._errors():
+                _, uncommitted = self._client.get_blob_client(name).get_block_list("uncommitted")
+        except BlobMissing:
+            return []
+        return [Block(str(block.id), block.size) for block in uncommitted]
+
+    def stage(self, name: str, block_id: str, data: bytes) -> None:
+        """See the port."""
+        with self._errors():
+            self._client.get_blob_client(name).stage_block(block_id, data, length=len(data), **self._validates)
+
+    def commit(self, name: str, blocks: Sequence[Block], *, sha256: str | None, content_type: str) -> BlobFacts:
+        """See the port."""
+        with self._errors():
+            answer = self._client.get_blob_client(name).commit_block_list(
+                [BlobBlock(block_id=block.id) for block in blocks],
+                content_settings=ContentSettings(content_type=content_type),
+                metadata={"sha256": sha256} if sha256 else None,
+                match_condition=MatchConditions.IfMissing,
+            )
+        return BlobFacts(name, sum(block.size for block in blocks), str(answer["etag"]), sha256)
+
+    def committed(self, name: str) -> list[Block]:
+        """See the port."""
+        with self._errors():
+            committed, _ = self._client.get_blob_client(name).get_block_list("committed")
+        return [Block(str(block.id), block.size) for block in committed]
+
+    def note_sha256(self, name: str, sha256: str) -> None:
+        """See the port."""
+        with self._errors():
+            self._client.get_blob_client(name).set_blob_metadata({"sha256": sha256})
+
+    def put(self, name: str, data: bytes, *, content_type: str, overwrite: bool) -> None:
+        """See the port."""
+        with self._errors():
+            self._client.upload_blob(
+                name, data, overwrite=overwrite, content_settings=ContentSettings(content_type=content_type)
+            )
+
+    def copy_from(self, source: Container, source_name: str, name: str) -> None:
+        """See the port. Up to 256 MiB in one server-side step, above that block by block, server-side too."""
+        facts = source.stat(source_name)
+        if facts is None:
+            raise BlobMissing(f"{source_name} is not there to be copied")
+        url = source.read_url(source_name)
+        noted = {"sha256": facts.sha256} if facts.sha256 else None
+        target = self._client.get_blob_client(name)
+        with self._errors():
+            if facts.size <= _SYNC_COPY_LIMIT:
+                target.start_copy_from_url(
+                    url, metadata=noted, requires_sync=True, match_condition=MatchConditions.IfMissing
+                )
+                return
+            blocks = []
+            for start in range(0, facts.size, _COPY_BLOCK):
+                length = min(_COPY_BLOCK, facts.size - start)
+                target.stage_block_from_url(f"{start:033d}", url, source_offset=start, source_length=length)
+                blocks.append(BlobBlock(block_id=f"{start:033d}"))
+            target.commit_block_list(blocks, metadata=noted, match_condition=MatchConditions.IfMissing)
+
+    def read_url(self, name: str) -> str:
+        """See the port: a SAS for reading this one blob, an hour long, by account key or user delegation key."""
+        blob = self._client.get_blob_client(name)
+        now = datetime.now(UTC)
+        times: dict[str, Any] = {"start": now - timedelta(minutes=5), "expiry": now + timedelta(hours=1)}
+        with self._errors():
+            key = getattr(self._service.credential, "account_key", None)
+            signer: dict[str, Any] = {"account_key": key}
+            if not key:
+                delegation = self._service.get_user_delegation_key(times["start"], times["expiry"])
+                signer = {"user_delegation_key": delegation}
+            sas = generate_blob_sas(
+                str(blob.account_name),
+                blob.container_name,
+                blob.blob_name,
+                permission=BlobSasPermissions(read=True),
+                **times,
+                **signer,
+            )
+        return f"{blob.url}?{sas}"
+
+    def delete(self, name: str) -> None:
+        """See the port."""
+        try:
+            with self._errors():
+                self._client.delete_blob(name)
+        except BlobMissing:
+            return
+
+    def probe(self) -> None:
+        """See the port: an uncommitted block, which no listing shows and the service drops by itself."""
+        with self._errors():
+            self._client.get_blob_client("acs-byos-recorder-preflight").stage_block("probe".ljust(33, "0"), b"0")
+
+
+def _facts(facts: Any) -> BlobFacts:
+    noted = (facts.metadata or {}).get("sha256")
+    return BlobFacts(str(facts.name), int(facts.size or 0), str(facts.etag or "").strip('"'), noted)
+
+
+class BlobContainers:
+    """Port `Containers`: one client an account, one adapter a container, kept for the process."""
+
+    def __init__(
+        self, settings: Settings, *, app_service: BlobServiceClient, credential: TokenCredential | None
+    ) -> None:
+        self._settings = settings
+        self._app_service = app_service
+        self._credential = credential
+        self._service = lru_cache(maxsize=64)(self._make_service)
+        self._container = lru_cache(maxsize=256)(self._make_container)
+        self._fallback: BlobContainer | None = None
+
+    def _make_service(self, account_url: str) -> BlobServiceClient:
+        key = self._settings.recording_storage
+        service = None
+        if key:
+            service = blob_service(self._settings, account_url=None, connection_string=key.reveal(), credential=None)
+        if service is None or service.url.rstrip("/") != account_url:
+            service = blob_service(
+                self._settings, account_url=account_url, connection_string=None, credential=self._credential
+            )
+        return service
+
+    def _make_container(self, account_url: str, name: str) -> BlobContainer:
+        return BlobContainer(
+            self._service(account_url),
+            name,
+            blame=Blame.DESTINATION,
+            checksum=self._settings.checksum,
+            creates=False,
+        )
+
+    def destination(self, container: ContainerUrl) -> Container:
+        """See the port."""
+        if not self._settings.allowed.allows(container):
+            raise ContainerNotAllowed(f"{container} is not on the allow-list", blame=Blame.APP)
+        return self._container(container.account_url, container.container)
+
+    def fallback(self) -> Container:
+        """See the port."""
+        if self._fallback is None:
+            fallback = BlobContainer(
+                self._app_service,
+                self._settings.fallback_container,
+                blame=Blame.APP,
+                checksum=self._settings.checksum,
+                creates=True,
+            )
+            with suppress(BlobExists):  # another worker made it at the same moment
+                fallback.ensure()
+            self._fallback = fallback
+        return self._fallback

@@ -1,0 +1,61 @@
+"""Alerts as events on the customer's own Event Grid topic, for whoever wants to be woken by them."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from azure.core.credentials import AzureKeyCredential
+from azure.core.exceptions import AzureError
+from azure.eventgrid import EventGridEvent, EventGridPublisherClient
+
+from shared.document import format_time
+from shared.telemetry import describe, log
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+    from azure.core.pipeline.transport import HttpTransport
+
+EVENT_TYPE_PREFIX = "AcsByosRecorder."
+
+
+class TopicNotifier:
+    """Port `Notifier` on azure-eventgrid: one event an alert, type `AcsByosRecorder.{alert}`."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        key: str | None,
+        credential: TokenCredential | None,
+        transport: HttpTransport | None = None,  # type: ignore[type-arg]  # azure-core leaves it open
+    ) -> None:
+        chosen = AzureKeyCredential(key) if key else credential
+        if chosen is None:
+            raise ValueError("an alert topic needs a key or an identity")
+        options: dict[str, Any] = {"transport": transport} if transport else {}
+        self._client = EventGridPublisherClient(endpoint, chosen, retry_total=2, **options)
+
+    def alert(self, *, name: str, recording_key: str, fields: dict[str, object]) -> None:
+        """See the port."""
+        data = {"recordingKey": recording_key} | {
+            field: format_time(value) if hasattr(value, "astimezone") else str(value)  # type: ignore[arg-type]
+            for field, value in fields.items()
+        }
+        event = EventGridEvent(
+            subject=f"/recordings/{recording_key}",
+            event_type=EVENT_TYPE_PREFIX + name,
+            data=data,
+            data_version="1.0",
+        )
+        try:
+            self._client.send(event, connection_timeout=3, read_timeout=5)
+        except AzureError as error:
+            log("alert.not_sent", level=logging.ERROR, alert=name, recording=recording_key, error=describe(error))
+
+
+class LogOnlyNotifier:
+    """Port `Notifier` where no topic is set: the log line is the alert."""
+
+    def alert(self, *, name: str, recording_key: str, fields: dict[str, object]) -> None:
+        """See the port."""

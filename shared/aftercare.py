@@ -1,0 +1,253 @@
+"""When a chunk's bytes are safe: its metadata beside it, and when all are in place the manifest, and by setting the
+deletion at ACS. Each step is tried again on its own and none of them puts the bytes at risk.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from shared.books import planned
+from shared.errors import BlobExists, MediaDistrusted, MediaIsAPage, RecorderError, StorageError
+from shared.lookup import container_of, fallback_name
+from shared.manifest import manifest
+from shared.recording import IN_PLACE_STATES, ChunkState, Manifest, RecordingState
+from shared.retry import History, delivery_delay, next_try
+from shared.telemetry import log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
+    from shared.books import Books
+    from shared.ports import Clock, Containers, Media, Random
+    from shared.recording import Chunk, Recording
+    from shared.retry import RetryPolicy
+
+_METADATA_LIMIT = 16 * 1024 * 1024
+
+
+class Aftercare:
+    """What follows the bytes."""
+
+    def __init__(
+        self,
+        *,
+        books: Books,
+        containers: Containers,
+        media: Media,
+        clock: Clock,
+        random: Random,
+        policy: RetryPolicy,
+        delivery_window: timedelta,
+        deletes_at_acs: bool,
+    ) -> None:
+        self._books = books
+        self._containers = containers
+        self._media = media
+        self._clock = clock
+        self._random = random
+        self._policy = policy
+        self._delivery_window = delivery_window
+        self._deletes_at_acs = deletes_at_acs
+
+    def chunk_is_safe(self, recording: Recording, chunk: Chunk) -> None:
+        """Goes on from a chunk that is safe (or lost). Raises StorageError only when the ledger itself fails."""
+        if chunk.is_safe and chunk.metadata_state == "pending":
+            self._metadata(recording, chunk)
+        current = self._books.load(recording.key)
+        if current is None:
+            return
+        standing = current.chunk(chunk.key)
+        if standing and standing.state is ChunkState.IN_FALLBACK:
+            self._books.send_or_leave(current, standing)
+        elif all(one.is_finished and not _waits_for_metadata(one) for one in current.chunks):
+            self._finish(current, chunk.key)
+
+    # --- metadata
+
+    def _metadata(self, recording: Recording, chunk: Chunk) -> None:
+        if chunk.metadata_location is None:
+            self._change(recording, chunk, lambda now: replace(now, metadata_state="absent"))
+            return
+        try:
+            data = self._media.read_all(chunk.metadata_location, limit=_METADATA_LIMIT)
+            _check_metadata(data)
+            self._put_metadata(recording, chunk, data)
+        except RecorderError as error:
+            self._metadata_failed(recording, chunk, error)
+        else:
+            self._change(recording, chunk, lambda now: replace(now, metadata_state="saved"))
+
+    def _put_metadata(self, recording: Recording, chunk: Chunk, data: bytes) -> None:
+        name = chunk.metadata_blob or ""
+        if chunk.state is ChunkState.IN_FALLBACK:
+            container, name = self._containers.fallback(), fallback_name(recording, name)
+        else:
+            container = self._containers.destination(container_of(recording))
+        try:
+            container.put(name, data, content_type="application/json", overwrite=False)
+        except BlobExists:
+            return  # an earlier try, or ACS itself
+
+    def _metadata_failed(self, recording: Recording, chunk: Chunk, error: RecorderError) -> None:
+        log(
+            "metadata.failed",
+            level=logging.WARNING,
+            recording=recording.key,
+            chunk=chunk.index,
+            code=error.code,
+            message=str(error),
+        )
+        if chunk.state is ChunkState.IN_FALLBACK:
+            return  # the delivery comes by again
+        plan = next_try(
+            self._policy,
+            History(
+                chunk.failures,
+                recording.deadline,
+                chunk.first_seen_at or recording.created_at,
+                chunk.tried_after_deadline,
+            ),
+            now=self._clock.now(),
+            random=self._random.random(),
+            retry_after=error.retry_after,
+        )
+        if plan is None:
+            self._change(recording, chunk, lambda now: replace(now, metadata_state="absent"))
+            self._books.alert(recording, f"metadata_lost_{chunk.index}", level=logging.WARNING, code=error.code)
+            return
+
+        def again(now: Chunk) -> Chunk:
+            after = planned(replace(now, failures=now.failures + 1), at=plan.at)
+            return replace(after, tried_after_deadline=now.tried_after_deadline or plan.is_after_deadline)
+
+        self._plan(recording, chunk, again)
+
+    # --- manifest, deletion, close
+
+    def _finish(self, recording: Recording, chunk_key: str) -> None:
+        if recording.closed_at is not None:
+            return
+        chunk = recording.chunk(chunk_key)
+        if recording.manifest.state == "pending" and chunk and not self._write_manifest(recording, chunk):
+            return
+        if self._deletes_at_acs and recording.state is RecordingState.COMPLETE and not self._delete(recording):
+            return
+        closed = self._books.change(
+            recording.key, lambda now: replace(now, closed_at=self._clock.now()) if now.closed_at is None else None
+        )
+        if closed:
+            log(
+                "recording.closed",
+                recording=recording.key,
+                state=closed.state,
+                size=sum(one.size or 0 for one in closed.chunks),
+                tries=sum(one.tries for one in closed.chunks),
+            )
+
+    def _write_manifest(self, recording: Recording, chunk: Chunk) -> bool:
+        name = f"{_folder(recording)}/manifest.json"
+        now = self._clock.now()
+        try:
+            container = self._containers.destination(container_of(recording))
+            container.put(name, manifest(recording, now=now), content_type="application/json", overwrite=True)
+        except StorageError as error:
+            failures = recording.manifest.failures + 1
+            log("manifest.failed", level=logging.WARNING, recording=recording.key, code=error.code, failures=failures)
+            if now >= recording.deadline + self._delivery_window:
+                self._books.change(recording.key, lambda r: replace(r, manifest=Manifest("given_up", failures)))
+                return True
+            at = now + delivery_delay(failures=failures, random=self._random.random())
+            self._plan(
+                recording,
+                chunk,
+                lambda one: planned(one, at=at),
+                also=lambda r: replace(r, manifest=Manifest("pending", failures, at)),
+            )
+            return False
+        written = Manifest("written", recording.manifest.failures, None, name)
+        self._books.change(recording.key, lambda r: replace(r, manifest=written))
+        return True
+
+    def _delete(self, recording: Recording) -> bool:
+        """Deletes at ACS what is verified; True when nothing is left to try."""
+        for chunk in recording.chunks:
+            if chunk.delete_location is None or chunk.deletion in ("done", "failed"):
+                continue
+            try:
+                self._media.delete(chunk.delete_location)
+            except RecorderError as error:
+                if not self._delete_again(recording, chunk, error):
+                    continue
+                return False
+            self._change(recording, chunk, lambda now: replace(now, deletion="done"))
+            log("deletion.done", recording=recording.key, chunk=chunk.index)
+        return True
+
+    def _delete_again(self, recording: Recording, chunk: Chunk, error: RecorderError) -> bool:
+        """Plans another deletion inside the window; False where that is over: ACS deletes it itself."""
+        log("deletion.failed", level=logging.WARNING, recording=recording.key, chunk=chunk.index, code=error.code)
+        now = self._clock.now()
+        if now >= recording.deadline:
+            self._change(recording, chunk, lambda one: replace(one, deletion="failed"))
+            return False
+        at = now + delivery_delay(failures=chunk.failures, random=self._random.random())
+        self._plan(
+            recording, chunk, lambda one: planned(replace(one, failures=one.failures + 1, deletion="pending"), at=at)
+        )
+        return True
+
+    # --- helpers
+
+    def _change(self, recording: Recording, chunk: Chunk, change: Callable[[Chunk], Chunk]) -> Recording | None:
+        def decide(current: Recording) -> Recording | None:
+            standing = current.chunk(chunk.key)
+            return current.with_chunk(change(standing)) if standing else None
+
+        return self._books.change(recording.key, decide)
+
+    def _plan(
+        self,
+        recording: Recording,
+        chunk: Chunk,
+        change: Callable[[Chunk], Chunk],
+        *,
+        also: Callable[[Recording], Recording] = lambda recording: recording,
+    ) -> None:
+        """The same with a new ticket, and its message; whoever planned meanwhile is left in peace."""
+
+        def decide(current: Recording) -> Recording | None:
+            standing = current.chunk(chunk.key)
+            if standing is None or standing.ticket != chunk.ticket:
+                return None
+            return also(current.with_chunk(change(standing)))
+
+        after = self._books.change(recording.key, decide)
+        moved = after.chunk(chunk.key) if after else None
+        if after and moved:
+            self._books.send_or_leave(after, moved)
+
+
+def _waits_for_metadata(chunk: Chunk) -> bool:
+    return chunk.state in IN_PLACE_STATES and chunk.metadata_state == "pending"
+
+
+def _folder(recording: Recording) -> str:
+    """Where the recording's files lie: beside a chunk that ACS exported, else in the folder we chose."""
+    for chunk in recording.chunks:
+        if chunk.state in IN_PLACE_STATES and chunk.blob and "/" in chunk.blob:
+            return chunk.blob.rpartition("/")[0]
+    return recording.folder or recording.key
+
+
+def _check_metadata(data: bytes) -> None:
+    """Metadata must be a JSON object; an error page is not it."""
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise MediaIsAPage("the metadata is not JSON") from error
+    if not isinstance(document, dict):
+        raise MediaDistrusted("the metadata is not a JSON object")

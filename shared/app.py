@@ -1,0 +1,224 @@
+"""The composition root: builds everything once a process, when the first function runs, and never at import.
+
+Every collaborator can be replaced by keyword: tests and the simulation hand in theirs. The Azure SDKs are imported
+here, on first use: indexing the functions loads none of them.
+"""
+
+from __future__ import annotations
+
+import os
+import random as random_module
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from shared.aftercare import Aftercare
+from shared.books import Books
+from shared.delivery import Delivery
+from shared.lanes import Lanes, Pace, ThreadLanes
+from shared.preflight import Preflight
+from shared.rescue import Rescue
+from shared.retry import RetryPolicy
+from shared.settings import Settings, load_settings
+from shared.silence import Silence
+from shared.start import Start
+from shared.story import Story
+from shared.sweep import Sweep
+from shared.transfer import Transfer
+from shared.watch import Watch
+
+if TYPE_CHECKING:
+    from shared.ports import Acs, Clock, Containers, Ledger, Media, Notifier, Random, RescueQueue
+
+# A sweep ends well before the next one begins.
+_SWEEP_BUDGET = timedelta(minutes=4)
+
+
+class SystemClock:
+    """Port `Clock`: the machine's."""
+
+    def now(self) -> datetime:
+        """See the port."""
+        return datetime.now(UTC)
+
+    def pause(self, seconds: float) -> None:
+        """See the port."""
+        time.sleep(seconds)
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The world, as the app is given it."""
+
+    acs: Acs
+    media: Media
+    containers: Containers
+    ledger: Ledger
+    queue: RescueQueue
+    notifier: Notifier
+    clock: Clock
+    random: Random
+    lanes: Lanes
+
+
+@dataclass(frozen=True)
+class App:
+    """The use cases, ready to be called."""
+
+    settings: Settings
+    start: Start
+    watch: Watch
+    rescue: Rescue
+    sweep: Sweep
+    story: Story
+
+
+def compose(settings: Settings, ports: Ports) -> App:
+    """Wires the use cases to `ports`."""
+    clock, random, containers = ports.clock, ports.random, ports.containers
+    policy = RetryPolicy(first=settings.first_delay, longest=settings.longest_delay)
+    books = Books(ledger=ports.ledger, queue=ports.queue, notifier=ports.notifier, clock=clock, random=random)
+    aftercare = Aftercare(
+        books=books,
+        containers=containers,
+        media=ports.media,
+        clock=clock,
+        random=random,
+        policy=policy,
+        delivery_window=settings.delivery_window,
+        deletes_at_acs=settings.delete_at_acs,
+    )
+    transfer = Transfer(
+        media=ports.media,
+        lanes=ports.lanes,
+        pace=Pace(clock=clock, most=settings.blocks_in_flight),
+        clock=clock,
+        block_bytes=settings.block_bytes,
+    )
+    delivery = Delivery(
+        books=books,
+        containers=containers,
+        aftercare=aftercare,
+        clock=clock,
+        random=random,
+        window=settings.delivery_window,
+        block_bytes=settings.block_bytes,
+    )
+    rescue = Rescue(
+        books=books,
+        containers=containers,
+        transfer=transfer,
+        delivery=delivery,
+        aftercare=aftercare,
+        clock=clock,
+        random=random,
+        policy=policy,
+        time_budget=settings.time_budget,
+        delivery_window=settings.delivery_window,
+    )
+    silence = Silence(
+        books=books,
+        acs=ports.acs,
+        containers=containers,
+        clock=clock,
+        window=settings.window,
+        silent_after=settings.silent_after,
+    )
+    common: dict[str, Any] = {
+        "books": books,
+        "clock": clock,
+        "allowed": settings.allowed,
+        "default_container": settings.default_container,
+        "window": settings.window,
+    }
+    return App(
+        settings=settings,
+        start=Start(
+            acs=ports.acs,
+            preflight=Preflight(containers=containers, clock=clock, mode=settings.preflight),
+            silent_after=settings.silent_after,
+            **common,
+        ),
+        watch=Watch(**common),
+        rescue=rescue,
+        sweep=Sweep(
+            books=books,
+            queue=ports.queue,
+            silence=silence,
+            clock=clock,
+            random=random,
+            alert_left=settings.alert_left,
+            time_budget=_SWEEP_BUDGET,
+        ),
+        story=Story(books=books, clock=clock, fallback_container=settings.fallback_container),
+    )
+
+
+def azure_ports(settings: Settings) -> Ports:
+    """The real world: every adapter on its SDK, one identity for all that use one."""
+    from shared.adapters.acs import AcsMedia, AcsRecordings, acs_client  # noqa: PLC0415 - heavy, on first use
+    from shared.adapters.blob import BlobContainers, blob_service  # noqa: PLC0415
+    from shared.adapters.ledger import BlobLedger  # noqa: PLC0415
+    from shared.adapters.queue import StorageRescueQueue, queue_service  # noqa: PLC0415
+
+    credential = _credential(settings)
+    account = settings.app_storage
+    key = account.connection_string
+    app_service = blob_service(
+        settings,
+        account_url=account.blob_url,
+        connection_string=key.reveal() if key else None,
+        credential=credential,
+    )
+    ledger = BlobLedger(app_service, container=settings.ledger_container, rejected=settings.rejected_container)
+    return Ports(
+        acs=AcsRecordings(acs_client(settings, credential, for_media=False)),
+        media=AcsMedia(acs_client(settings, credential, for_media=True)),
+        containers=BlobContainers(settings, app_service=app_service, credential=credential),
+        ledger=ledger,
+        queue=StorageRescueQueue(queue_service(account, credential), keep_rejected=ledger.keep_rejected),
+        notifier=_notifier(settings, credential),
+        clock=SystemClock(),
+        random=random_module.SystemRandom(),
+        lanes=ThreadLanes(settings.blocks_in_flight),
+    )
+
+
+def _credential(settings: Settings) -> Any:
+    """The app's identity; None where keys serve everything (a laptop), so that azure-identity is not even loaded."""
+    needs = (
+        settings.app_storage.connection_string is None
+        or settings.acs_key is None
+        or settings.acs_media_auth == "identity"
+        or settings.recording_storage is None
+        or (settings.alert_topic is not None and settings.alert_topic_key is None)
+    )
+    if not needs:
+        return None
+    from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - heavy, and not always needed
+
+    return DefaultAzureCredential(managed_identity_client_id=settings.identity_client_id)
+
+
+def _notifier(settings: Settings, credential: Any) -> Notifier:
+    from shared.adapters.notify import LogOnlyNotifier, TopicNotifier  # noqa: PLC0415 - heavy, on first use
+
+    if settings.alert_topic is None:
+        return LogOnlyNotifier()
+    key = settings.alert_topic_key
+    return TopicNotifier(settings.alert_topic, key=key.reveal() if key else None, credential=credential)
+
+
+_lock = threading.Lock()
+_built: list[App] = []
+
+
+def the_app() -> App:
+    """The process's app, built at the first call. Raises SettingsError, each time until the settings are mended."""
+    with _lock:
+        if not _built:
+            settings = load_settings(os.environ)
+            _built.append(compose(settings, azure_ports(settings)))
+        return _built[0]

@@ -1,0 +1,111 @@
+"""Keeping the books: every change of a recording goes through here.
+
+Order of effects, chosen so that a crash between any two of them loses nothing:
+1. a marker stands before the document says that something is unfinished, and falls only after it says it is not;
+2. the ledger first, then the queue: a try that was planned and never queued is overdue, and the sweep finds it;
+3. a document is written only over the version that was read (ETag); who lost the race reads and decides again.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from shared.errors import PreconditionFailed, StorageUnavailable
+from shared.naming import marker
+from shared.ports import RescueMessage
+from shared.telemetry import log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shared.ports import Clock, Ledger, Notifier, Random, RescueQueue
+    from shared.recording import Chunk, Recording
+
+_MOST_RACES = 20
+_LONGEST_QUEUE_DELAY = timedelta(days=6)
+
+
+class Books:
+    """The ledger, the markers and the queue as one thing. One for the process; safe for many threads."""
+
+    def __init__(self, *, ledger: Ledger, queue: RescueQueue, notifier: Notifier, clock: Clock, random: Random) -> None:
+        self.ledger = ledger
+        self._queue = queue
+        self._notifier = notifier
+        self._clock = clock
+        self._random = random
+
+    def load(self, key: str) -> Recording | None:
+        """The recording, or None."""
+        found = self.ledger.load(key)
+        return found[0] if found else None
+
+    def change(self, key: str, decide: Callable[[Recording], Recording | None]) -> Recording | None:
+        """Reads, decides, writes; again if somebody else wrote in between.
+
+        `decide` is pure; None means: nothing to change. Returns what stands now if it was changed, else None.
+        """
+        return self._race(key, lambda found: decide(found) if found else None)
+
+    def change_or_create(self, key: str, decide: Callable[[Recording | None], Recording | None]) -> Recording | None:
+        """The same, where `decide` gets None for a recording that is not in the ledger yet."""
+        return self._race(key, decide)
+
+    def _race(self, key: str, decide: Callable[[Recording | None], Recording | None]) -> Recording | None:
+        for attempt in range(_MOST_RACES):
+            found = self.ledger.load(key)
+            before, etag = found or (None, None)
+            after = decide(before)
+            if after is None or after == before:
+                return None
+            try:
+                return self._write(before, after, etag)
+            except PreconditionFailed:
+                self._clock.pause(self._random.random() * 0.05 * (attempt + 1))
+        raise StorageUnavailable(f"the ledger document {key} is being changed all the time")
+
+    def _write(self, before: Recording | None, after: Recording, etag: str | None) -> Recording:
+        wanted = marker(deadline=after.deadline, key=after.key) if is_open(after) else None
+        old = before.marker if before else None
+        after = replace(after, marker=wanted)
+        if wanted and wanted != old:
+            self.ledger.put_marker(wanted)
+        self.ledger.save(after, etag=etag)
+        if old and old != wanted:
+            self.ledger.delete_marker(old)
+        return after
+
+    def send(self, recording: Recording, chunk: Chunk) -> None:
+        """Queues the try that the ledger has planned for `chunk`."""
+        delay = (chunk.next_try_at or self._clock.now()) - self._clock.now()
+        delay = min(max(delay, timedelta(0)), _LONGEST_QUEUE_DELAY)
+        self._queue.send(RescueMessage(recording.key, chunk.key, chunk.ticket), delay=delay)
+
+    def send_or_leave(self, recording: Recording, chunk: Chunk) -> None:
+        """The same; a queue that fails is logged only, for the ledger has it and the sweep will send it."""
+        try:
+            self.send(recording, chunk)
+        except StorageUnavailable as error:
+            log("queue.failed", level=logging.WARNING, recording=recording.key, code=error.code)
+
+    def alert(self, recording: Recording, name: str, *, level: int = logging.ERROR, **fields: object) -> None:
+        """Raises an alert once for this recording: a log line, and an event to the alert topic if there is one."""
+        raised = self.change(recording.key, lambda now: None if name in now.alerts else now.with_alert(name))
+        if raised is None:
+            return
+        fields = {"deadline": recording.deadline, **fields}
+        log(f"alert.{name}", level=level, recording=recording.key, **fields)
+        self._notifier.alert(name=name, recording_key=recording.key, fields=fields)
+
+
+def is_open(recording: Recording) -> bool:
+    """Whether a recording needs a marker: it is unfinished, or its manifest and other after-work is."""
+    return recording.closed_at is None
+
+
+def planned(chunk: Chunk, *, at: datetime) -> Chunk:
+    """The chunk with its next try at `at`, under a new ticket: all earlier messages become void."""
+    return replace(chunk, next_try_at=at, ticket=chunk.ticket + 1, lease_until=None, requeues=0)

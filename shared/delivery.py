@@ -1,0 +1,147 @@
+"""From the fallback to the right place: server-side copy, check, then remove the fallback's copy.
+
+The bytes are safe already, so this goes on for days, slowly. A file with other bytes at the destination is never
+overwritten: it is reported, and the fallback's copy stays.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from shared.books import planned
+from shared.errors import BlobExists, DestinationConflict, RecorderError, StorageError, StorageInvalid, StorageRefused
+from shared.lookup import Lookup, container_of, fallback_name
+from shared.recording import ChunkState, LastError
+from shared.retry import delivery_delay
+from shared.telemetry import clean, log
+from shared.transfer import read_back, relay
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from shared.aftercare import Aftercare
+    from shared.books import Books
+    from shared.ports import Clock, Container, Containers, Random
+    from shared.recording import Chunk, Recording
+
+
+class Delivery:
+    """Moves chunks out of the fallback."""
+
+    def __init__(
+        self,
+        *,
+        books: Books,
+        containers: Containers,
+        aftercare: Aftercare,
+        clock: Clock,
+        random: Random,
+        window: timedelta,
+        block_bytes: int,
+    ) -> None:
+        self._books = books
+        self._containers = containers
+        self._aftercare = aftercare
+        self._lookup = Lookup()
+        self._clock = clock
+        self._random = random
+        self._window = window
+        self._block_bytes = block_bytes
+
+    def deliver(self, recording: Recording, chunk: Chunk) -> None:
+        """One try to move the chunk. Raises StorageError only when the ledger itself fails."""
+        try:
+            blob = self._place(recording, chunk)
+            fallback = self._containers.fallback()
+            for name in (chunk.blob, chunk.metadata_blob):
+                fallback.delete(fallback_name(recording, name or ""))
+        except (StorageError, DestinationConflict) as error:
+            self._failed(recording, chunk, error)
+            return
+
+        def decide(current: Recording) -> Recording | None:
+            standing = current.chunk(chunk.key)
+            if standing is None or standing.state is not ChunkState.IN_FALLBACK:
+                return None
+            return current.with_chunk(
+                replace(standing, blob=blob, finished_at=self._clock.now()).to(ChunkState.DELIVERED)
+            )
+
+        after = self._books.change(recording.key, decide)
+        moved = after.chunk(chunk.key) if after else None
+        if after and moved:
+            log("chunk.delivered", recording=recording.key, chunk=chunk.index, size=chunk.size, tries=chunk.tries)
+            self._aftercare.chunk_is_safe(after, moved)
+
+    def _place(self, recording: Recording, chunk: Chunk) -> str:
+        """The file at its place, verified; its name. Metadata comes along."""
+        destination = self._containers.destination(container_of(recording))
+        fallback = self._containers.fallback()
+        name = chunk.blob or ""
+        late = self._lookup.exported(destination, recording, chunk)
+        if late and late.size == chunk.size and read_back(destination, late.name, size=late.size) == chunk.sha256:
+            return late.name  # ACS exported it after all, the same bytes: one copy is enough
+        if self._lookup.own(destination, name) is None:
+            self._copy(fallback, fallback_name(recording, name), destination, name)
+        if read_back(destination, name, size=chunk.size or 0) != chunk.sha256:
+            raise DestinationConflict(f"{name} has other bytes than the recording; it is kept")
+        if chunk.metadata_state == "saved" and chunk.metadata_blob:
+            self._copy_small(fallback, fallback_name(recording, chunk.metadata_blob), destination, chunk.metadata_blob)
+        return name
+
+    def _copy(self, source: Container, source_name: str, target: Container, name: str) -> None:
+        try:
+            target.copy_from(source, source_name, name)
+        except StorageInvalid:
+            # The destination's server cannot read our account (network rules): the bytes go through this process.
+            relay(source, source_name, target, name, block_bytes=self._block_bytes)
+
+    @staticmethod
+    def _copy_small(source: Container, source_name: str, target: Container, name: str) -> None:
+        if target.stat(name) is not None:
+            return
+        data = source.read(source_name)
+        try:
+            target.put(name, data, content_type="application/json", overwrite=False)
+        except BlobExists:
+            return
+
+    def _failed(self, recording: Recording, chunk: Chunk, error: RecorderError) -> None:
+        now = self._clock.now()
+        last = LastError(error.code, error.blame, clean(str(error))[:300], now, error.trace_id)
+        noted = replace(chunk, tries=chunk.tries + 1, failures=chunk.failures + 1, last_error=last)
+        is_over = now >= recording.deadline + self._window
+        at = now + delivery_delay(failures=chunk.failures, random=self._random.random())
+
+        def decide(current: Recording) -> Recording | None:
+            standing = current.chunk(chunk.key)
+            if standing is None or standing.ticket != chunk.ticket or standing.state is not ChunkState.IN_FALLBACK:
+                return None
+            if not is_over:
+                return current.with_chunk(planned(noted, at=at))
+            changed = current.with_chunk(replace(noted, next_try_at=None))
+            is_last = all(other.is_finished or other.next_try_at is None for other in changed.chunks)
+            return replace(changed, closed_at=now) if is_last else changed
+
+        after = self._books.change(recording.key, decide)
+        moved = after.chunk(chunk.key) if after else None
+        if after is None or moved is None:
+            return
+        log(
+            "delivery.failed",
+            level=logging.WARNING,
+            recording=recording.key,
+            chunk=chunk.index,
+            code=error.code,
+            blame=error.blame,
+            message=str(error),
+            next_try_at=moved.next_try_at,
+        )
+        if is_over:
+            self._books.alert(after, "delivery_given_up", chunk=chunk.index, code=error.code)
+            return
+        self._books.send_or_leave(after, moved)
+        if isinstance(error, StorageRefused | DestinationConflict):
+            self._books.alert(after, error.code, blame=error.blame, message=str(error))

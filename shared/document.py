@@ -1,0 +1,115 @@
+"""Recordings as JSON documents and back: camelCase names, times as RFC 3339 UTC, durations in milliseconds.
+
+A reader ignores fields it does not know and takes defaults for those that are missing, so that two versions of
+the app can share one ledger while one replaces the other.
+"""
+
+from __future__ import annotations
+
+import json
+import types
+from dataclasses import MISSING, fields, is_dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+
+
+def format_time(moment: datetime) -> str:
+    """`2026-11-22T10:00:00.123Z`: milliseconds, UTC; sorts as text."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_time(text: str) -> datetime:
+    """Reads RFC 3339 with any number of fraction digits (ACS writes seven); aware, UTC. ValueError if it cannot."""
+    moment = datetime.fromisoformat(_six_digits(text.strip()))
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC)
+
+
+def _six_digits(text: str) -> str:
+    head, dot, tail = text.partition(".")
+    if not dot:
+        return text
+    digits = tail[: len(tail) - len(tail.lstrip("0123456789"))]
+    return f"{head}.{digits[:6].ljust(6, '0')}{tail[len(digits) :]}"
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part.title() for part in rest)
+
+
+def to_plain(value: Any) -> Any:
+    """A dataclass (or a value within one) as plain JSON types; fields that are None or empty are left out."""
+    if is_dataclass(value) and not isinstance(value, type):
+        plain = {_camel(field.name): to_plain(getattr(value, field.name)) for field in fields(value)}
+        return {name: item for name, item in plain.items() if item is not None and item != []}
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, datetime):
+        return format_time(value)
+    if isinstance(value, timedelta):
+        return round(value.total_seconds() * 1000)
+    if isinstance(value, tuple | list):
+        return [to_plain(item) for item in value]
+    return value
+
+
+@lru_cache
+def _shape(kind: Any) -> tuple[tuple[str, str, Any, bool], ...]:
+    hints = get_type_hints(kind)
+    return tuple(
+        (
+            field.name,
+            _camel(field.name),
+            hints[field.name],
+            field.default is MISSING and field.default_factory is MISSING,
+        )
+        for field in fields(kind)
+    )
+
+
+def from_plain(kind: type[T], plain: Any) -> T:
+    """The dataclass `kind` from what `to_plain` made of it. ValueError or KeyError where that cannot be."""
+    if not isinstance(plain, dict):
+        raise TypeError(f"{kind.__name__} is written as an object")
+    shape: Any = _shape
+    values = {
+        name: _value(hint, plain[camel])
+        for name, camel, hint, is_required in shape(kind)
+        if is_required or camel in plain
+    }
+    return kind(**values)
+
+
+def _value(hint: Any, plain: Any) -> Any:
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        if plain is None:
+            return None
+        return _value(next(arg for arg in get_args(hint) if arg is not type(None)), plain)
+    if origin is tuple:
+        return tuple(_value(get_args(hint)[0], item) for item in plain)
+    if is_dataclass(hint):
+        return from_plain(hint, plain)  # type: ignore[arg-type]  # is_dataclass also admits instances
+    if hint is datetime:
+        return parse_time(plain)
+    if hint is timedelta:
+        return timedelta(milliseconds=plain)
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return hint(plain)
+    return plain
+
+
+def encode(value: Any) -> bytes:
+    """The document's bytes: compact JSON, UTF-8."""
+    return json.dumps(to_plain(value), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def decode(kind: type[T], data: bytes) -> T:
+    """The value of the document `data`."""
+    return from_plain(kind, json.loads(data))

@@ -1,0 +1,117 @@
+"""What each function does with what its trigger decoded. Here the tree of errors ends: HTTP errors become answers,
+all others go to the host, which delivers again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from shared.answers import Answer, answer, problem, problem_of
+from shared.app import the_app
+from shared.errors import RecorderError
+from shared.messages import decode_message
+from shared.settings import SettingsError
+from shared.start_request import check_idempotency_key
+from shared.telemetry import describe, log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from shared.app import App
+
+MOST_BODY_BYTES = 64 * 1024
+# As many as host.json lets run at once (batchSize + newBatchThreshold). Threads of their own: those in which
+# Functions runs HTTP and Event Grid functions can be as few as five, and rescues must not fill them.
+_RESCUES_AT_ONCE = 6
+_rescues = ThreadPoolExecutor(max_workers=_RESCUES_AT_ONCE, thread_name_prefix="rescue")
+
+
+def _answered(action: Callable[[App], Answer]) -> Answer:
+    try:
+        return action(the_app())
+    except (RecorderError, SettingsError) as error:
+        given = problem_of(error)
+        level = logging.ERROR if given.status >= 500 else logging.INFO
+        log("http.refused", level=level, status=given.status, error=describe(error))
+        return given
+    except Exception as error:
+        log("http.failed", level=logging.ERROR, error=describe(error))
+        logging.getLogger("recorder").exception("unexpected")
+        return problem_of(error)
+
+
+def start_recording(body: bytes, headers: Mapping[str, str]) -> Answer:
+    """`POST /api/recordings`."""
+    if len(body) > MOST_BODY_BYTES:
+        return problem(413, "body_too_large", f"The body must not be larger than {MOST_BODY_BYTES} bytes")
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind and kind != "application/json" and not kind.endswith("+json"):
+        return problem(415, "not_json", "The body must be JSON", detail=f"Content-Type is {kind[:100]}")
+    try:
+        decoded = json.loads(body)
+    except (ValueError, RecursionError):
+        return problem(400, "not_json", "The body must be JSON", detail="It cannot be read as JSON")
+
+    def act(app: App) -> Answer:
+        started = app.start.start(decoded, idempotency_key=check_idempotency_key(headers.get("idempotency-key")))
+        sent = {"Location": f"/api/recordings/{started.answer['key']}"}
+        if started.is_replay:
+            sent["Idempotent-Replayed"] = "true"
+        return answer(started.answer, status=201, headers=sent)
+
+    return _answered(act)
+
+
+def get_recording(identity: str) -> Answer:
+    """`GET /api/recordings/{recordingId}`."""
+    return _answered(lambda app: answer(app.story.one(identity)))
+
+
+def list_recordings(query: Mapping[str, str]) -> Answer:
+    """`GET /api/recordings`."""
+    return _answered(
+        lambda app: answer(
+            app.story.unfinished(state=query.get("state"), limit=query.get("limit"), cursor=query.get("cursor"))
+        )
+    )
+
+
+def recording_file_status_updated(event: str) -> None:
+    """One delivery of Event Grid. An error goes to the host: 500, and Event Grid delivers again."""
+    _told(lambda app: app.watch.handle(event))
+
+
+def sweep() -> None:
+    """The timer."""
+    _told(lambda app: app.sweep.run())
+
+
+def _told(action: Callable[[App], None]) -> None:
+    try:
+        action(the_app())
+    except Exception as error:
+        # Only the last exception crosses to the host, its cause does not: it is told here.
+        log("function.failed", level=logging.ERROR, error=describe(error))
+        raise
+
+
+async def rescue_chunk(body: bytes, *, dequeue_count: int, context: Any = None) -> None:
+    """One queue message, in a thread of our own; its log lines belong to this invocation all the same."""
+    message = decode_message(body)
+    if message is None:
+        log("rescue.foreign", level=logging.ERROR, size=len(body))
+        return
+    storage = getattr(context, "thread_local_storage", None)
+    invocation = getattr(context, "invocation_id", None)
+
+    def run() -> None:
+        if storage is not None:
+            # The way the worker documents for logging from one's own threads.
+            storage.invocation_id = invocation
+        _told(lambda app: app.rescue.handle(message, dequeue_count=dequeue_count))
+
+    await asyncio.get_running_loop().run_in_executor(_rescues, run)

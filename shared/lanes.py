@@ -1,0 +1,122 @@
+"""What all rescues of a process share: the lanes blocks travel in, and the pace ACS allows.
+
+Memory is bounded here: a lane holds at most one block, so blocks in flight x block size is all there is, however
+many rescues run. The lanes are threads of their own: the threads in which Functions runs HTTP and Event Grid
+functions are never taken by a transfer.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from shared.errors import MediaThrottled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from shared.ports import Clock
+
+T = TypeVar("T")
+
+
+class Lanes(Protocol):
+    """Runs block tasks; `count` at once at the most."""
+
+    count: int
+
+    def submit(self, task: Callable[[], T]) -> Future[T]:
+        """Starts `task` when a lane is free; tasks start in the order they were submitted."""
+        ...
+
+
+class ThreadLanes:
+    """Lanes as threads, made when first used."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._pool = ThreadPoolExecutor(max_workers=count, thread_name_prefix="lane")
+
+    def submit(self, task: Callable[[], T]) -> Future[T]:
+        """See `Lanes`."""
+        return self._pool.submit(task)
+
+
+class InlineLanes:
+    """One lane, in the caller's own thread: for deterministic runs."""
+
+    count = 1
+
+    def submit(self, task: Callable[[], T]) -> Future[T]:
+        """See `Lanes`."""
+        future: Future[T] = Future()
+        try:
+            future.set_result(task())
+        except Exception as error:  # noqa: BLE001 - handed to whoever asks the future, as a pool does
+            future.set_exception(error)
+        return future
+
+
+class Pace:
+    """How fast this process may ask the media host: all its rescues slow down together.
+
+    After a 429 nobody asks before its Retry-After is over, and the number of requests at once is halved; each
+    request that succeeds lets it grow again, by one for as many as are allowed.
+    """
+
+    # A hold this short is waited for within the try; for a longer one the try ends and keeps its progress.
+    PATIENCE = timedelta(seconds=5)
+    DEFAULT_HOLD = timedelta(seconds=2)
+
+    def __init__(self, *, clock: Clock, most: int) -> None:
+        self._clock = clock
+        self._most = float(most)
+        self._limit = float(most)
+        self._in_use = 0
+        self._hold_until: datetime | None = None
+        self._free = threading.Condition()
+
+    @property
+    def limit(self) -> int:
+        """How many requests may be under way at once now."""
+        return max(1, int(self._limit))
+
+    def hold(self) -> timedelta:
+        """How long nobody may ask; zero when everybody may."""
+        until = self._hold_until
+        return max(timedelta(0), until - self._clock.now()) if until else timedelta(0)
+
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """Room for one request. MediaThrottled (with what is left of it) when the hold is long."""
+        while (hold := self.hold()) > timedelta(0):
+            if hold > self.PATIENCE:
+                raise MediaThrottled("this process holds back after a 429", retry_after=hold)
+            self._clock.pause(hold.total_seconds())
+        with self._free:
+            while self._in_use >= self.limit:
+                self._free.wait()
+            self._in_use += 1
+        try:
+            yield
+        except MediaThrottled as error:
+            self._slow_down(error.retry_after or self.DEFAULT_HOLD)
+            raise
+        else:
+            self._limit = min(self._most, self._limit + 1 / self._limit)
+        finally:
+            with self._free:
+                self._in_use -= 1
+                self._free.notify_all()
+
+    def _slow_down(self, hold: timedelta) -> None:
+        until = self._clock.now() + hold
+        with self._free:
+            if self._hold_until is None or until > self._hold_until:
+                # One burst of answers to one burst of requests is one sign, not many.
+                if self._hold_until is None or self._clock.now() > self._hold_until:
+                    self._limit = max(1.0, self._limit / 2)
+                self._hold_until = until

@@ -1,0 +1,117 @@
+"""Looking before writing: is the chunk in the container already, exported by ACS or written by an earlier try?"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from shared import naming, ranges
+from shared.errors import BlobMissing, DestinationConflict
+from shared.locations import ContainerUrl
+from shared.transfer import Transferred, read_back
+
+if TYPE_CHECKING:
+    from shared.ports import BlobFacts, Container
+    from shared.recording import Chunk, Recording
+
+_MEDIA_FILE = re.compile(r"(\d+)-(?!acsmetadata)[a-z0-9]+(?:\.(.+))?\.(mp3|mp4|wav)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A chunk's media as ACS exported it. `metadata_name`: its metadata beside it, if that is there too."""
+
+    name: str
+    size: int
+    sha256: str | None
+    metadata_name: str | None
+
+
+def container_of(recording: Recording) -> ContainerUrl:
+    """The recording's destination."""
+    return ContainerUrl.parse(recording.container_url)
+
+
+def fallback_name(recording: Recording, name: str) -> str:
+    """Where a file of the recording lies in the fallback: its full destination name below the recording's key."""
+    return f"{recording.key}/{name}"
+
+
+class Lookup:
+    """Finds chunks in containers. Has no state."""
+
+    def exported(self, container: Container, recording: Recording, chunk: Chunk) -> Found | None:
+        """The chunk as ACS exported it: where the event claims it, else wherever the layout would have it."""
+        if chunk.claimed_blob:
+            facts = container.stat(chunk.claimed_blob)
+            if facts:
+                return self._claimed(container, chunk, facts)
+        return self._searched(container, recording, chunk)
+
+    @staticmethod
+    def _claimed(container: Container, chunk: Chunk, facts: BlobFacts) -> Found:
+        metadata = chunk.claimed_metadata_blob
+        has_metadata = metadata is not None and container.stat(metadata) is not None
+        return Found(facts.name, facts.size, facts.sha256, metadata if has_metadata else None)
+
+    def _searched(self, container: Container, recording: Recording, chunk: Chunk) -> Found | None:
+        """By listing: the recording's day, at the first try also the days around it (the date's zone is not known)."""
+        if recording.call_id is None or recording.recording_start is None:
+            return None
+        prefixes = naming.call_prefixes(
+            prefix=container_of(recording).prefix,
+            call_id=recording.call_id,
+            start=recording.recording_start.astimezone(UTC),
+        )
+        for prefix in prefixes if chunk.tries == 0 else prefixes[:1]:
+            blobs = [facts for facts in container.find(prefix) if facts.name != chunk.blob]
+            for facts in blobs:
+                found = self._match(container, chunk, facts, {blob.name for blob in blobs})
+                if found:
+                    return found
+        return None
+
+    def _match(self, container: Container, chunk: Chunk, facts: BlobFacts, names: set[str]) -> Found | None:
+        folder, _, file = facts.name.rpartition("/")
+        match = _MEDIA_FILE.fullmatch(file)
+        if match is None or int(match[1]) != chunk.index or facts.size == 0:
+            return None
+        document = naming.segment(chunk.document_id)
+        if match[2] == document:
+            metadata = f"{folder}/{chunk.index}-acsmetadata.{document}.json"
+            return Found(facts.name, facts.size, facts.sha256, metadata if metadata in names else None)
+        metadata = f"{folder}/{chunk.index}-acsmetadata.json"
+        # Names without the documentId are seen in real containers; two recordings of one call differ by folder
+        # only, so the metadata beside the file must name this chunk.
+        if match[2] is None and metadata in names and self._names(container, metadata, chunk):
+            return Found(facts.name, facts.size, facts.sha256, metadata)
+        return None
+
+    @staticmethod
+    def _names(container: Container, metadata: str, chunk: Chunk) -> bool:
+        try:
+            document = json.loads(container.read(metadata, length=1_000_000))
+        except (ValueError, BlobMissing):
+            return False
+        return isinstance(document, dict) and document.get("chunkDocumentId") == chunk.document_id
+
+    def own(self, container: Container, name: str) -> Transferred | None:
+        """The chunk as an earlier try of ours committed it, or None. DestinationConflict where the file is another's.
+
+        Ours is what carries our note of its SHA-256, or is made of blocks with our ids (a worker that died between
+        commit and note); the latter is read once for its checksum.
+        """
+        facts = container.stat(name)
+        if facts is None:
+            return None
+        if facts.sha256:
+            return Transferred(facts.size, facts.sha256, None, blocks=0, reused=0)
+        blocks = container.committed(name)
+        is_ours = all(ranges.is_our_block(block) for block in blocks)
+        if not blocks or not is_ours or sum(block.size for block in blocks) != facts.size:
+            raise DestinationConflict(f"another file stands at {name}; it is kept")
+        sha256 = read_back(container, name, size=facts.size)
+        return Transferred(facts.size, sha256, None, blocks=0, reused=len(blocks))

@@ -1,0 +1,71 @@
+"""`manifest.json`: what became of a recording, written beside its files when all of them are in place.
+
+It is for people and programs of the customer: no ids of participants, no ACS URLs.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from shared.document import format_time, to_plain
+from shared.recording import ChunkState
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from shared.recording import Chunk, Recording
+
+SCHEMA = "acs-byos-recorder/manifest/1"
+ROUTES = {
+    ChunkState.EXPORTED: "exported",
+    ChunkState.RESCUED: "rescued",
+    ChunkState.DELIVERED: "delivered",
+    ChunkState.LOST: "lost",
+}
+
+
+def route(recording: Recording) -> str | None:
+    """How the recording came: exported, rescued, delivered (rescued by way of the fallback), mixed or lost."""
+    routes = {ROUTES[chunk.state] for chunk in recording.chunks if chunk.state in ROUTES}
+    if not routes:
+        return None
+    return routes.pop() if len(routes) == 1 else "mixed"
+
+
+def manifest(recording: Recording, *, now: datetime) -> bytes:
+    """The file's bytes."""
+    document: dict[str, Any] = {
+        "schema": SCHEMA,
+        "recordingId": recording.recording_id,
+        "callId": recording.call_id,
+        "state": recording.state.value,
+        "route": route(recording),
+        "recordingStartTime": recording.recording_start,
+        "recordingDurationMs": recording.duration,
+        "contentType": recording.content_type,
+        "channelType": recording.channel_type,
+        "formatType": recording.format_type,
+        "writtenAt": format_time(now),
+        "chunks": [_chunk(chunk) for chunk in recording.chunks],
+    }
+    plain = {name: to_plain(value) for name, value in document.items() if value is not None}
+    return json.dumps(plain, ensure_ascii=False, indent=2).encode() + b"\n"
+
+
+def _chunk(chunk: Chunk) -> dict[str, Any]:
+    fields = {
+        "index": chunk.index,
+        "documentId": chunk.document_id,
+        "route": ROUTES.get(chunk.state),
+        "blob": chunk.blob,
+        "metadataBlob": chunk.metadata_blob,
+        "size": chunk.size,
+        "sha256": chunk.sha256,
+        "endReason": chunk.end_reason,
+        "tries": chunk.tries,
+        "firstSeenAt": chunk.first_seen_at,
+        "finishedAt": chunk.finished_at,
+        "lastError": chunk.last_error.code if chunk.last_error else None,
+    }
+    return {name: to_plain(value) for name, value in fields.items() if value is not None}

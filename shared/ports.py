@@ -1,0 +1,250 @@
+"""What the use cases need of the world, as small protocols. The comment is the contract; `tests/contract` checks it
+on the fakes and on the real adapters alike. Every method may raise the `shared.errors` it names and no other error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
+    from datetime import datetime, timedelta
+
+    from shared.locations import ContainerUrl
+    from shared.recording import Recording
+    from shared.start_request import StartRequest
+
+
+class Clock(Protocol):
+    """The present, aware, UTC; and a short pause (seconds) within a try. Long waits are queue delays."""
+
+    def now(self) -> datetime:
+        """The present moment."""
+        ...
+
+    def pause(self, seconds: float) -> None:
+        """Returns after `seconds`."""
+        ...
+
+
+class Random(Protocol):
+    """Uniform in [0, 1)."""
+
+    def random(self) -> float:
+        """The next number."""
+        ...
+
+
+@dataclass(frozen=True)
+class StartedRecording:
+    """What ACS answered to a start. `state`: active or inactive; `kind`: who records."""
+
+    recording_id: str
+    state: str
+    kind: str | None
+
+
+class Acs(Protocol):
+    """The recording REST API. Errors: AcsError and below."""
+
+    def start_recording(
+        self, request: StartRequest, *, container: ContainerUrl, repeatability_id: str
+    ) -> StartedRecording:
+        """Starts it; a second call with the same id gives the same recording. Errors as in `errors`."""
+        ...
+
+    def recording_state(self, recording_id: str) -> str:
+        """`active` or `inactive`; RecordingNotFound."""
+        ...
+
+
+@dataclass(frozen=True)
+class MediaResponse:
+    """The head of an answer. `status` 200 or 206; `content_range` as sent; `pieces` yields bytes until the end.
+
+    `pieces` raises MediaUnavailable when the connection breaks off, MediaTruncated when fewer bytes came than were
+    announced.
+    """
+
+    status: int
+    content_type: str
+    content_length: int | None
+    content_range: str | None
+    etag: str | None
+    pieces: Iterator[bytes]
+
+
+class Media(Protocol):
+    """The ACS media host. Errors: MediaError and below. Redirects are never followed (MediaRedirected)."""
+
+    def open(self, location: str, *, start: int, length: int) -> AbstractContextManager[MediaResponse]:
+        """Asks for `length` bytes from `start`; what comes back is checked by `ranges`, not here."""
+        ...
+
+    def read_all(self, location: str, *, limit: int) -> bytes:
+        """A small file (metadata) whole; MediaTooLarge above `limit` bytes."""
+        ...
+
+    def delete(self, location: str) -> None:
+        """Deletes at ACS; one that is gone already is no error."""
+        ...
+
+
+@dataclass(frozen=True)
+class BlobFacts:
+    """A committed blob. `sha256` is the one noted in its metadata by whoever wrote it (hex), if any."""
+
+    name: str
+    size: int
+    etag: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Block:
+    """A staged or committed block: its id before base64, and its size in bytes."""
+
+    id: str
+    size: int
+
+
+class Container(Protocol):
+    """One container for recordings: the customer's, or the fallback. Names are full names within it.
+
+    Errors: StorageError and below; BlobMissing, BlobExists, BlocksMissing where said.
+    """
+
+    def stat(self, name: str) -> BlobFacts | None:
+        """The committed blob, or None; ContainerMissing where there is no container."""
+        ...
+
+    def find(self, prefix: str) -> list[BlobFacts]:
+        """Committed blobs whose name starts with `prefix` (at most some thousands), by name."""
+        ...
+
+    def read(self, name: str, *, start: int = 0, length: int | None = None) -> bytes:
+        """Bytes of a committed blob (for heads and small files); BlobMissing."""
+        ...
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """A committed blob from its start, in pieces of a few MiB; BlobMissing."""
+        ...
+
+    def staged(self, name: str) -> list[Block]:
+        """The uncommitted blocks; empty where there are none."""
+        ...
+
+    def stage(self, name: str, block_id: str, data: bytes) -> None:
+        """Stages one block; it travels with a checksum where the settings say so (StorageCorrupted)."""
+        ...
+
+    def commit(self, name: str, blocks: Sequence[Block], *, sha256: str | None, content_type: str) -> BlobFacts:
+        """Makes the blob of the blocks, only where there is none (BlobExists); BlocksMissing."""
+        ...
+
+    def committed(self, name: str) -> list[Block]:
+        """The blocks the blob is made of, in order; BlobMissing."""
+        ...
+
+    def note_sha256(self, name: str, sha256: str) -> None:
+        """Notes the checksum in the blob's metadata."""
+        ...
+
+    def put(self, name: str, data: bytes, *, content_type: str, overwrite: bool) -> None:
+        """Writes a small blob; BlobExists where it stands and `overwrite` is False."""
+        ...
+
+    def copy_from(self, source: Container, source_name: str, name: str) -> None:
+        """Server-side copy, only where `name` does not exist (BlobExists); returns when it is whole."""
+        ...
+
+    def read_url(self, name: str) -> str:
+        """A URL another account's server can read the blob by for a short time (it may carry a signature: secret)."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Removes a blob; one that is gone already is no error."""
+        ...
+
+    def probe(self) -> None:
+        """Shows that we may write, and leaves nothing that anybody sees; raises what writing would."""
+        ...
+
+
+class Containers(Protocol):
+    """Where recordings go."""
+
+    def destination(self, container: ContainerUrl) -> Container:
+        """The customer's container; ValueError where it is not on the allow-list."""
+        ...
+
+    def fallback(self) -> Container:
+        """The app's own container, made if missing."""
+        ...
+
+
+class Ledger(Protocol):
+    """One document a recording, guarded by ETag, and one marker per unfinished recording. Errors: StorageError."""
+
+    def load(self, key: str) -> tuple[Recording, str] | None:
+        """The recording and its ETag, or None."""
+        ...
+
+    def save(self, recording: Recording, *, etag: str | None) -> str:
+        """Writes it if nobody else has since; `etag` None: only if it is new. PreconditionFailed. The new ETag."""
+        ...
+
+    def put_marker(self, name: str) -> None:
+        """Puts an empty blob of that name; one that stands is no error."""
+        ...
+
+    def delete_marker(self, name: str) -> None:
+        """One that is gone already is no error."""
+        ...
+
+    def markers(self, *, limit: int, cursor: str | None = None) -> tuple[list[str], str | None]:
+        """Names of markers, nearest deadline first; and the cursor of the next page."""
+        ...
+
+    def put_note(self, name: str, data: bytes, *, is_new_only: bool = False) -> None:
+        """A small document beside the recordings (idempotency, index of calls); BlobExists if `is_new_only`."""
+        ...
+
+    def get_note(self, name: str) -> bytes | None:
+        """Such a document, or None."""
+        ...
+
+    def keep_rejected(self, name: str, data: bytes) -> None:
+        """Keeps an event that could not be used, in its own container."""
+        ...
+
+
+@dataclass(frozen=True)
+class RescueMessage:
+    """One try of one chunk. `ticket` is that of the plan it belongs to; older ones change nothing."""
+
+    recording_key: str
+    chunk_key: str
+    ticket: int
+
+
+class RescueQueue(Protocol):
+    """The queue of tries. Errors: StorageError."""
+
+    def send(self, message: RescueMessage, *, delay: timedelta) -> None:
+        """At-least-once, not before `delay` (0 to 7 days)."""
+        ...
+
+    def drain_poison(self, *, limit: int) -> list[RescueMessage]:
+        """Takes up to `limit` messages out of the poison queue; unreadable ones are kept in the ledger's rejects."""
+        ...
+
+
+class Notifier(Protocol):
+    """Tells people outside the log (an Event Grid topic). Never raises: an alert that cannot be sent is logged."""
+
+    def alert(self, *, name: str, recording_key: str, fields: dict[str, object]) -> None:
+        """Sends one alert."""
+        ...

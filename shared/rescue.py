@@ -1,0 +1,374 @@
+"""One queue message: one try of one chunk, whatever its state asks for.
+
+    expected            verify the claimed export in the container
+    pending, rescuing   look in the container, then bring the bytes from ACS: to the destination, or where that
+                        refuses at once to the fallback
+    in_fallback         move it to the destination (`delivery.py`)
+    finished            what is left to do after the bytes are safe (`aftercare.py`)
+
+A try ends in exactly one of: a new state; a next try planned in the ledger and queued; lost, said aloud.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from shared.books import planned
+from shared.errors import (
+    BlobExists,
+    DestinationConflict,
+    ExportEmpty,
+    ExportNotFound,
+    MediaLocationRefused,
+    MediaUnauthorized,
+    RecorderError,
+    StorageError,
+    StorageRefused,
+    WorkerCrashed,
+)
+from shared.lookup import Lookup, container_of, fallback_name
+from shared.recording import ChunkState, LastError
+from shared.retry import History, delivery_delay, next_try
+from shared.telemetry import clean, log
+from shared.transfer import Job, Progress, TimeBudgetSpentError, Transferred
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from shared.aftercare import Aftercare
+    from shared.books import Books
+    from shared.delivery import Delivery
+    from shared.lookup import Found
+    from shared.ports import Clock, Container, Containers, Random, RescueMessage
+    from shared.recording import Chunk, Recording
+    from shared.retry import RetryPolicy
+    from shared.transfer import Transfer
+
+# A claimed export that cannot be verified is fetched from ACS after this many tries, if ACS's copy can be named.
+_VERIFY_TRIES = 5
+# Beyond the time budget, before the sweep takes a worker for dead.
+_LEASE_MARGIN = timedelta(minutes=2)
+# What a worker that crashed again and again gets: tries at a slow pace, from this many crashes on.
+_CRASH_LIMIT = 3
+
+
+class Rescue:
+    """Handles queue messages. One for the process; safe for many threads."""
+
+    def __init__(
+        self,
+        *,
+        books: Books,
+        containers: Containers,
+        transfer: Transfer,
+        delivery: Delivery,
+        aftercare: Aftercare,
+        clock: Clock,
+        random: Random,
+        policy: RetryPolicy,
+        time_budget: timedelta,
+        delivery_window: timedelta,
+    ) -> None:
+        self._books = books
+        self._containers = containers
+        self._lookup = Lookup()
+        self._transfer = transfer
+        self._delivery = delivery
+        self._aftercare = aftercare
+        self._clock = clock
+        self._random = random
+        self._policy = policy
+        self._time_budget = time_budget
+        self._delivery_window = delivery_window
+
+    def handle(self, message: RescueMessage, *, dequeue_count: int = 1) -> None:
+        """One try. Raises StorageError only when the ledger itself fails: then the host gives the message again."""
+        recording = self._books.load(message.recording_key)
+        chunk = recording.chunk(message.chunk_key) if recording else None
+        if recording is None or chunk is None or chunk.ticket != message.ticket:
+            log("rescue.stale", recording=message.recording_key, chunk=message.chunk_key, ticket=message.ticket)
+            return
+        if dequeue_count > 1 and chunk.state is ChunkState.RESCUING:
+            self._crashed(recording, chunk)
+        elif chunk.state is ChunkState.EXPECTED:
+            self._verify(recording, chunk)
+        elif chunk.state in (ChunkState.PENDING, ChunkState.RESCUING):
+            self._rescue(recording, chunk)
+        elif chunk.state is ChunkState.IN_FALLBACK:
+            self._delivery.deliver(recording, chunk)
+        else:
+            self._aftercare.chunk_is_safe(recording, chunk)
+
+    # --- a claimed export
+
+    def _verify(self, recording: Recording, chunk: Chunk) -> None:
+        try:
+            found = self._lookup.exported(self._destination(recording), recording, chunk)
+            if found is None:
+                raise ExportNotFound
+            if found.size == 0:
+                raise ExportEmpty
+        except RecorderError as error:
+            is_absent = isinstance(error, ExportNotFound | ExportEmpty)
+            if chunk.media_location and (is_absent or chunk.tries + 1 >= _VERIFY_TRIES):
+                self._fetch_instead(recording, chunk, error)
+            else:
+                self._failed(recording, chunk, error, progress=0)
+        else:
+            self._is_exported(recording, chunk, found)
+
+    def _fetch_instead(self, recording: Recording, chunk: Chunk, error: RecorderError) -> None:
+        """The claim does not hold, or cannot be checked in time: the media is fetched from ACS like any other."""
+        noted = self._noted(chunk, error)
+        after = self._move(recording, chunk, lambda now: planned(noted, at=now).to(ChunkState.PENDING))
+        if after:
+            self._books.alert(after[0], error.code, level=logging.WARNING, chunk=chunk.index)
+            self._books.send_or_leave(*after)
+
+    def _is_exported(self, recording: Recording, chunk: Chunk, found: Found) -> None:
+        after = self._move(
+            recording,
+            chunk,
+            lambda now: chunk.to(
+                ChunkState.EXPORTED,
+                blob=found.name,
+                size=found.size,
+                sha256=found.sha256,
+                metadata_blob=found.metadata_name or chunk.metadata_blob,
+                metadata_state="saved" if found.metadata_name else chunk.metadata_state,
+                finished_at=now,
+                lease_until=None,
+            ),
+        )
+        if after:
+            log("chunk.exported", recording=recording.key, chunk=chunk.index, size=found.size)
+            self._aftercare.chunk_is_safe(*after)
+
+    # --- a rescue
+
+    def _rescue(self, recording: Recording, chunk: Chunk) -> None:
+        lease = self._clock.now() + self._time_budget + _LEASE_MARGIN
+        begun = chunk if chunk.state is ChunkState.RESCUING else chunk.to(ChunkState.RESCUING)
+        marked = self._move(recording, chunk, lambda _now: replace(begun, lease_until=lease))
+        if marked is None:
+            return
+        recording, chunk = marked
+        progress = Progress()
+        try:
+            self._bring(recording, chunk, progress)
+        except TimeBudgetSpentError:
+            self._hand_over(recording, chunk)
+        except RecorderError as error:
+            self._failed(recording, chunk, error, progress=progress.blocks)
+
+    def _bring(self, recording: Recording, chunk: Chunk, progress: Progress) -> None:
+        until = self._clock.now() + self._time_budget
+        refusal: RecorderError | None = None
+        try:
+            destination = self._destination(recording)
+            found = self._lookup.exported(destination, recording, chunk)
+            if found and found.size:
+                self._is_exported(recording, chunk, found)
+                return
+            own = self._lookup.own(destination, chunk.blob or "")
+            done = own or self._transferred(
+                recording, chunk, target=destination, name=chunk.blob or "", until=until, progress=progress
+            )
+        except (StorageError, DestinationConflict) as error:
+            refusal = error
+        else:
+            self._is_saved(recording, chunk, done, ChunkState.RESCUED)
+            return
+        self._alert_refusal(recording, refusal)
+        fallback, name = self._containers.fallback(), fallback_name(recording, chunk.blob or "")
+        own = self._lookup.own(fallback, name)
+        done = own or self._transferred(recording, chunk, target=fallback, name=name, until=until, progress=progress)
+        self._is_saved(recording, self._noted(chunk, refusal), done, ChunkState.IN_FALLBACK)
+
+    def _transferred(
+        self,
+        recording: Recording,
+        chunk: Chunk,
+        *,
+        target: Container,
+        name: str,
+        until: datetime,
+        progress: Progress,
+    ) -> Transferred:
+        if chunk.media_location is None:
+            raise MediaLocationRefused
+        job = Job(chunk.media_location, target, name, recording.format_type, until)
+        try:
+            return self._transfer.run(job, progress)
+        except BlobExists as error:
+            # Another worker on this chunk was faster, or somebody put a file of that name there.
+            own = self._lookup.own(target, name)
+            if own is None:
+                raise DestinationConflict(f"another file stands at {name}") from error
+            return own
+
+    def _is_saved(self, recording: Recording, chunk: Chunk, done: Transferred, state: ChunkState) -> None:
+        after = self._move(
+            recording,
+            chunk,
+            lambda now: replace(
+                planned(chunk, at=now) if state is ChunkState.IN_FALLBACK else chunk,
+                size=done.size,
+                sha256=done.sha256,
+                media_etag=done.etag,
+                failures=0,
+                lease_until=None,
+                finished_at=now,
+            ).to(state),
+        )
+        if after is None:
+            return
+        log(
+            f"chunk.{state}",
+            recording=recording.key,
+            chunk=chunk.index,
+            size=done.size,
+            blocks=done.blocks,
+            reused=done.reused,
+            tries=chunk.tries,
+        )
+        self._aftercare.chunk_is_safe(*after)
+
+    # --- how a try ends otherwise
+
+    def _hand_over(self, recording: Recording, chunk: Chunk) -> None:
+        """The invocation's time is up: the same chunk goes on at once in the next one; no failed try."""
+        after = self._move(
+            recording,
+            chunk,
+            lambda now: replace(planned(chunk, at=now), failures=0, handovers=chunk.handovers + 1).to(
+                ChunkState.PENDING
+            ),
+        )
+        if after:
+            log("rescue.handed_over", recording=recording.key, chunk=chunk.index, handovers=chunk.handovers + 1)
+            self._books.send_or_leave(*after)
+
+    def _crashed(self, recording: Recording, chunk: Chunk) -> None:
+        """The message came back while its try was still marked as running: that worker died.
+
+        The try is put off rather than begun again at once, under a new message: a chunk that kills its worker each
+        time never reaches the poison queue and takes nobody else down with it.
+        """
+        counted = replace(chunk, crashes=chunk.crashes + 1)
+        if counted.crashes >= _CRASH_LIMIT:
+            self._books.alert(recording, "worker_crashing", chunk=chunk.index, crashes=counted.crashes)
+        error = WorkerCrashed(f"crash {counted.crashes} of a worker on this chunk")
+        wait = timedelta(minutes=5) if counted.crashes >= _CRASH_LIMIT else None
+        self._failed(recording, counted, error, progress=0, at_least=wait)
+
+    def _failed(
+        self,
+        recording: Recording,
+        chunk: Chunk,
+        error: RecorderError,
+        *,
+        progress: int,
+        at_least: timedelta | None = None,
+    ) -> None:
+        noted = self._noted(chunk, error, progress=progress)
+        plan = next_try(
+            self._policy,
+            History(
+                noted.failures - 1,
+                recording.deadline,
+                chunk.first_seen_at or recording.created_at,
+                chunk.tried_after_deadline,
+            ),
+            now=self._clock.now(),
+            random=self._random.random(),
+            retry_after=at_least or error.retry_after,
+        )
+        at, is_last = (plan.at, plan.is_after_deadline) if plan else (self._later(recording, noted, error), False)
+        if at is None:
+            self._lost(recording, noted)
+            return
+        after = self._move(recording, chunk, lambda _now: self._again(noted, at=at, is_last=is_last))
+        if after is None:
+            return
+        log(
+            "rescue.failed",
+            level=logging.WARNING,
+            recording=recording.key,
+            chunk=chunk.index,
+            code=error.code,
+            blame=error.blame,
+            message=str(error),
+            tries=noted.tries,
+            staged=progress,
+            next_try_at=at,
+            trace_id=error.trace_id,
+        )
+        self._books.send_or_leave(*after)
+        self._alert_refusal(after[0], error)
+
+    @staticmethod
+    def _again(noted: Chunk, *, at: datetime, is_last: bool) -> Chunk:
+        chunk = replace(planned(noted, at=at), tried_after_deadline=noted.tried_after_deadline or is_last)
+        return chunk.to(ChunkState.PENDING) if chunk.state is ChunkState.RESCUING else chunk
+
+    def _later(self, recording: Recording, chunk: Chunk, error: RecorderError) -> datetime | None:
+        """An export that is claimed and cannot be checked is not lost with the window: it may well be there."""
+        now = self._clock.now()
+        is_unverified = chunk.state is ChunkState.EXPECTED and isinstance(error, StorageError)
+        if is_unverified and now < recording.deadline + self._delivery_window:
+            return now + delivery_delay(failures=chunk.failures, random=self._random.random())
+        return None
+
+    def _lost(self, recording: Recording, chunk: Chunk) -> None:
+        after = self._move(
+            recording, chunk, lambda now: replace(chunk, lease_until=None, finished_at=now).to(ChunkState.LOST)
+        )
+        if after:
+            code = chunk.last_error.code if chunk.last_error else None
+            self._books.alert(after[0], f"lost_{chunk.index}", chunk=chunk.index, tries=chunk.tries, code=code)
+            self._aftercare.chunk_is_safe(*after)
+
+    # --- helpers
+
+    def _destination(self, recording: Recording) -> Container:
+        return self._containers.destination(container_of(recording))
+
+    def _noted(self, chunk: Chunk, error: RecorderError, *, progress: int = 0) -> Chunk:
+        last = LastError(error.code, error.blame, clean(str(error))[:300], self._clock.now(), error.trace_id)
+        failures = 1 if progress else chunk.failures + 1
+        return replace(chunk, tries=chunk.tries + 1, failures=failures, last_error=last)
+
+    def _move(
+        self, recording: Recording, chunk: Chunk, change: Callable[[datetime], Chunk]
+    ) -> tuple[Recording, Chunk] | None:
+        """Writes the chunk that `change` makes, if it still stands as it did when this try looked at it last."""
+
+        def decide(current: Recording) -> Recording | None:
+            standing = current.chunk(chunk.key)
+            if standing is None or standing.ticket != chunk.ticket or standing.is_safe:
+                return None
+            return current.with_chunk(_with_locations(change(self._clock.now()), standing))
+
+        after = self._books.change(recording.key, decide)
+        moved = after.chunk(chunk.key) if after else None
+        return (after, moved) if after and moved else None
+
+    def _alert_refusal(self, recording: Recording, error: RecorderError) -> None:
+        """What a person must mend is said at once, once: it can still be mended inside the window."""
+        if isinstance(error, StorageRefused | DestinationConflict | MediaUnauthorized | MediaLocationRefused):
+            self._books.alert(recording, error.code, blame=error.blame, message=str(error))
+
+
+def _with_locations(chunk: Chunk, standing: Chunk) -> Chunk:
+    """`chunk` with the locations that an event may have added while the try was under way."""
+    return replace(
+        chunk,
+        media_location=standing.media_location,
+        metadata_location=standing.metadata_location,
+        delete_location=standing.delete_location,
+    )

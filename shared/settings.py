@@ -1,0 +1,304 @@
+"""The app's settings: a mapping in, a frozen value out, and every fault at once.
+
+Each field below is one environment variable (an app setting in Azure, a value in local.settings.json), told in the
+README's table; a test keeps those and `local.settings.json.example` equal to `NAMES`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from shared.locations import AllowList, ContainerUrl, allow_list
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+MIB = 1024 * 1024
+NAMES = (
+    "AzureWebJobsStorage",
+    "ACS_CONNECTION_STRING",
+    "ACS_ENDPOINT",
+    "ACS_MEDIA_AUTH",
+    "RECORDING_CONTAINER_URL",
+    "RECORDING_CONTAINERS_ALLOWED",
+    "RECORDING_STORAGE_CONNECTION_STRING",
+    "PREFLIGHT",
+    "FALLBACK_CONTAINER",
+    "LEDGER_CONTAINER",
+    "REJECTED_EVENTS_CONTAINER",
+    "RESCUE_WINDOW_HOURS",
+    "RESCUE_FIRST_DELAY_SECONDS",
+    "RESCUE_LONGEST_DELAY_SECONDS",
+    "RESCUE_TIME_BUDGET_SECONDS",
+    "RESCUE_BLOCK_MIB",
+    "RESCUE_MEMORY_MIB",
+    "RESCUE_CHECKSUM",
+    "DELIVERY_DAYS",
+    "DELETE_AT_ACS",
+    "ALERT_HOURS_LEFT",
+    "SILENT_AFTER_HOURS",
+    "ALERT_TOPIC_ENDPOINT",
+    "ALERT_TOPIC_KEY",
+    "LOCAL_ACS_ORIGIN",
+)
+_CONTAINER = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used; `faults` has one line for each, naming the setting."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("the app's settings are not usable:\n  " + "\n  ".join(faults))
+        self.faults = faults
+
+
+class Secret:
+    """A value that does not print."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself, for the SDK's constructor only."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+
+@dataclass(frozen=True)
+class StorageAccount:
+    """How to reach a storage account: by connection string, or by service URLs and an identity."""
+
+    connection_string: Secret | None = None
+    blob_url: str | None = None
+    queue_url: str | None = None
+    client_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings, checked. Sizes in bytes."""
+
+    app_storage: StorageAccount
+    acs_endpoint: str
+    acs_key: Secret | None
+    acs_media_auth: str
+    default_container: ContainerUrl
+    allowed: AllowList
+    recording_storage: Secret | None
+    preflight: str = "warn"
+    fallback_container: str = "recording-fallback"
+    ledger_container: str = "recording-ledger"
+    rejected_container: str = "rejected-events"
+    window: timedelta = timedelta(hours=24)
+    first_delay: timedelta = timedelta(seconds=5)
+    longest_delay: timedelta = timedelta(minutes=5)
+    time_budget: timedelta = timedelta(seconds=240)
+    block_bytes: int = 4 * MIB
+    memory_bytes: int = 48 * MIB
+    checksum: str = "md5"
+    delivery_window: timedelta = timedelta(days=7)
+    delete_at_acs: bool = False
+    alert_left: tuple[timedelta, ...] = (timedelta(hours=6), timedelta(hours=1))
+    silent_after: timedelta = timedelta(hours=4)
+    alert_topic: str | None = None
+    alert_topic_key: Secret | None = None
+    local_acs_origin: str | None = None
+    identity_client_id: str | None = field(default=None)
+
+    @property
+    def blocks_in_flight(self) -> int:
+        """How many blocks may be in memory at once, in the whole process."""
+        return max(1, self.memory_bytes // self.block_bytes)
+
+
+def load_settings(environment: Mapping[str, str]) -> Settings:
+    """Reads the settings. Raises SettingsError naming every fault."""
+    return _Reader(environment).read()
+
+
+class _Reader:
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.environment = environment
+        self.faults: list[str] = []
+
+    def get(self, name: str) -> str | None:
+        return (self.environment.get(name) or "").strip() or None
+
+    def fault(self, name: str, message: str) -> None:
+        self.faults.append(f"{name}: {message}")
+
+    def read(self) -> Settings:
+        endpoint, key = self.acs()
+        default = self.container("RECORDING_CONTAINER_URL", self.get("RECORDING_CONTAINER_URL"), is_needed=True)
+        more = [part.strip() for part in (self.get("RECORDING_CONTAINERS_ALLOWED") or "").split(",")]
+        places = [self.container("RECORDING_CONTAINERS_ALLOWED", part) for part in more if part]
+        window = self.duration("RESCUE_WINDOW_HOURS", 24, unit=timedelta(hours=1), least=0.01, most=24)
+        # Stays below the five minutes that a Consumption plan gives by default.
+        budget = self.duration("RESCUE_TIME_BUDGET_SECONDS", 240, least=5, most=1500)
+        block = self.whole("RESCUE_BLOCK_MIB", 4, least=1, most=100) * MIB
+        memory = self.whole("RESCUE_MEMORY_MIB", 48, least=1, most=4096) * MIB
+        if memory < block:
+            self.fault("RESCUE_MEMORY_MIB", "must be at least RESCUE_BLOCK_MIB")
+        settings: dict[str, Any] = {
+            "app_storage": self.app_storage(),
+            "acs_endpoint": endpoint,
+            "acs_key": key,
+            "acs_media_auth": self.media_auth(key),
+            "allowed": allow_list([place for place in (default, *places) if place]),
+            "recording_storage": self.secret("RECORDING_STORAGE_CONNECTION_STRING"),
+            "preflight": self.choice("PREFLIGHT", ("warn", "enforce", "off")),
+            "fallback_container": self.name("FALLBACK_CONTAINER", "recording-fallback"),
+            "ledger_container": self.name("LEDGER_CONTAINER", "recording-ledger"),
+            "rejected_container": self.name("REJECTED_EVENTS_CONTAINER", "rejected-events"),
+            "window": window,
+            "first_delay": self.duration("RESCUE_FIRST_DELAY_SECONDS", 5, least=0.1, most=300),
+            "longest_delay": self.duration("RESCUE_LONGEST_DELAY_SECONDS", 300, least=1, most=300),
+            "time_budget": budget,
+            "block_bytes": block,
+            "memory_bytes": memory,
+            "checksum": self.choice("RESCUE_CHECKSUM", ("md5", "off")),
+            "delivery_window": self.duration("DELIVERY_DAYS", 7, unit=timedelta(days=1), least=0.01, most=365),
+            "delete_at_acs": self.choice("DELETE_AT_ACS", ("false", "true")) == "true",
+            "alert_left": self.hours_list("ALERT_HOURS_LEFT", "6,1"),
+            "silent_after": self.duration("SILENT_AFTER_HOURS", 4, unit=timedelta(hours=1), least=0.01, most=24),
+            "alert_topic": self.alert_topic(),
+            "alert_topic_key": self.secret("ALERT_TOPIC_KEY"),
+            "local_acs_origin": self.local_origin(),
+            "identity_client_id": self.get("AZURE_CLIENT_ID"),
+        }
+        if self.faults or default is None:
+            raise SettingsError(self.faults)
+        return Settings(default_container=default, **settings)
+
+    def secret(self, name: str) -> Secret | None:
+        value = self.get(name)
+        return Secret(value) if value else None
+
+    def app_storage(self) -> StorageAccount:
+        """AzureWebJobsStorage in either form: a connection string, or identity settings with `__`."""
+        text = self.get("AzureWebJobsStorage")
+        if text:
+            if text == "UseDevelopmentStorage=true":
+                self.fault("AzureWebJobsStorage", "name the emulator's ports in a full connection string")
+            elif "AccountName=" not in text or "AccountKey=" not in text:
+                self.fault("AzureWebJobsStorage", "must hold AccountName and AccountKey")
+            return StorageAccount(connection_string=Secret(text))
+        account = self.get("AzureWebJobsStorage__accountName")
+        blob = self.get("AzureWebJobsStorage__blobServiceUri")
+        queue = self.get("AzureWebJobsStorage__queueServiceUri")
+        if account:
+            blob = blob or f"https://{account}.blob.core.windows.net"
+            queue = queue or f"https://{account}.queue.core.windows.net"
+        if not blob or not queue:
+            self.fault(
+                "AzureWebJobsStorage",
+                "must be set: a connection string, or AzureWebJobsStorage__accountName"
+                " (or __blobServiceUri and __queueServiceUri) for a managed identity",
+            )
+        return StorageAccount(blob_url=blob, queue_url=queue, client_id=self.get("AzureWebJobsStorage__clientId"))
+
+    def acs(self) -> tuple[str, Secret | None]:
+        text, endpoint = self.get("ACS_CONNECTION_STRING"), self.get("ACS_ENDPOINT")
+        key = None
+        if text:
+            parts = dict(part.partition("=")[::2] for part in text.split(";") if part)
+            parts = {name.strip().lower(): value.strip() for name, value in parts.items()}
+            if not parts.get("endpoint") or not parts.get("accesskey"):
+                self.fault("ACS_CONNECTION_STRING", "must read endpoint=https://…;accesskey=…")
+            else:
+                endpoint, key = parts["endpoint"], Secret(parts["accesskey"])
+        elif not endpoint:
+            self.fault("ACS_ENDPOINT", "must be set (managed identity), or else ACS_CONNECTION_STRING (key)")
+        if endpoint:
+            parts_ = urlsplit(endpoint)
+            if parts_.scheme != "https" or not parts_.hostname or parts_.path.strip("/"):
+                self.fault("ACS_ENDPOINT", "must be https://NAME.communication.azure.com")
+        return (endpoint or "").rstrip("/"), key
+
+    def media_auth(self, key: Secret | None) -> str:
+        chosen = self.choice("ACS_MEDIA_AUTH", ("auto", "key", "identity"))
+        if chosen == "key" and key is None:
+            self.fault("ACS_MEDIA_AUTH", "is key, but there is none: set ACS_CONNECTION_STRING")
+        return chosen if chosen != "auto" else ("key" if key else "identity")
+
+    def container(self, name: str, url: str | None, *, is_needed: bool = False) -> ContainerUrl | None:
+        if url is None:
+            if is_needed:
+                self.fault(name, "must be set: https://ACCOUNT.blob.core.windows.net/CONTAINER")
+            return None
+        try:
+            return ContainerUrl.parse(url)
+        except ValueError as error:
+            self.fault(name, str(error))
+            return None
+
+    def choice(self, name: str, known: tuple[str, ...]) -> str:
+        value = (self.get(name) or known[0]).lower()
+        if value not in known:
+            self.fault(name, f"must be one of {', '.join(known)}")
+        return value
+
+    def name(self, setting: str, default: str) -> str:
+        value = self.get(setting) or default
+        if not _CONTAINER.fullmatch(value):
+            self.fault(setting, "must be a container name: 3 to 63 lower-case letters, digits, single hyphens")
+        return value
+
+    def number(self, name: str, default: float, *, least: float, most: float, read: Callable[[str], float]) -> float:
+        text = self.get(name)
+        if text is None:
+            return default
+        try:
+            value = read(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value <= most:
+            self.fault(name, f"must be a number from {least:g} to {most:g}")
+            return default
+        return value
+
+    def whole(self, name: str, default: int, *, least: int, most: int) -> int:
+        return int(self.number(name, default, least=least, most=most, read=int))
+
+    def duration(
+        self, name: str, default: float, *, least: float, most: float, unit: timedelta = timedelta(seconds=1)
+    ) -> timedelta:
+        return unit * self.number(name, default, least=least, most=most, read=float)
+
+    def hours_list(self, name: str, default: str) -> tuple[timedelta, ...]:
+        found = set()
+        for part in (self.get(name) or default).split(","):
+            try:
+                hours = float(part)
+            except ValueError:
+                hours = math.nan
+            if not 0 < hours < 24:
+                self.fault(name, "must be hours between 0 and 24, separated by commas")
+                return ()
+            found.add(timedelta(hours=hours))
+        return tuple(sorted(found, reverse=True))
+
+    def alert_topic(self) -> str | None:
+        url = self.get("ALERT_TOPIC_ENDPOINT")
+        if url and urlsplit(url).scheme != "https":
+            self.fault("ALERT_TOPIC_ENDPOINT", "must be the https endpoint of an Event Grid topic")
+        return url
+
+    def local_origin(self) -> str | None:
+        """The emulator's origin. Refused in Azure and for any address but loopback: it carries signed requests."""
+        url = self.get("LOCAL_ACS_ORIGIN")
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme != "http" or parts.hostname not in ("127.0.0.1", "localhost"):
+            self.fault("LOCAL_ACS_ORIGIN", "must be http://127.0.0.1:PORT (the ACS emulator)")
+        if self.get("WEBSITE_INSTANCE_ID") or self.get("WEBSITE_SITE_NAME"):
+            self.fault("LOCAL_ACS_ORIGIN", "is for a laptop only and must not be set in Azure")
+        return url.rstrip("/")

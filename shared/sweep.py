@@ -1,0 +1,167 @@
+"""Every five minutes: what is overdue, silent or running out of time. The net under everything else.
+
+A listing of the markers, nearest deadline first, and one look at each unfinished recording. What it finds:
+    a planned try that never came (lost between ledger and queue, or its worker died)   planned again
+    a message in the poison queue                                                        planned again
+    a deadline that nears, or an export that cannot be verified                          said aloud, once
+    a recording started here whose event never came                                      asked for at ACS and looked for
+    work after the bytes that was left (metadata, manifest, close)                       done
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from shared.books import planned
+from shared.errors import RecorderError, StorageError
+from shared.naming import marker_key
+from shared.recording import AT_RISK_STATES, ChunkState, RecordingState
+from shared.retry import spread
+from shared.telemetry import describe, log
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from shared.books import Books
+    from shared.ports import Clock, Random, RescueMessage, RescueQueue
+    from shared.recording import Chunk, Recording
+    from shared.silence import Silence
+
+_PAGE = 500
+_POISON_LIMIT = 256
+# A try is overdue when its time has passed by this; doubled for each requeue, for a full queue is not a lost message.
+_GRACE = timedelta(minutes=4)
+_LONGEST_GRACE = timedelta(hours=1)
+
+
+class Sweep:
+    """One pass over the unfinished recordings."""
+
+    def __init__(
+        self,
+        *,
+        books: Books,
+        queue: RescueQueue,
+        silence: Silence,
+        clock: Clock,
+        random: Random,
+        alert_left: tuple[timedelta, ...],
+        time_budget: timedelta,
+    ) -> None:
+        self._books = books
+        self._queue = queue
+        self._silence = silence
+        self._clock = clock
+        self._random = random
+        self._alert_left = alert_left
+        self._time_budget = time_budget
+
+    def run(self) -> None:
+        """The pass. A recording that cannot be looked at is logged and left to the next one."""
+        until = self._clock.now() + self._time_budget
+        poisoned = self._drain_poison()
+        seen = requeued = 0
+        cursor: str | None = None
+        while True:
+            names, cursor = self._books.ledger.markers(limit=_PAGE, cursor=cursor)
+            for name in names:
+                seen += 1
+                try:
+                    requeued += self._look(name)
+                except RecorderError as error:
+                    log("sweep.failed", level=logging.ERROR, recording=marker_key(name), error=describe(error))
+            if cursor is None or self._clock.now() >= until:
+                break
+        log("sweep.done", unfinished=seen, requeued=requeued, poisoned=poisoned, is_whole=cursor is None)
+
+    def _drain_poison(self) -> int:
+        try:
+            messages = self._queue.drain_poison(limit=_POISON_LIMIT)
+        except StorageError as error:
+            log("sweep.failed", level=logging.ERROR, error=describe(error))
+            return 0
+        for message in messages:
+            self._unpoison(message)
+        return len(messages)
+
+    def _unpoison(self, message: RescueMessage) -> None:
+        recording = self._books.load(message.recording_key)
+        chunk = recording.chunk(message.chunk_key) if recording else None
+        if recording and chunk and chunk.ticket == message.ticket:
+            log("sweep.unpoisoned", level=logging.WARNING, recording=recording.key, chunk=chunk.index)
+            self._requeue(recording, chunk)
+
+    def _look(self, name: str) -> int:
+        """One recording; how many tries were queued for it."""
+        recording = self._books.load(marker_key(name))
+        if recording is None:
+            # A marker put just before its document; if that never came, it falls with its deadline.
+            if name < f"open/{self._clock.now():%Y%m%dT%H%M%SZ}":
+                self._books.ledger.delete_marker(name)
+            return 0
+        if recording.closed_at is not None or (recording.marker and recording.marker != name):
+            self._books.ledger.delete_marker(name)
+            return 0
+        if recording.state is RecordingState.STARTED:
+            self._silence.look(recording)
+            return 0
+        self._warn(recording)
+        overdue = [chunk for chunk in recording.chunks if self._is_overdue(recording, chunk)]
+        return sum(self._requeue(recording, chunk) for chunk in overdue)
+
+    def _warn(self, recording: Recording) -> None:
+        """Says once for each threshold that a deadline nears; when several are passed at once, the nearest only."""
+        if not any(chunk.state in AT_RISK_STATES for chunk in recording.chunks):
+            return
+        left = recording.deadline - self._clock.now()
+        passed = [threshold for threshold in self._alert_left if left <= threshold]
+        if not passed:
+            return
+        hours = min(passed) / timedelta(hours=1)
+        errors = [chunk.last_error.code for chunk in recording.chunks if chunk.last_error and not chunk.is_safe]
+        hours_left = round(left / timedelta(hours=1), 2)
+        self._books.alert(recording, f"deadline_{hours:g}h", hours_left=hours_left, codes=errors)
+
+    def _is_overdue(self, recording: Recording, chunk: Chunk) -> bool:
+        due = self._due(recording, chunk)
+        grace = min(_LONGEST_GRACE, _GRACE * (1 << min(chunk.requeues, 10)))
+        return due is not None and self._clock.now() - due > grace
+
+    @staticmethod
+    def _due(recording: Recording, chunk: Chunk) -> datetime | None:
+        """When something should have happened to the chunk; None where nothing is to come."""
+        if chunk.state is ChunkState.RESCUING:
+            return chunk.lease_until
+        if not chunk.is_finished:
+            return chunk.next_try_at
+        if chunk.is_safe and chunk.metadata_state == "pending":
+            return chunk.next_try_at or chunk.finished_at
+        if all(one.is_finished for one in recording.chunks) and chunk.key == recording.chunks[0].key:
+            # Everything is in place and the recording is not closed: the manifest, or a crash before it.
+            planned_for = [at for at in (chunk.next_try_at, recording.manifest.next_try_at) if at]
+            finished = [one.finished_at for one in recording.chunks if one.finished_at]
+            return max([*planned_for, *finished], default=None)
+        return None
+
+    def _requeue(self, recording: Recording, chunk: Chunk) -> int:
+        at = spread(now=self._clock.now(), within=timedelta(seconds=20), random=self._random.random())
+
+        def decide(current: Recording) -> Recording | None:
+            standing = current.chunk(chunk.key)
+            if standing is None or standing.ticket != chunk.ticket:
+                return None
+            again = replace(planned(standing, at=at), requeues=standing.requeues + 1)
+            if again.state is ChunkState.RESCUING:
+                again = replace(again, crashes=again.crashes + 1).to(ChunkState.PENDING)
+            return current.with_chunk(again)
+
+        after = self._books.change(recording.key, decide)
+        moved = after.chunk(chunk.key) if after else None
+        if after is None or moved is None:
+            return 0
+        log("sweep.requeued", recording=recording.key, chunk=chunk.index, state=chunk.state, requeues=moved.requeues)
+        self._books.send_or_leave(after, moved)
+        return 1

@@ -1,0 +1,67 @@
+"""Log lines: one JSON object each, a stable dotted event name first, fields after it.
+
+Only level and text cross from the Python worker to the Functions host (facts: `extra=` is lost), so the fields are in
+the text. What must never be logged is taken out here, wherever it came from: URL queries (a SAS), keys, tokens,
+phone numbers and participant ids.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any
+
+from shared.document import format_time
+
+_LOGGER = logging.getLogger("recorder")
+_CLEANERS = (
+    (re.compile(r"(https?://[^\s\"'?]*)\?[^\s\"']*"), r"\1?…"),
+    (re.compile(r"(?i)(accesskey|accountkey|sharedaccesssignature|signature|sig)=[^\s;&\"']+"), r"\1=…"),
+    (re.compile(r"(?i)\b(bearer|hmac-sha256)\s+[^\s\"',]+"), r"\1 …"),
+    (
+        re.compile(r"\b\d{1,2}:(acs|orgid|dod|gcch|spool|teamsvisitor)[a-z-]*:[^\s\"',;]+", re.IGNORECASE),
+        "participant:…",
+    ),
+    (re.compile(r"\b4:\+?\d{5,}"), "participant:…"),
+    (re.compile(r"\+\d{7,15}\b"), "+…"),
+)
+
+
+def clean(text: str) -> str:
+    """`text` without secrets and personal data, on one line."""
+    for pattern, replacement in _CLEANERS:
+        text = pattern.sub(replacement, text)
+    return " ".join(text.split())[:2000]
+
+
+def _field(value: Any) -> Any:
+    if isinstance(value, bool | int | float) or value is None:
+        return value
+    if isinstance(value, datetime):
+        return format_time(value)
+    if isinstance(value, timedelta):
+        return round(value.total_seconds(), 3)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, list | tuple):
+        return [_field(item) for item in value]
+    return clean(str(value))
+
+
+def log(event: str, *, level: int = logging.INFO, **fields: Any) -> None:
+    """Writes one line, e.g. `log("rescue.failed", level=logging.WARNING, recording=key, code=error.code)`."""
+    line = {"event": event} | {name: _field(value) for name, value in fields.items() if value is not None}
+    _LOGGER.log(level, "%s", json.dumps(line, ensure_ascii=False, separators=(",", ":")))
+
+
+def describe(error: BaseException) -> str:
+    """The error and its causes in one text: only the last exception crosses to the host, its cause does not."""
+    parts: list[str] = []
+    current: BaseException | None = error
+    while current is not None and len(parts) < 4:
+        parts.append(f"{type(current).__name__}: {current}" if str(current) else type(current).__name__)
+        current = current.__cause__
+    return clean(" <- ".join(parts))

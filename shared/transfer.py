@@ -1,0 +1,346 @@
+"""The bytes of one chunk: ranged GETs from ACS, staged blocks, commit, check.
+
+Progress is kept where the bytes are: in the uncommitted block list of the target. A worker that dies costs the
+blocks in flight, and any other goes on from the rest. Nothing is committed before every check is passed, and the
+commit itself happens only where no blob stands.
+
+SHA-256 of the whole is computed as the blocks arrive, in order. After a resume some blocks were another worker's, so
+the committed blob is read back once instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from shared import ranges
+from shared.errors import (
+    MediaChanged,
+    MediaEmpty,
+    MediaError,
+    MediaThrottled,
+    MediaTruncated,
+    MediaUnavailable,
+    StorageCorrupted,
+    StorageUnavailable,
+)
+from shared.ports import Block
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from shared.lanes import Lanes, Pace
+    from shared.ports import Clock, Container, Media, MediaResponse
+
+T = TypeVar("T")
+
+# Faults of one request that another request, a moment later, most often does not meet.
+_PASSING = (MediaUnavailable, MediaTruncated, StorageUnavailable, StorageCorrupted)
+_BLOCK_TRIES = 3
+CONTENT_TYPES = {"mp3": "audio/mpeg", "mp4": "video/mp4", "wav": "audio/wav"}
+
+
+class TimeBudgetSpentError(Exception):
+    """The invocation's time is up; what is staged stays, and the next invocation goes on."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to bring where. `until`: the moment after which no new block is begun."""
+
+    location: str
+    target: Container
+    name: str
+    format_type: str
+    until: datetime
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """A committed, checked blob. `sha256` in hex; `blocks` staged now, `reused` from earlier tries."""
+
+    size: int
+    sha256: str
+    etag: str | None
+    blocks: int
+    reused: int
+
+
+class Progress:
+    """How many blocks this try staged: a try that got on is not a failure like another."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.blocks = 0
+
+    def add(self) -> None:
+        """One more block is safe."""
+        with self._lock:
+            self.blocks += 1
+
+
+class _InOrderHash:
+    """SHA-256 over blocks that arrive in any order; each waits for those before it."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._next = 0
+        self._turn = threading.Condition()
+        self._is_off = False
+
+    def update(self, start: int, data: bytes) -> None:
+        with self._turn:
+            while self._next != start and not self._is_off:
+                self._turn.wait()
+            if self._is_off:
+                return
+        self._hash.update(data)  # outside the lock: it is this block's turn, and nobody else's
+        with self._turn:
+            self._next = start + len(data)
+            self._turn.notify_all()
+
+    def switch_off(self) -> None:
+        """Nobody waits any more; the digest is not asked for."""
+        with self._turn:
+            self._is_off = True
+            self._turn.notify_all()
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()
+
+
+class Transfer:
+    """Brings chunks from the media host into a container. One for the process; safe for many threads."""
+
+    def __init__(self, *, media: Media, lanes: Lanes, pace: Pace, clock: Clock, block_bytes: int) -> None:
+        self._media = media
+        self._lanes = lanes
+        self._pace = pace
+        self._clock = clock
+        self._block_bytes = block_bytes
+
+    def run(self, job: Job, progress: Progress) -> Transferred:
+        """The whole way. Raises MediaError, StorageError (BlobExists too), or TimeBudgetSpentError."""
+        return self._lanes.submit(lambda: self._first(job, progress)).result()()
+
+    def _first(self, job: Job, progress: Progress) -> Callable[[], Transferred]:
+        """The first block, in a lane: says what the source is. Returns what is to be done after it, out of the lane."""
+        asked = ranges.Span(0, self._block_bytes)
+
+        def read() -> tuple[ranges.Head, bytes] | Transferred:
+            with self._pace.slot(), self._media.open(job.location, start=0, length=asked.length) as response:
+                head = ranges.accept(response, asked, total=None, etag=None)
+                if not head.is_partial:
+                    return self._stream(job, response, head, progress)
+                return head, _read_exactly(response, head.length)
+
+        outcome = self._again(read)
+        if isinstance(outcome, Transferred):
+            return lambda: outcome
+        head, data = outcome
+        ranges.check_format(data, job.format_type)
+        return lambda: self._ranged(job, head, data, progress)
+
+    def _again(self, action: Callable[[], T]) -> T:
+        """`action`, and again after a passing fault, a few times."""
+        for attempt in range(1, _BLOCK_TRIES):
+            try:
+                return action()
+            except _PASSING:
+                self._clock.pause(0.2 * attempt)
+        return action()
+
+    # --- by ranges
+
+    def _ranged(self, job: Job, head: ranges.Head, first: bytes, progress: Progress) -> Transferred:
+        total = head.total or 0
+        spans = ranges.plan(total=total, block_bytes=self._block_bytes)
+        tag = ranges.source_tag(total=total, etag=head.etag)
+        reused = ranges.usable_blocks(job.target.staged(job.name), spans, tag=tag)
+        kept = reused.get(0)
+        if kept is not None and kept.id != ranges.block_id(0, first, tag=tag):
+            reused = {}  # other bytes under the same length and ETag: nothing staged is believed
+        work = _Work(job=job, total=total, etag=head.etag, tag=tag, progress=progress)
+        if reused:
+            work.digest.switch_off()
+        blocks = dict(reused)
+        todo = [span for span in spans if span.start not in reused]
+        self._blocks(work, todo, first, blocks)
+        ordered = [blocks[span.start] for span in spans]
+        sha256 = None if reused else work.digest.hexdigest()
+        return self._commit(job, ordered, sha256=sha256, etag=head.etag, reused=len(reused))
+
+    def _blocks(self, work: _Work, todo: list[ranges.Span], first: bytes, blocks: dict[int, Block]) -> None:
+        """Runs all spans in the lanes, at most as many at once as there are lanes, so that rescues take turns."""
+        waiting: set[Future[tuple[int, Block]]] = set()
+        spans = iter(todo)
+        is_over = False
+        while True:
+            while not work.is_stopped and not is_over and len(waiting) < self._lanes.count:
+                span = next(spans, None)
+                if span is None:
+                    break
+                is_over = span.start > 0 and self._clock.now() >= work.job.until
+                if not is_over:
+                    waiting.add(self._lanes.submit(partial(self._block, work, span, first if not span.start else None)))
+            if not waiting:
+                break
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                error = future.exception()
+                if error is not None:
+                    work.stop(error)
+                else:
+                    start, block = future.result()
+                    blocks[start] = block
+        if work.failure:
+            raise work.failure
+        if is_over:
+            raise TimeBudgetSpentError
+
+    def _block(self, work: _Work, span: ranges.Span, given: bytes | None) -> tuple[int, Block]:
+        data = given if given is not None else self._again(lambda: self._fetch(work, span))
+        block = Block(ranges.block_id(span.start, data, tag=work.tag), len(data))
+        self._again(lambda: work.job.target.stage(work.job.name, block.id, data))
+        work.progress.add()
+        work.digest.update(span.start, data)
+        return span.start, block
+
+    def _fetch(self, work: _Work, span: ranges.Span) -> bytes:
+        if work.is_stopped:
+            raise MediaError("given up: another block of this chunk failed")
+        location = work.job.location
+        with self._pace.slot(), self._media.open(location, start=span.start, length=span.length) as response:
+            head = ranges.accept(response, span, total=work.total, etag=work.etag)
+            if not head.is_partial:
+                raise MediaChanged("the server gave ranges before and does not now")
+            return _read_exactly(response, head.length)
+
+    # --- from a server that ignores Range
+
+    def _stream(self, job: Job, response: MediaResponse, head: ranges.Head, progress: Progress) -> Transferred:
+        """From the start, one block after another; blocks that are staged already are not sent again."""
+        tag = ranges.source_tag(total=head.total or 0, etag=head.etag)
+        staged = {block.id for block in job.target.staged(job.name)}
+        digest = hashlib.sha256()
+        blocks: list[Block] = []
+        start = reused = 0
+        for data in _cut(response.pieces, self._block_bytes):
+            if start == 0:
+                ranges.check_format(data, job.format_type)
+            if head.total is not None and start + len(data) > head.total:
+                ranges.check_length(start + len(data), head.total)
+            block = Block(ranges.block_id(start, data, tag=tag), len(data))
+            digest.update(data)
+            if block.id in staged:
+                reused += 1
+            else:
+                job.target.stage(job.name, block.id, data)
+                progress.add()
+            blocks.append(block)
+            start += len(data)
+            if len(blocks) > ranges.MAX_BLOCKS:
+                ranges.plan(total=start, block_bytes=self._block_bytes)
+        if not blocks:
+            raise MediaEmpty
+        if head.total is not None:
+            ranges.check_length(start, head.total)
+        return self._commit(job, blocks, sha256=digest.hexdigest(), etag=head.etag, reused=reused)
+
+    # --- commit and check
+
+    def _commit(
+        self, job: Job, blocks: list[Block], *, sha256: str | None, etag: str | None, reused: int
+    ) -> Transferred:
+        kind = CONTENT_TYPES[job.format_type]
+        job.target.commit(job.name, blocks, sha256=sha256, content_type=kind)
+        if job.target.committed(job.name) != blocks:
+            raise StorageCorrupted("the committed blob is not made of the blocks that were sent")
+        size = sum(block.size for block in blocks)
+        if sha256 is None:
+            sha256 = read_back(job.target, job.name, size=size)
+        return Transferred(size, sha256, etag, len(blocks) - reused, reused)
+
+
+@dataclass
+class _Work:
+    """What the blocks of one transfer share."""
+
+    job: Job
+    total: int
+    etag: str | None
+    tag: str
+    progress: Progress
+    failure: BaseException | None = None
+
+    def __post_init__(self) -> None:
+        self.digest = _InOrderHash()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a block failed: no other begins then."""
+        return self.failure is not None
+
+    def stop(self, failure: BaseException) -> None:
+        """One block failed: the others need not wait for it. A 429 tells more than what failed because of it."""
+        if self.failure is None or isinstance(failure, MediaThrottled):
+            self.failure = failure
+        self.digest.switch_off()
+
+
+def _read_exactly(response: MediaResponse, length: int | None) -> bytes:
+    """The body, which must have `length` bytes (a partial answer always says how many)."""
+    wanted = length or 0
+    pieces: list[bytes] = []
+    received = 0
+    for piece in response.pieces:
+        received += len(piece)
+        if received > wanted:
+            ranges.check_length(received, wanted)
+        pieces.append(piece)
+    ranges.check_length(received, wanted)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _cut(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """The same bytes in blocks of `size`, the last one shorter."""
+    held = bytearray()
+    for piece in pieces:
+        held += piece
+        while len(held) >= size:
+            yield bytes(memoryview(held)[:size])
+            del held[:size]
+    if held:
+        yield bytes(held)
+
+
+def read_back(container: Container, name: str, *, size: int) -> str:
+    """SHA-256 of a committed blob, read from its start; StorageCorrupted unless it has `size` bytes."""
+    digest = hashlib.sha256()
+    count = 0
+    for piece in container.pieces(name):
+        digest.update(piece)
+        count += len(piece)
+    if count != size:
+        raise StorageCorrupted(f"the blob has {count} bytes, {size} were sent")
+    return digest.hexdigest()
+
+
+def relay(source: Container, source_name: str, target: Container, name: str, *, block_bytes: int) -> None:
+    """Copies a blob through this process, where the target's server cannot read the source by itself. BlobExists."""
+    blocks: list[Block] = []
+    digest = hashlib.sha256()
+    start = 0
+    for data in _cut(source.pieces(source_name), block_bytes):
+        block = Block(ranges.block_id(start, data, tag="000000"), len(data))
+        target.stage(name, block.id, data)
+        digest.update(data)
+        blocks.append(block)
+        start += len(data)
+    kind = CONTENT_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
+    target.commit(name, blocks, sha256=digest.hexdigest(), content_type=kind)

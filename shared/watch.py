@@ -1,0 +1,262 @@
+"""What an event sets going: each chunk into the ledger, one message a chunk into the queue, nothing else.
+
+No byte is moved and the customer's container is not asked here: Event Grid waits 30 s, and a container behind a
+closed network answers nothing for longer than that. Verification and rescue are the queue's work.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from shared import naming
+from shared.errors import EventRejected
+from shared.events import (
+    RECORDING_FILE_STATUS_UPDATED,
+    parse_envelopes,
+    parse_recording_file_status,
+    redacted,
+)
+from shared.locations import ContainerUrl, Place
+from shared.recording import Chunk, ChunkState, Recording
+from shared.telemetry import log
+
+if TYPE_CHECKING:
+    from shared.books import Books
+    from shared.events import ChunkClaim, Envelope, RecordingFileStatus
+    from shared.locations import AllowList
+    from shared.ports import Clock
+
+_KEPT_EVENTS = 3
+
+
+class Watch:
+    """Handles events. One for the process; safe for many threads."""
+
+    def __init__(
+        self, *, books: Books, clock: Clock, allowed: AllowList, default_container: ContainerUrl, window: timedelta
+    ) -> None:
+        self._books = books
+        self._clock = clock
+        self._allowed = allowed
+        self._default = default_container
+        self._window = window
+
+    def handle(self, raw: str) -> None:
+        """Takes what the Event Grid trigger delivered. Raises StorageError only: then Event Grid delivers again."""
+        try:
+            envelopes = parse_envelopes(raw)
+        except EventRejected as error:
+            self._reject(raw, error)
+            return
+        for envelope in envelopes:
+            if envelope.type != RECORDING_FILE_STATUS_UPDATED:
+                log("event.ignored", type=envelope.type, id=envelope.id)
+                continue
+            try:
+                status = parse_recording_file_status(envelope)
+            except EventRejected as error:
+                self._reject(raw, error)
+            else:
+                self._record(envelope, status, raw)
+
+    def _reject(self, raw: str, error: EventRejected) -> None:
+        """Keeps what came, as it came, with the reason beside it."""
+        now = self._clock.now()
+        digest = hashlib.sha256(raw.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        kept = {"reason": error.reason, "message": str(error), "receivedAt": now.isoformat(), "event": raw}
+        self._books.ledger.keep_rejected(f"{now:%Y%m%d}/{error.reason}-{digest}.json", json.dumps(kept).encode())
+        log("event.rejected", level=logging.ERROR, reason=error.reason, message=str(error), kept=digest)
+
+    def _record(self, envelope: Envelope, status: RecordingFileStatus, raw: str) -> None:
+        key = self._key(status)
+        if status.faults:
+            self._reject(raw, EventRejected("faults", "; ".join(status.faults)))
+        changed = self._books.change_or_create(key, lambda before: self._merged(before, key, status, raw))
+        recording = changed or self._books.load(key)
+        if recording is None:  # it was there a moment ago: only somebody's hand removes ledger documents
+            return
+        log(
+            "event.recorded" if changed else "event.repeated",
+            recording=key,
+            id=envelope.id,
+            chunks=len(status.chunks),
+            state=recording.state,
+            deadline=recording.deadline,
+        )
+        for chunk in recording.chunks:
+            # A first try that was planned and maybe not queued (the process died in between, and Event Grid
+            # delivers again). Where it was queued, the second message with the same ticket finds it done.
+            if chunk.ticket == 1 and chunk.tries == 0 and chunk.state in (ChunkState.EXPECTED, ChunkState.PENDING):
+                self._books.send(recording, chunk)
+        for place in self._foreign(status):
+            self._books.alert(recording, f"location_{place}", chunks=len(status.chunks))
+
+    def _key(self, status: RecordingFileStatus) -> str:
+        """The ledger key: by recording id; without one, by the call that was started here, else by call and start."""
+        if status.recording_id:
+            return naming.recording_key(status.recording_id)
+        if status.server_call_id:
+            known = self._books.ledger.get_note(call_note(status.server_call_id))
+            if known:
+                return known.decode()
+        start = status.recording_start.isoformat() if status.recording_start else status.chunks[0].document_id
+        return naming.recording_key(f"{status.call_id or status.server_call_id}@{start}")
+
+    # --- what an event makes of a recording (pure)
+
+    def _merged(self, before: Recording | None, key: str, status: RecordingFileStatus, raw: str) -> Recording | None:
+        now = self._clock.now()
+        recording = before or Recording(
+            key=key, container_url=str(self._container(status)), created_at=now, deadline=now + self._window
+        )
+        if before is None or before.event_time is None:
+            recording = self._told(recording, status, now)
+        chunks = {chunk.key: chunk for chunk in recording.chunks}
+        for claim in status.chunks:
+            chunk = self._chunk(recording, claim, now)
+            chunks[chunk.key] = self._updated(chunks[chunk.key], chunk) if chunk.key in chunks else chunk
+        if before is not None and tuple(chunks.values()) == before.chunks:
+            return None
+        ordered = tuple(sorted(chunks.values(), key=lambda chunk: (chunk.index, chunk.key)))
+        kept = recording.events
+        if len(kept) < _KEPT_EVENTS:
+            kept = (*kept, redacted(raw))
+        recording = replace(recording, chunks=ordered, events=kept, check_at=None, closed_at=None)
+        for note in self._notes(status):
+            recording = recording.with_note(note)
+        return recording
+
+    def _told(self, recording: Recording, status: RecordingFileStatus, now: datetime) -> Recording:
+        """What the first event says of the recording itself."""
+        event_time = status.event_time or now
+        start = status.recording_start or recording.recording_start
+        end = start + (status.duration or timedelta(0)) if status.recording_start and start else event_time
+        # The clock's start is not documented: the earlier of both, and never later than now.
+        deadline = min(end, event_time, now) + self._window
+        call_id = status.call_id or recording.call_id or status.server_call_id or recording.key
+        start = start or event_time
+        container = ContainerUrl.parse(recording.container_url)
+        folder = self._sibling_folder(status) or naming.recording_folder(
+            prefix=container.prefix,
+            start=start.astimezone(UTC),
+            call_id=call_id,
+            recording_id=status.recording_id,
+            key=recording.key,
+        )
+        return replace(
+            recording,
+            recording_id=status.recording_id or recording.recording_id,
+            call_id=call_id,
+            server_call_id=status.server_call_id or recording.server_call_id,
+            recording_start=start,
+            duration=status.duration,
+            content_type=status.content_type,
+            channel_type=status.channel_type,
+            format_type=status.format_type,
+            session_end_reason=status.session_end_reason,
+            event_time=event_time,
+            deadline=deadline,
+            folder=folder,
+        )
+
+    def _container(self, status: RecordingFileStatus) -> ContainerUrl:
+        """For a recording not started here: where its exported chunks lie, else the default."""
+        for claim in status.chunks:
+            found = self._allowed.locate(claim.content_location or "")
+            if found:
+                return self._default if self._default.is_same_container(found.place) else found.place
+        return self._default
+
+    def _sibling_folder(self, status: RecordingFileStatus) -> str | None:
+        """The folder ACS made for chunks of this recording that it did export: the others belong beside them."""
+        for claim in status.chunks:
+            found = self._allowed.locate(claim.content_location or "")
+            if found and "/" in found.name:
+                return found.name.rpartition("/")[0]
+        return None
+
+    def _chunk(self, recording: Recording, claim: ChunkClaim, now: datetime) -> Chunk:
+        """The chunk as a first event about it makes it: decided by where its location points."""
+        place = self._allowed.classify(claim.content_location)
+        claimed = self._claimed(recording, claim.content_location)
+        media = claim.content_location if place is Place.MEDIA else self._derived(claim.delete_location)
+        media_name = naming.media_file(
+            index=claim.index,
+            content_type=recording.content_type,
+            format_type=recording.format_type,
+            document_id=claim.document_id,
+        )
+        metadata_name = naming.metadata_file(index=claim.index, document_id=claim.document_id)
+        has_metadata = claim.metadata_location is not None
+        return Chunk(
+            key=naming.chunk_key(claim.document_id, claim.index),
+            document_id=claim.document_id,
+            index=claim.index,
+            state=ChunkState.PENDING if place is Place.MEDIA else ChunkState.EXPECTED,
+            end_reason=claim.end_reason,
+            media_location=media,
+            metadata_location=claim.metadata_location if self._is_media(claim.metadata_location) else None,
+            delete_location=claim.delete_location if self._is_media(claim.delete_location) else None,
+            claimed_blob=claimed,
+            claimed_metadata_blob=self._claimed(recording, claim.metadata_location),
+            blob=f"{recording.folder}/{media_name}",
+            metadata_blob=f"{recording.folder}/{metadata_name}",
+            metadata_state="pending" if has_metadata else "absent",
+            next_try_at=now,
+            first_seen_at=now,
+        )
+
+    def _claimed(self, recording: Recording, location: str | None) -> str | None:
+        """The blob name that `location` claims in the recording's own container, if it does."""
+        found = self._allowed.locate(location or "")
+        container = ContainerUrl.parse(recording.container_url)
+        return found.name if found and found.place.is_same_container(container) else None
+
+    def _is_media(self, location: str | None) -> bool:
+        return self._allowed.classify(location) is Place.MEDIA
+
+    def _derived(self, delete_location: str | None) -> str | None:
+        """Where the media most likely is, when the event gives a blob URL only: a guess, used when nothing is left."""
+        if delete_location is None or not self._is_media(delete_location):
+            return None
+        return delete_location.partition("?")[0].rstrip("/") + "/content/video"
+
+    @staticmethod
+    def _updated(known: Chunk, told: Chunk) -> Chunk:
+        """A later event adds locations that were not known; it never takes one away or moves a state."""
+        return replace(
+            known,
+            media_location=known.media_location or told.media_location,
+            metadata_location=known.metadata_location or told.metadata_location,
+            delete_location=known.delete_location or told.delete_location,
+            claimed_blob=known.claimed_blob or told.claimed_blob,
+            claimed_metadata_blob=known.claimed_metadata_blob or told.claimed_metadata_blob,
+        )
+
+    def _foreign(self, status: RecordingFileStatus) -> list[str]:
+        places = {self._allowed.classify(claim.content_location) for claim in status.chunks}
+        return sorted(place.value for place in places & {Place.FOREIGN, Place.OTHER_BLOB})
+
+    def _notes(self, status: RecordingFileStatus) -> list[str]:
+        """Disagreements worth keeping for whoever looks into this recording."""
+        notes = [f"event: {fault}" for fault in status.faults]
+        says = (status.storage_type or "").lower()
+        for claim in status.chunks:
+            place = self._allowed.classify(claim.content_location)
+            if place is Place.MEDIA and "blob" in says:
+                notes.append(f"storageType {status.storage_type} but chunk {claim.index} is at ACS")
+            if place is Place.DESTINATION and ("acs" in says or "communication" in says):
+                notes.append(f"storageType {status.storage_type} but chunk {claim.index} is in the container")
+            if place in (Place.FOREIGN, Place.OTHER_BLOB):
+                notes.append(f"chunk {claim.index} claims a location this app does not go to ({place.value})")
+        return notes[:20]
+
+
+def call_note(server_call_id: str) -> str:
+    """The ledger's note that leads from a server call id to the recording started for it."""
+    return f"calls/{naming.recording_key(server_call_id)}"
