@@ -6,6 +6,7 @@ here, on first use: indexing the functions loads none of them.
 
 from __future__ import annotations
 
+import logging
 import os
 import random as random_module
 import threading
@@ -220,5 +221,7 @@ def the_app() -> App:
     with _lock:
         if not _built:
             settings = load_settings(os.environ)
+            # The SDKs log each request at INFO: ten lines a block, and every blob's URL.
+            logging.getLogger("azure").setLevel(logging.WARNING)
             _built.append(compose(settings, azure_ports(settings)))
         return _built[0]

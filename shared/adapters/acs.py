@@ -16,7 +16,10 @@ from azure.communication.callautomation import (
     AzureBlobContainerRecordingStorage,
     CallAutomationClient,
     ChannelAffinity,
-    identifier_from_raw_id,
+    CommunicationUserIdentifier,
+    MicrosoftTeamsUserIdentifier,
+    PhoneNumberIdentifier,
+    UnknownIdentifier,
 )
 from azure.core.credentials import AzureKeyCredential
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
@@ -87,10 +90,10 @@ class AcsRecordings:
         """See the port."""
         arguments: dict[str, Any] = {_LOCATOR_ARGUMENTS[request.locator]: request.locator_id}
         if request.ordering:
-            arguments["audio_channel_participant_ordering"] = [identifier_from_raw_id(p) for p in request.ordering]
+            arguments["audio_channel_participant_ordering"] = [_identifier(p) for p in request.ordering]
         if request.affinity:
             arguments["channel_affinity"] = [
-                ChannelAffinity(identifier_from_raw_id(item.participant), item.channel) for item in request.affinity
+                ChannelAffinity(_identifier(item.participant), item.channel) for item in request.affinity
             ]
         if request.pause_on_start is not None:
             arguments["pause_on_start"] = request.pause_on_start
@@ -118,6 +121,18 @@ class AcsRecordings:
         with acs_errors():
             answer = self._client.get_recording_properties(recording_id, connection_timeout=10, read_timeout=20)
         return _word(answer.recording_state) or "inactive"
+
+
+def _identifier(raw_id: str) -> Any:
+    """The SDK's identifier of a raw id; the SDK's own function for this is not public."""
+    head, _, tail = raw_id.partition(":")
+    if head == "4":
+        return PhoneNumberIdentifier(tail, raw_id=raw_id)
+    if raw_id.startswith("8:acs:"):
+        return CommunicationUserIdentifier(raw_id)
+    if raw_id.startswith("8:orgid:"):
+        return MicrosoftTeamsUserIdentifier(raw_id.removeprefix("8:orgid:"), raw_id=raw_id)
+    return UnknownIdentifier(raw_id)
 
 
 def _word(value: Any) -> str | None:
