@@ -80,6 +80,8 @@ class ControlHost:
             return await found.handle(value)
         except KeyError as error:
             raise RestError(errors.NO_SUCH_RESOURCE, f"There is no {error.args[0]!r}.") from error
+        except TimeoutError:
+            return json_answer({"idle": False}, status=504)
         except (ValueError, TypeError, AttributeError) as error:
             raise RestError(errors.INVALID_ARGUMENT, str(error)) from error
 
@@ -132,7 +134,7 @@ class ControlHost:
         value.pop("query")
         ended = await self._emulator.end_call_async(call_id, plan=plan_from_json(value))
         if wait:
-            await asyncio.wait_for(self._finisher.idle(), _IDLE_SECONDS)
+            await asyncio.wait_for(asyncio.gather(*map(self._finisher.finished, ended)), _IDLE_SECONDS)
         call = call_view(self._resource.call(call_id))
         return json_answer(
             call | {"recordings": [recording_view(self._resource, one, sha256=False) for one in ended]},
@@ -140,7 +142,7 @@ class ControlHost:
         )
 
     async def _recordings(self, _: dict[str, Any]) -> web.Response:
-        views = [recording_view(self._resource, one, sha256=False) for one in self._resource.recordings()]
+        views = [recording_view(self._resource, one, sha256=False, events=False) for one in self._resource.recordings()]
         return json_answer({"recordings": views})
 
     async def _recording(self, value: dict[str, Any]) -> web.Response:
@@ -221,10 +223,7 @@ class ControlHost:
         return json_answer({"requests": self._emulator.requests()[-limit:]})
 
     async def _idle(self, value: dict[str, Any]) -> web.Response:
-        try:
-            await asyncio.wait_for(self._finisher.idle(), float(value.get("timeoutSeconds", _IDLE_SECONDS)))
-        except TimeoutError:
-            return json_answer({"idle": False}, status=504)
+        await asyncio.wait_for(self._finisher.idle(), float(value.get("timeoutSeconds", _IDLE_SECONDS)))
         return json_answer({"idle": True})
 
 

@@ -11,7 +11,7 @@ import json
 import logging
 import re
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -158,7 +158,9 @@ def whole_answer(fault: Fault | None) -> web.Response | None:
         return web.Response(body=HTML_PAGE, status=status, content_type="text/html", charset="utf-8")
     if fault.kind == "redirect":
         return web.Response(status=302, headers={"Location": fault.url or ""})
-    if fault.kind != "status":
+    if fault.kind == "throttle":
+        fault = replace(fault, status=429, code=fault.code or "8529", retry_after=fault.retry_after or "1")
+    elif fault.kind != "status":
         return None
     headers = dict(fault.headers)
     if fault.retry_after is not None:

@@ -119,7 +119,9 @@ class AcsEmulator:
                 "control": ControlHost(self, finisher=self._finisher),
             }
         )
-        self._runner = web.ServerRunner(web.Server(dispatcher), handle_signals=False, shutdown_timeout=1)
+        self._runner = web.ServerRunner(
+            web.Server(dispatcher, access_log=None), handle_signals=False, shutdown_timeout=1
+        )
         await self._runner.setup()
         site = web.TCPSite(self._runner, config.host, config.port, backlog=1024)
         await site.start()
@@ -132,7 +134,12 @@ class AcsEmulator:
             await self._finisher.close()
 
     def _run(self, work: Coroutine[Any, Any, _T], *, timeout: float | None) -> _T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout)
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result(timeout)
+        except TimeoutError:
+            future.cancel()
+            raise
 
     # Control ----------------------------------------------------------------------------------------------
 
@@ -147,10 +154,8 @@ class AcsEmulator:
     async def end_call_async(self, call_id: str, *, plan: EndPlan | None = None) -> list[Recording]:
         """The same, for the emulator's own loop."""
         ended = self.resource.end_call(call_id, plan=plan)
-        finisher = self._at_work()
         for recording in ended:
-            finisher.spawn(finisher.state_changed(recording))
-            finisher.spawn(finisher.finish(recording))
+            self._at_work().ended(recording)
         return ended
 
     def late_export(

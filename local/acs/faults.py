@@ -7,7 +7,9 @@ the first `count`) and a time span on the emulator's clock. The first fault that
 from __future__ import annotations
 
 import threading
+import time
 import uuid
+from collections import deque
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -33,6 +35,7 @@ KINDS = (
     "drip",  # the body at `rate` bytes a second
     "total",  # a total `bytes` long in Content-Range, or a Content-Length and body of that length
     "wrong-bytes",  # one byte of the body is another
+    "throttle",  # 429 for what comes over `rate` requests a second (real time), with `retry_after`
     "export",  # an export fails as `reason` (see model.EXPORT_KINDS)
 )
 # What each kind cannot do without.
@@ -42,6 +45,7 @@ _NEEDS = {
     "cut": "bytes",
     "redirect": "url",
     "drip": "rate",
+    "throttle": "rate",
     "total": "bytes",
     "export": "reason",
 }
@@ -121,6 +125,21 @@ class _Counted:
     fault: Fault
     seen: int = 0
     struck: int = 0
+    passed: deque[float] = field(default_factory=deque)
+
+    def strikes(self) -> bool:
+        """Whether the fault strikes the request just counted."""
+        if not self.fault.strikes(self.seen):
+            return False
+        if self.fault.kind != "throttle":
+            return True
+        now = time.monotonic()
+        while self.passed and self.passed[0] <= now - 1:
+            self.passed.popleft()
+        if len(self.passed) >= (self.fault.rate or 0):
+            return True
+        self.passed.append(now)
+        return False
 
 
 class Faults:
@@ -151,7 +170,7 @@ class Faults:
                 if not one.fault.fits(target, now):
                     continue
                 one.seen += 1
-                if struck is None and one.fault.strikes(one.seen):
+                if struck is None and one.strikes():
                     one.struck += 1
                     struck = one.fault
         return struck

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from local.acs.alarm import Alarm
 from local.acs.documents import file_status_event, state_changed_event
 from local.acs.faults import Target
 
@@ -49,13 +50,27 @@ class Finisher:
         self._resource, self._exporter, self._publish = resource, exporter, publish
         self._faults, self._outages = faults, outages
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="acs-export")
+        self._alarm = Alarm(resource.clock)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._finishing: dict[str, asyncio.Task[None]] = {}
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Runs `work` in the background of the loop; `idle` waits for it, `close` cancels it."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
+
+    def ended(self, recording: Recording) -> None:
+        """Sets all going that comes after a recording's end."""
+        self.spawn(self.state_changed(recording))
+        self._finishing[recording.recording_id] = self.spawn(self.finish(recording))
+
+    async def finished(self, recording: Recording) -> None:
+        """Returns when a recording that ended is exported and its event published, or that has failed."""
+        task = self._finishing.get(recording.recording_id)
+        if task is not None:
+            await asyncio.wait({task})
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -71,6 +86,7 @@ class Finisher:
         """Cancels what is under way and ends the threads."""
         for task in self._tasks:
             task.cancel()
+        await self._alarm.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._exporter.close()
@@ -82,7 +98,7 @@ class Finisher:
             await asyncio.gather(*(self._export(recording, chunk) for chunk in recording.chunks))
         delay = self._resource.config.event_delay if plan.event_delay is None else plan.event_delay
         if delay:
-            await self._resource.clock.sleep_async(delay.total_seconds())
+            await self._alarm.sleep(delay)
         if plan.publish_event:
             await self.publish(recording, times=1 + plan.duplicate_events)
 

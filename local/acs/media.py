@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from local.acs.formats import KEY_DIGITS, TILE_DIGITS, MediaFormat, digits, media_format
@@ -46,11 +46,10 @@ class Media:
         return self._format.head(size=self.size, channels=self.channels)
 
     @cached_property
-    def _keyed_tile(self) -> bytes:
-        """The format's tile with this document's key in every cell."""
+    def _key(self) -> bytes:
+        """What tells this document's cells from all others'."""
         digest = hashlib.sha256(f"{self.seed}/{self.document_id}".encode()).digest()
-        key = bytes(0x10 + (byte & 0x7F) for byte in digest[:KEY_DIGITS])
-        return bytes(self._stamped(self._format.tile, key, first_digit=0))
+        return bytes(0x10 + (byte & 0x7F) for byte in digest[:KEY_DIGITS])
 
     @property
     def content_type(self) -> str:
@@ -66,16 +65,29 @@ class Media:
     def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """The bytes from `start` up to, not including, `stop` (default: the end), at most a tile at a time."""
         stop = self.size if stop is None else min(stop, self.size)
-        head, tile_size = self._head, len(self._format.tile)
+        head, form = self._head, self._format
         if start < min(len(head), stop):
             yield head[start:stop]
             start = len(head)
         while start < stop:
-            number, offset = divmod(start - len(head), tile_size)
-            tile = self._stamped(self._keyed_tile, digits(number, TILE_DIGITS), first_digit=KEY_DIGITS)
-            end = min(tile_size, offset + stop - start)
-            yield bytes(tile) if end - offset == tile_size else bytes(memoryview(tile)[offset:end])
+            number, offset = divmod(start - len(head), len(form.tile))
+            end = min(len(form.tile), offset + stop - start)
+            yield self._part(number, offset, end)
             start += end - offset
+
+    def _part(self, number: int, start: int, stop: int) -> bytes:
+        """The bytes from `start` to `stop` of the tile with this number."""
+        form = self._format
+        first = start // form.cell_size * form.cell_size
+        last = -(-stop // form.cell_size) * form.cell_size
+        if self.size < len(form.tile):
+            # Not worth a tile of its own: storms of small recordings are read once each.
+            cells = _stamp(form, form.tile[first:last], self._key, first_digit=0)
+        else:
+            keyed = _keyed_tile(self.kind, self.seed, self._key)
+            cells = bytearray(keyed[first:last])
+        cells = _stamp(form, cells, digits(number, TILE_DIGITS), first_digit=KEY_DIGITS)
+        return bytes(memoryview(cells)[start - first : stop - first])
 
     def read(self, start: int, length: int) -> bytes:
         """`length` bytes from `start`; fewer at the end."""
@@ -93,12 +105,22 @@ class Media:
         """A seekable binary stream over the bytes, as the storage SDK wants to read them."""
         return MediaStream(self)
 
-    def _stamped(self, tile: bytes, stamp: bytes, *, first_digit: int) -> bytearray:
-        form, copy = self._format, bytearray(tile)
-        for number, digit in enumerate(stamp, first_digit):
-            at = form.stamp_at + number * form.stamp_step
-            copy[at :: form.cell_size] = bytes((digit,)) * form.cells
-        return copy
+
+def _stamp(form: MediaFormat, cells: bytes | bytearray, stamp: bytes, *, first_digit: int) -> bytearray:
+    """The cells with these digits written into the stamp of each, from `first_digit` on."""
+    copy = cells if isinstance(cells, bytearray) else bytearray(cells)
+    count = len(copy) // form.cell_size
+    for number, digit in enumerate(stamp, first_digit):
+        at = form.stamp_at + number * form.stamp_step
+        copy[at :: form.cell_size] = bytes((digit,)) * count
+    return copy
+
+
+@lru_cache(maxsize=24)
+def _keyed_tile(kind: str, seed: int, key: bytes) -> bytes:
+    """The format's tile with a document's key in every cell: about a megabyte, so only the last few are kept."""
+    form = media_format(kind, seed=seed)
+    return bytes(_stamp(form, form.tile, key, first_digit=0))
 
 
 class MediaStream(io.RawIOBase):

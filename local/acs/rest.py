@@ -172,8 +172,7 @@ class RestHost:
 
     async def _stop(self, recording_id: str) -> web.Response:
         recording = self._resource.stop(recording_id)
-        self._finisher.spawn(self._finisher.state_changed(recording))
-        self._finisher.spawn(self._finisher.finish(recording))
+        self._finisher.ended(recording)
         return web.Response(status=204)
 
     async def _pause(self, recording_id: str) -> web.Response:

@@ -41,8 +41,8 @@ def call_view(call: Call) -> dict[str, Any]:
     }
 
 
-def recording_view(resource: Resource, recording: Recording, *, sha256: bool) -> dict[str, Any]:
-    """A recording with all its chunks; `sha256` False spares the time to compute it."""
+def recording_view(resource: Resource, recording: Recording, *, sha256: bool, events: bool = True) -> dict[str, Any]:
+    """A recording with all its chunks; `sha256` False spares the time to compute it, `events` False their room."""
     return {
         "recordingId": recording.recording_id,
         "callId": recording.call.call_id,
@@ -54,7 +54,7 @@ def recording_view(resource: Resource, recording: Recording, *, sha256: bool) ->
         "endedAt": moment(recording.ended_at) if recording.ended_at else None,
         "expired": resource.is_expired(recording),
         "published": recording.published,
-        "events": list(recording.events),
+        "events": list(recording.events) if events else len(recording.events),
         "requests": dict(recording.requests),
         "chunks": [_chunk_view(resource, recording, chunk, sha256=sha256) for chunk in recording.chunks],
     }

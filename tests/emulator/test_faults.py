@@ -144,6 +144,15 @@ def test_a_redirect_goes_where_it_is_told(finished: Finished) -> None:
     assert (answer.status, answer.headers["location"]) == (302, "https://evil.example.org/")
 
 
+def test_a_throttle_lets_so_many_a_second_pass(finished: Finished) -> None:
+    finished.acs.add_fault(kind="throttle", operation="media", rate=3)
+    answers = [finished.get(Range="bytes=0-9") for _ in range(6)]
+    assert [answer.status for answer in answers] == [206, 206, 206, 429, 429, 429]
+    assert (answers[-1].code, answers[-1].headers["retry-after"]) == ("8529", "1")
+    time.sleep(1.05)
+    assert finished.get(Range="bytes=0-9").status == 206
+
+
 def test_a_fault_strikes_the_first_so_many_tries(finished: Finished) -> None:
     finished.acs.add_fault(kind="status", status=404, operation="media", count=2)
     assert [finished.get().status for _ in range(4)] == [404, 404, 200, 200]
@@ -218,6 +227,7 @@ def test_the_log_tells_what_struck(finished: Finished) -> None:
         {"kind": "redirect"},
         {"kind": "drip"},
         {"kind": "total"},
+        {"kind": "throttle"},
         {"kind": "export"},
     ],
 )
