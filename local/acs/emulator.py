@@ -119,9 +119,8 @@ class AcsEmulator:
                 "control": ControlHost(self, finisher=self._finisher),
             }
         )
-        self._runner = web.ServerRunner(
-            web.Server(dispatcher, access_log=None), handle_signals=False, shutdown_timeout=1
-        )
+        server = web.Server(dispatcher, access_log=None)
+        self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, config.host, config.port, backlog=1024)
         await site.start()
