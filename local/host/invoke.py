@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 import time
 import traceback
 import uuid
@@ -51,8 +50,6 @@ class InvocationContext(func.Context):
 
     def __init__(self, function_name: str, invocation_id: str, directory: str) -> None:
         self._name, self._id, self._directory = function_name, invocation_id, directory
-        self._local = threading.local()
-        self._local.invocation_id = invocation_id
 
     @property
     def invocation_id(self) -> str:
@@ -61,8 +58,8 @@ class InvocationContext(func.Context):
 
     @property
     def thread_local_storage(self) -> Any:
-        """For log lines from the app's own threads, as the worker offers it."""
-        return self._local
+        """For log lines from the app's own threads: they set its `invocation_id`. One for the worker, as there."""
+        return logs.of_thread
 
     @property
     def function_name(self) -> str:
@@ -129,9 +126,11 @@ class Invoker:
         return outcome
 
     async def _bounded(self, function: Function, value: Any, invocation_id: str) -> Outcome:
+        logs.known(function.name, invocation_id)
         running = self._start(function, value, invocation_id)
         self._running.add(running)
         running.add_done_callback(self._forget)
+        running.add_done_callback(lambda _ended: logs.over(invocation_id))
         seconds = None if self._timeout is None else self._timeout.total_seconds()
         try:
             result = await asyncio.wait_for(asyncio.shield(running), seconds)

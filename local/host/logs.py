@@ -34,7 +34,10 @@ _LOST = "(outside an invocation: lost in Azure) "
 # The worker finds a record's invocation by the running task or, in its thread pool, by the thread: kept in two
 # places here too, so that a thread of the app's own is outside of both.
 _of_task: contextvars.ContextVar[tuple[str, str] | None] = contextvars.ContextVar("invocation", default=None)
-_of_thread = threading.local()
+# The latter is what `context.thread_local_storage` gives to functions: whose own threads set its `invocation_id`,
+# theirs are that invocation's lines (the documented way; read in the worker).
+of_thread = threading.local()
+_functions: dict[str, str] = {}
 
 
 def enter(function: str, invocation_id: str) -> None:
@@ -42,7 +45,7 @@ def enter(function: str, invocation_id: str) -> None:
     if _in_loop():
         _of_task.set((function, invocation_id))
     else:
-        _of_thread.invocation = (function, invocation_id)
+        of_thread.invocation_id = invocation_id
 
 
 def leave() -> None:
@@ -50,11 +53,25 @@ def leave() -> None:
     if _in_loop():
         _of_task.set(None)
     else:
-        _of_thread.invocation = None
+        of_thread.invocation_id = None
 
 
 def _current() -> tuple[str, str] | None:
-    return _of_task.get() if _in_loop() else getattr(_of_thread, "invocation", None)
+    if _in_loop():
+        return _of_task.get()
+    invocation_id = getattr(of_thread, "invocation_id", None)
+    function = _functions.get(invocation_id or "")
+    return (function, invocation_id) if function and invocation_id else None
+
+
+def known(function: str, invocation_id: str) -> None:
+    """An invocation begins: lines with its id belong to `function`."""
+    _functions[invocation_id] = function
+
+
+def over(invocation_id: str) -> None:
+    """It has ended: lines with its id are lost from now on."""
+    _functions.pop(invocation_id, None)
 
 
 def _in_loop() -> bool:
