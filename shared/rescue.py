@@ -12,6 +12,7 @@ A try ends in exactly one of: a new state; a next try planned in the ledger and 
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -52,8 +53,18 @@ if TYPE_CHECKING:
 _VERIFY_TRIES = 5
 # Beyond the time budget, before the sweep takes a worker for dead.
 _LEASE_MARGIN = timedelta(minutes=2)
+# Transfers longer than this look once more for ACS's own export before they commit.
+_LONG_TRANSFER = timedelta(seconds=10)
 # What a worker that crashed again and again gets: tries at a slow pace, from this many crashes on.
 _CRASH_LIMIT = 3
+
+
+class _ExportedMeanwhileError(Exception):
+    """ACS exported the chunk while it was being rescued."""
+
+    def __init__(self, found: Found) -> None:
+        super().__init__(found.name)
+        self.found = found
 
 
 class Rescue:
@@ -160,6 +171,8 @@ class Rescue:
         progress = Progress()
         try:
             self._bring(recording, chunk, progress)
+        except _ExportedMeanwhileError as late:
+            self._is_exported(recording, chunk, late.found)
         except TimeBudgetSpentError:
             self._hand_over(recording, chunk)
         except RecorderError as error:
@@ -201,7 +214,14 @@ class Rescue:
     ) -> Transferred:
         if chunk.media_location is None:
             raise MediaLocationRefused
-        job = Job(chunk.media_location, target, name, recording.format_type, until)
+        job = Job(
+            chunk.media_location,
+            target,
+            name,
+            recording.format_type,
+            until,
+            before_commit=self._last_look(recording, chunk),
+        )
         try:
             return self._transfer.run(job, progress)
         except BlobExists as error:
@@ -210,6 +230,20 @@ class Rescue:
             if own is None:
                 raise DestinationConflict(f"another file stands at {name}") from error
             return own
+
+    def _last_look(self, recording: Recording, chunk: Chunk) -> Callable[[], None]:
+        """After a long transfer: has ACS exported the chunk meanwhile? Then there is nothing to commit."""
+        begun = self._clock.now()
+
+        def look() -> None:
+            if self._clock.now() - begun < _LONG_TRANSFER:
+                return
+            with suppress(StorageError):
+                found = self._lookup.exported(self._destination(recording), recording, chunk)
+                if found and found.size:
+                    raise _ExportedMeanwhileError(found)
+
+        return look
 
     def _is_saved(self, recording: Recording, chunk: Chunk, done: Transferred, state: ChunkState) -> None:
         after = self._move(

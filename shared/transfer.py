@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -26,6 +27,7 @@ from shared.errors import (
     MediaTruncated,
     MediaUnavailable,
     StorageCorrupted,
+    StorageError,
     StorageUnavailable,
 )
 from shared.ports import Block
@@ -51,13 +53,17 @@ class TimeBudgetSpentError(Exception):
 
 @dataclass(frozen=True)
 class Job:
-    """What to bring where. `until`: the moment after which no new block is begun."""
+    """What to bring where. `until`: the moment after which no new block is begun.
+
+    `before_commit`: a last look around; what it raises stops the commit and leaves as it is.
+    """
 
     location: str
     target: Container
     name: str
     format_type: str
     until: datetime
+    before_commit: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -258,12 +264,16 @@ class Transfer:
         self, job: Job, blocks: list[Block], *, sha256: str | None, etag: str | None, reused: int
     ) -> Transferred:
         kind = CONTENT_TYPES[job.format_type]
+        job.before_commit()
         job.target.commit(job.name, blocks, sha256=sha256, content_type=kind)
         if job.target.committed(job.name) != blocks:
             raise StorageCorrupted("the committed blob is not made of the blocks that were sent")
         size = sum(block.size for block in blocks)
         if sha256 is None:
             sha256 = read_back(job.target, job.name, size=size)
+            # A note for whoever reads the blob later; the ledger has it all the same.
+            with suppress(StorageError):
+                job.target.note_sha256(job.name, sha256)
         return Transferred(size, sha256, etag, len(blocks) - reused, reused)
 
 

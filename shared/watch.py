@@ -126,8 +126,11 @@ class Watch:
         kept = recording.events
         if len(kept) < _KEPT_EVENTS:
             kept = (*kept, redacted(raw))
-        recording = replace(recording, chunks=ordered, events=kept, check_at=None, closed_at=None)
-        for note in self._notes(status):
+        # Finished stays finished: an event that only repeats or adds to it does not open a recording again.
+        is_new = before is None or any(before.chunk(chunk.key) is None for chunk in ordered)
+        closed_at = None if is_new else recording.closed_at
+        recording = replace(recording, chunks=ordered, events=kept, check_at=None, closed_at=closed_at)
+        for note in (*self._notes(status), *_late_exports(before, ordered)):
             recording = recording.with_note(note)
         return recording
 
@@ -255,6 +258,19 @@ class Watch:
             if place in (Place.FOREIGN, Place.OTHER_BLOB):
                 notes.append(f"chunk {claim.index} claims a location this app does not go to ({place.value})")
         return notes[:20]
+
+
+def _late_exports(before: Recording | None, chunks: tuple[Chunk, ...]) -> list[str]:
+    """Chunks that ACS exported under another name after they were rescued: told, and both kept."""
+    found = []
+    for chunk in chunks:
+        known = before.chunk(chunk.key) if before else None
+        is_late = (
+            known and known.is_safe and known.claimed_blob is None and chunk.claimed_blob not in (None, known.blob)
+        )
+        if is_late:
+            found.append(f"ACS exported chunk {chunk.index} after all, to {chunk.claimed_blob}")
+    return found
 
 
 def call_note(server_call_id: str) -> str:
