@@ -14,9 +14,11 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from local.host import Host
 from local.services import CONTAINER, ROOT, Services
 
 if TYPE_CHECKING:
@@ -114,12 +116,59 @@ class HostProcess:
         return {int(index): int(pid) for index, pid in _WORKER.findall(self.text())}
 
 
+class _InProcess:
+    """The host in this process, with what a stack needs of `HostProcess`."""
+
+    def __init__(self, app_dir: Path, *, environment: Mapping[str, str], log: Path, queue_lease: float) -> None:
+        self._app_dir = app_dir
+        self.environment = dict(environment)
+        self.log = log
+        self._queue_lease = timedelta(seconds=queue_lease)
+        self._port = 0
+        self._host: Host | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        host = Host(
+            self._app_dir,
+            settings=self.environment,
+            settings_file="",
+            port=self._port,
+            queue_lease=self._queue_lease,
+            write=self._write,
+        )
+        try:
+            host.start()
+        except RuntimeError as error:
+            raise StackError(str(error)) from error
+        self._host, self._port = host, int(host.url.rsplit(":", 1)[1])
+
+    def stop(self) -> None:
+        host, self._host = self._host, None
+        if host is not None:
+            host.stop()
+
+    def text(self) -> str:
+        return self.log.read_text(encoding="utf-8")
+
+    def worker_pids(self) -> dict[int, int]:
+        return {}
+
+    def _write(self, line: str) -> None:
+        with self.log.open("a", encoding="utf-8") as log:
+            log.write(line)
+
+
 class Stack:
     """The services and the app, ready to use; all of it stops when the block ends, on Ctrl-C too.
 
-    `app_dir`: the function app's folder. `settings`: over the ones that lead to the services. `queue_lease`: seconds
-    after which a killed worker's queue messages come back (in Azure: 600). `log_dir`: kept after the end; default: a
-    temporary folder. Attributes: `services`, `host_log` (a file), `settings` (all that the host was started with).
+    `workers`: processes of the host; 0: it runs in this process. `app_dir`: the function app's folder. `settings`:
+    over the ones that lead to the services. `queue_lease`: seconds after which a killed worker's queue messages come
+    back (in Azure: 600). `log_dir`: kept after the end; default: a temporary folder. Attributes: `services`,
+    `host_log` (a file), `settings` (all that the host was started with).
     """
 
     def __init__(
@@ -143,7 +192,7 @@ class Stack:
         self._queue_lease = queue_lease
         self._log_dir = log_dir
         self._running = ExitStack()
-        self._host: HostProcess | None = None
+        self._host: HostProcess | _InProcess | None = None
         self._killed: set[int] = set()
 
     def __enter__(self) -> Self:
@@ -152,13 +201,7 @@ class Stack:
             folder = self._log_dir or Path(started.enter_context(tempfile.TemporaryDirectory(prefix="stack-")))
             folder.mkdir(parents=True, exist_ok=True)
             self.settings = {**self.services.settings, **self._more_settings}
-            self._host = HostProcess(
-                self._app_dir,
-                environment=self.settings,
-                log=folder / "host.log",
-                workers=self._workers,
-                queue_lease=self._queue_lease,
-            )
+            self._host = self._make_host(folder / "host.log")
             started.callback(self._host.stop)
             self._host.start()
             self.services.subscribe(self.host_url)
@@ -168,8 +211,19 @@ class Stack:
     def __exit__(self, *_: object) -> None:
         self._running.close()
 
+    def _make_host(self, log: Path) -> HostProcess | _InProcess:
+        if not self._workers:
+            return _InProcess(self._app_dir, environment=self.settings, log=log, queue_lease=self._queue_lease)
+        return HostProcess(
+            self._app_dir,
+            environment=self.settings,
+            log=log,
+            workers=self._workers,
+            queue_lease=self._queue_lease,
+        )
+
     @property
-    def host(self) -> HostProcess:
+    def host(self) -> HostProcess | _InProcess:
         """The host process; `StackError` before the start."""
         if self._host is None:
             raise StackError("this stack was not started")
@@ -214,8 +268,11 @@ class Stack:
     def kill_worker(self, index: int = 0) -> int:
         """Kills one worker process as a crash would (SIGKILL); the host starts it again. Returns the dead one's id.
 
-        Waits for the place to be held again if it was just killed; `StackError` if that takes too long.
+        Waits for the place to be held again if it was just killed; `StackError` if that takes too long, or if there
+        is none (`workers=0`).
         """
+        if not self._workers:
+            raise StackError("the host runs in this process: there is no worker to kill")
         until = time.monotonic() + _READY_SECONDS
         while (pid := self.host.worker_pids().get(index)) is None or pid in self._killed:
             if time.monotonic() > until:

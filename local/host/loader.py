@@ -49,7 +49,10 @@ class Loaded:
 
 
 def load(app_dir: Path, *, environ: Mapping[str, str] = os.environ) -> Loaded:
-    """Imports the app and reads its functions; raises `IndexingError` where the real worker indexes nothing."""
+    """Imports the app and reads its functions; raises `IndexingError` where the real worker indexes nothing.
+
+    Within `AppModules.enter`, so that the app finds its own modules.
+    """
     loaded = Loaded()
     for built in _import(app_dir):
         name = str(built.get_function_name())
@@ -68,18 +71,10 @@ def load(app_dir: Path, *, environ: Mapping[str, str] = os.environ) -> Loaded:
     return loaded
 
 
-def unload(app_dir: Path) -> None:
-    """Undoes what `load` did to this process: the module and the app's folder on the path."""
-    sys.modules.pop("function_app", None)
-    if str(app_dir) in sys.path:
-        sys.path.remove(str(app_dir))
-
-
 def _import(app_dir: Path) -> list[Any]:
     file = app_dir / "function_app.py"
     if not file.is_file():
         raise IndexingError(f"{file} is missing: only the Python v2 programming model is served")
-    sys.path.insert(0, str(app_dir))
     spec = importlib.util.spec_from_file_location("function_app", file)
     if spec is None or spec.loader is None:
         raise IndexingError(f"{file} cannot be loaded")

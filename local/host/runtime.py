@@ -13,9 +13,10 @@ from aiohttp import web
 from local.host.config import ConfigError, HostConfig, read_host_json, read_settings
 from local.host.connections import MissingConnectionError, connection_string
 from local.host.invoke import Invoker
-from local.host.loader import IndexingError, Loaded, load, unload
+from local.host.loader import IndexingError, Loaded, load
 from local.host.logs import HostLog
 from local.host.model import QUEUE, TIMER
+from local.host.process import AppModules, Environment
 from local.host.queues import LEASE, QueueListener
 from local.host.timers import TimerListener
 from local.host.web import WebFront
@@ -34,7 +35,7 @@ _BACKLOG = 1024
 class RuntimeOptions:
     """How to run an app.
 
-    `settings`: added to the app's environment, over the settings file, under what the environment already holds.
+    `settings`: environment variables for the app, over those there are, which go before the settings file.
     `timers`: whether this process runs the timers (one of several does). `queue_lease`: how long a message is taken
     for; the real host's ten minutes unless a test of killed workers cannot wait so long.
     """
@@ -63,7 +64,9 @@ class Runtime:
         self._queues: list[QueueListener] = []
         self._timers: list[TimerListener] = []
         self._runner: web.AppRunner | None = None
-        self._environment: dict[str, str | None] = {}
+        self._modules = AppModules(options.app_dir)
+        self._environment = Environment()
+        self._root_level = logging.getLogger().level
 
     async def start(self, listening: socket.socket) -> None:
         """Loads the app and serves it on `listening`; never raises for what is wrong with the app."""
@@ -88,21 +91,21 @@ class Runtime:
     def _configure(self) -> HostConfig:
         config = read_host_json(self._options.app_dir)
         values = read_settings(self._options.app_dir / self._options.settings_file)
-        wanted = {"AZURE_FUNCTIONS_ENVIRONMENT": "Development", **values, **self._options.settings}
-        for name, value in wanted.items():
-            if name not in os.environ:
-                self._environment[name] = None
-                os.environ[name] = value
+        wanted = {"AZURE_FUNCTIONS_ENVIRONMENT": "Development", **values}
+        self._environment.set({name: value for name, value in wanted.items() if name not in os.environ})
+        self._environment.set(self._options.settings)
         self._log = HostLog(levels=config.log_levels, write=self._options.write, label=self._options.label)
         if (runtime := os.environ.get("FUNCTIONS_WORKER_RUNTIME", "python")) != "python":
             raise ConfigError([f"FUNCTIONS_WORKER_RUNTIME is {runtime!r}: only python apps are served"])
         root = logging.getLogger()
+
         root.addHandler(self._log.handler)
         root.setLevel(logging.DEBUG if os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING") == "1" else logging.INFO)
         return config
 
     def _load(self, config: HostConfig) -> web.Application:
         loaded = Loaded()
+        self._modules.enter()
         try:
             loaded = load(self._options.app_dir)
         except IndexingError as error:
@@ -165,10 +168,10 @@ class Runtime:
             await self._runner.cleanup()
         if self._invoker is not None:
             self._invoker.close()
-        unload(self._options.app_dir)
+        self._modules.leave()
         logging.getLogger().removeHandler(self._log.handler)
-        for name in self._environment:
-            os.environ.pop(name, None)
+        logging.getLogger().setLevel(self._root_level)
+        self._environment.restore()
 
 
 def _not_running() -> web.Application:

@@ -33,13 +33,19 @@ class Host:
         app_dir: Path,
         *,
         settings: Mapping[str, str] | None = None,
+        settings_file: str = "local.settings.json",
         port: int = 0,
         queue_lease: timedelta | None = None,
         grace: float = GRACE,
         write: Callable[[str], None] | None = None,
     ) -> None:
         self.lines: list[str] = []
-        options = RuntimeOptions(app_dir=app_dir, settings=settings or {}, write=write or self.lines.append)
+        options = RuntimeOptions(
+            app_dir=app_dir.resolve(),
+            settings=settings or {},
+            settings_file=settings_file,
+            write=write or self.lines.append,
+        )
         self._options = options if queue_lease is None else replace(options, queue_lease=queue_lease)
         self._port = port
         self._grace = grace

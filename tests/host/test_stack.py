@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 from threading import Thread
@@ -61,9 +62,26 @@ def test_the_stack_delivers_events_survives_kills_and_restarts_on_its_port(make_
     assert "INF event Microsoft" in stack.host_log.read_text(encoding="utf-8")
 
 
-def test_a_stack_that_cannot_start_says_why(make_app: AppMaker) -> None:
+def test_the_stack_can_run_the_app_in_this_process(make_app: AppMaker) -> None:
+    code = textwrap.dedent(CODE).replace('os.environ.get(req.route_params["name"], "")', "beside.NEXT()")
+    app = make_app("import beside\n" + code)
+    (app / "beside.py").write_text("import itertools\ncount = itertools.count()\nNEXT = lambda: str(next(count))\n")
+    with Stack(app_dir=app, workers=0) as stack:
+        url = stack.host_url
+        assert [call(url, "/api/setting/x").body for _ in range(2)] == [b"0", b"1"]
+        stack.restart_host()
+        assert stack.host_url == url
+        assert call(url, "/api/setting/x").body == b"0", "the app's modules are new after a restart"
+        assert "beside" in sys.modules
+        with pytest.raises(StackError, match="no worker"):
+            stack.kill_worker()
+    assert "beside" not in sys.modules
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_stack_that_cannot_start_says_why(make_app: AppMaker, workers: int) -> None:
     app = make_app(CODE, host={"functionTimeout": "soon"})
-    with pytest.raises(StackError, match="functionTimeout"), Stack(app_dir=app):
+    with pytest.raises(StackError, match="functionTimeout"), Stack(app_dir=app, workers=workers):
         pass
 
 
