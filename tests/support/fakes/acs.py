@@ -1,0 +1,128 @@
+"""ACS in memory: recordings by call, and media files by location."""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from collections import deque
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from shared.errors import (
+    CallNotFound,
+    MediaLocationRefused,
+    MediaNotFound,
+    MediaTooLarge,
+    MediaWrongRange,
+    RecordingInProgress,
+    RecordingNotFound,
+)
+from shared.locations import is_media_location
+from shared.ports import MediaResponse, StartedRecording
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from shared.locations import ContainerUrl
+    from shared.start_request import StartRequest
+
+
+class FakeAcs:
+    """Port `Acs`. `calls`: ids (of any locator) that can be recorded; `states`: recording id to its state."""
+
+    def __init__(self) -> None:
+        self.calls: set[str] = set()
+        self.states: dict[str, str] = {}
+        self.containers: dict[str, ContainerUrl] = {}
+        self._by_call: dict[str, str] = {}
+        self._by_repeatability: dict[str, StartedRecording] = {}
+
+    def start_recording(
+        self, request: StartRequest, *, container: ContainerUrl, repeatability_id: str
+    ) -> StartedRecording:
+        if repeatability_id in self._by_repeatability:
+            return self._by_repeatability[repeatability_id]
+        if request.locator_id not in self.calls:
+            raise CallNotFound(status=404, service_code="8522")
+        running = self._by_call.get(request.locator_id)
+        if running and self.states[running] == "active":
+            raise RecordingInProgress(status=400, service_code="8553")
+        recording_id = recording_id_of(len(self.states) + 1)
+        self.states[recording_id] = "active"
+        self.containers[recording_id] = container
+        self._by_call[request.locator_id] = recording_id
+        started = StartedRecording(recording_id, "active", "AzureCommunicationServices")
+        self._by_repeatability[repeatability_id] = started
+        return started
+
+    def recording_state(self, recording_id: str) -> str:
+        if recording_id not in self.states:
+            raise RecordingNotFound(status=404)
+        return self.states[recording_id]
+
+
+def recording_id_of(number: int) -> str:
+    """An id of the service's form: base64 of two guids as JSON."""
+    ids = {"PlatformEndpointId": str(uuid.UUID(int=1)), "ResourceSpecificId": str(uuid.UUID(int=number))}
+    return base64.b64encode(json.dumps(ids, separators=(",", ":")).encode()).decode()
+
+
+@dataclass
+class MediaFile:
+    """What ACS keeps at a location."""
+
+    data: bytes
+    content_type: str = "audio/mpeg"
+    etag: str | None = '"1"'
+
+
+@dataclass
+class FakeMedia:
+    """Port `Media`. `files` by location; `lies`: for the next requests of a location, one each, in order."""
+
+    files: dict[str, MediaFile] = field(default_factory=dict)
+    lies: dict[str, deque[Callable[[MediaFile, int, int], MediaResponse]]] = field(default_factory=dict)
+    asked: list[tuple[str, int, int]] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+
+    def lie(self, location: str, *answers: Callable[[MediaFile, int, int], MediaResponse]) -> None:
+        """The next requests for `location` get these answers."""
+        self.lies.setdefault(location, deque()).extend(answers)
+
+    def _file(self, location: str) -> MediaFile:
+        if not is_media_location(location):
+            raise MediaLocationRefused
+        if location not in self.files:
+            raise MediaNotFound("404")
+        return self.files[location]
+
+    @contextmanager
+    def open(self, location: str, *, start: int, length: int) -> Iterator[MediaResponse]:
+        file = self._file(location)
+        self.asked.append((location, start, length))
+        lies = self.lies.get(location)
+        yield (lies.popleft() if lies else honest)(file, start, length)
+
+    def read_all(self, location: str, *, limit: int) -> bytes:
+        data = self._file(location).data
+        if len(data) > limit:
+            raise MediaTooLarge(f"more than {limit} bytes")
+        return data
+
+    def delete(self, location: str) -> None:
+        if not is_media_location(location):
+            raise MediaLocationRefused
+        self.deleted.append(location)
+
+
+def honest(file: MediaFile, start: int, length: int) -> MediaResponse:
+    """The range that was asked for; a file without bytes answers 200 with none."""
+    if not file.data:
+        return MediaResponse(200, file.content_type, 0, None, file.etag, iter(()))
+    if start >= len(file.data):
+        raise MediaWrongRange("416")
+    data = file.data[start : start + length]
+    content_range = f"bytes {start}-{start + len(data) - 1}/{len(file.data)}"
+    return MediaResponse(206, file.content_type, len(data), content_range, file.etag, iter((data,)))

@@ -1,0 +1,91 @@
+"""A queue as Azure's: at least once, invisible until due, counted, poisoned after five deliveries."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from shared.errors import StorageInvalid
+from shared.messages import decode_message, encode_message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shared.ports import Clock, RescueMessage
+
+MAX_DEQUEUE = 5
+
+
+@dataclass
+class Delivery:
+    """A message in the queue, or in somebody's hands. `due`: when it is (again) visible."""
+
+    id: int
+    body: bytes
+    due: datetime
+    dequeue_count: int = 0
+
+    @property
+    def message(self) -> RescueMessage:
+        found = decode_message(self.body)
+        if found is None:
+            raise ValueError("not a rescue message")
+        return found
+
+
+class FakeQueue:
+    """Port `RescueQueue`, and what the host does with a queue: `receive`, `finish`, `fail`."""
+
+    def __init__(self, clock: Clock, *, keep_rejected: Callable[[str, bytes], None]) -> None:
+        self._clock = clock
+        self._keep_rejected = keep_rejected
+        self._ids = itertools.count(1)
+        self.waiting: list[Delivery] = []
+        self.poison: list[bytes] = []
+
+    def send(self, message: RescueMessage, *, delay: timedelta) -> None:
+        if not timedelta(0) <= delay <= timedelta(days=7):
+            raise StorageInvalid(f"a delay of {delay}")
+        whole = timedelta(seconds=round(delay.total_seconds()))
+        self.waiting.append(Delivery(next(self._ids), encode_message(message), self._clock.now() + whole))
+
+    def next_due(self) -> datetime | None:
+        """When the next message can be received."""
+        return min((delivery.due for delivery in self.waiting), default=None)
+
+    def receive(self, *, lease: timedelta = timedelta(minutes=10)) -> Delivery | None:
+        """The message that is visible longest, hidden for `lease`; None where none is visible."""
+        now = self._clock.now()
+        visible = [delivery for delivery in self.waiting if delivery.due <= now]
+        if not visible:
+            return None
+        delivery = min(visible, key=lambda one: (one.due, one.id))
+        delivery.dequeue_count += 1
+        delivery.due = now + lease
+        return delivery
+
+    def finish(self, delivery: Delivery) -> None:
+        """Its function returned: the message is deleted."""
+        if delivery in self.waiting:
+            self.waiting.remove(delivery)
+
+    def fail(self, delivery: Delivery) -> None:
+        """Its function raised: visible again at once, or poisoned."""
+        if delivery.dequeue_count >= MAX_DEQUEUE:
+            self.finish(delivery)
+            self.poison.append(delivery.body)
+        else:
+            delivery.due = self._clock.now()
+
+    def drain_poison(self, *, limit: int) -> list[RescueMessage]:
+        taken, self.poison = self.poison[:limit], self.poison[limit:]
+        messages = []
+        for body in taken:
+            message = decode_message(body)
+            if message:
+                messages.append(message)
+            else:
+                self._keep_rejected(f"poison/{next(self._ids)}.json", body)
+        return messages

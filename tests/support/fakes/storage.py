@@ -1,0 +1,160 @@
+"""Containers as Azure's block blobs: staged blocks, one commit where nothing stands, ETags."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from shared.errors import (
+    Blame,
+    BlobExists,
+    BlobMissing,
+    BlocksMissing,
+    ContainerMissing,
+    ContainerNotAllowed,
+    StorageError,
+)
+from shared.ports import BlobFacts, Block, Container
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from shared.locations import AllowList, ContainerUrl
+
+_PIECE = 64 * 1024
+_versions = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A committed blob; `blocks` is empty where it was written in one go."""
+
+    data: bytes
+    etag: str
+    content_type: str
+    sha256: str | None = None
+    blocks: tuple[Block, ...] = ()
+
+
+class FakeContainer:
+    """Port `Container`. `exists`: whether there is one; `refusal`: what every call raises, while it is set."""
+
+    def __init__(self, *, blame: Blame = Blame.DESTINATION, exists: bool = True) -> None:
+        self.blame = blame
+        self.exists = exists
+        self.refusal: StorageError | None = None
+        self.blobs: dict[str, Blob] = {}
+        self.uncommitted: dict[str, dict[str, bytes]] = {}
+
+    def _check(self) -> None:
+        if self.refusal is not None:
+            raise type(self.refusal)(str(self.refusal), blame=self.refusal.blame, retry_after=self.refusal.retry_after)
+        if not self.exists:
+            raise ContainerMissing(blame=self.blame)
+
+    def _blob(self, name: str) -> Blob:
+        self._check()
+        if name not in self.blobs:
+            raise BlobMissing(blame=self.blame)
+        return self.blobs[name]
+
+    def _write(self, name: str, blob: Blob) -> None:
+        """A blob of that name from now on; what was staged for it is gone."""
+        self.blobs[name] = replace(blob, etag=f"0x{next(_versions):X}")
+        self.uncommitted.pop(name, None)
+
+    def stat(self, name: str) -> BlobFacts | None:
+        self._check()
+        blob = self.blobs.get(name)
+        return BlobFacts(name, len(blob.data), blob.etag, blob.sha256) if blob else None
+
+    def find(self, prefix: str) -> list[BlobFacts]:
+        self._check()
+        return [facts for name in sorted(self.blobs) if name.startswith(prefix) and (facts := self.stat(name))]
+
+    def read(self, name: str, *, start: int = 0, length: int | None = None) -> bytes:
+        data = self._blob(name).data
+        return data[start:] if length is None else data[start : start + length]
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        data = self._blob(name).data
+        for start in range(0, len(data), _PIECE):
+            yield data[start : start + _PIECE]
+
+    def staged(self, name: str) -> list[Block]:
+        self._check()
+        return [Block(block_id, len(data)) for block_id, data in self.uncommitted.get(name, {}).items()]
+
+    def stage(self, name: str, block_id: str, data: bytes) -> None:
+        self._check()
+        blocks = self.uncommitted.setdefault(name, {})
+        if any(len(known) != len(block_id) for known in blocks):
+            raise BlocksMissing("all ids of a blob's blocks have one length", blame=self.blame)
+        blocks[block_id] = data
+
+    def commit(self, name: str, blocks: Sequence[Block], *, sha256: str | None, content_type: str) -> BlobFacts:
+        self._check()
+        if name in self.blobs:
+            raise BlobExists(blame=self.blame)
+        staged = self.uncommitted.get(name, {})
+        if any(block.id not in staged for block in blocks):
+            raise BlocksMissing(blame=self.blame)
+        data = b"".join(staged[block.id] for block in blocks)
+        made = tuple(Block(block.id, len(staged[block.id])) for block in blocks)
+        self._write(name, Blob(data, "", content_type, sha256, made))
+        return BlobFacts(name, len(data), self.blobs[name].etag, sha256)
+
+    def committed(self, name: str) -> list[Block]:
+        return list(self._blob(name).blocks)
+
+    def note_sha256(self, name: str, sha256: str) -> None:
+        self.blobs[name] = replace(self._blob(name), sha256=sha256, etag=f"0x{next(_versions):X}")
+
+    def put(self, name: str, data: bytes, *, content_type: str, overwrite: bool) -> None:
+        self._check()
+        if name in self.blobs and not overwrite:
+            raise BlobExists(blame=self.blame)
+        self._write(name, Blob(data, "", content_type))
+
+    def copy_from(self, source: Container, source_name: str, name: str) -> None:
+        facts = source.stat(source_name)
+        if facts is None:
+            raise BlobMissing(f"{source_name} is not there to be copied")
+        data = source.read(source_name)
+        self._check()
+        if name in self.blobs:
+            raise BlobExists(blame=self.blame)
+        # The service may copy in blocks of its own: nobody may count on the source's.
+        self._write(name, Blob(data, "", "application/octet-stream", facts.sha256))
+
+    def read_url(self, name: str) -> str:
+        return f"https://fake.invalid/{name}?sig=secret"
+
+    def delete(self, name: str) -> None:
+        self._check()
+        self.blobs.pop(name, None)
+
+    def probe(self) -> None:
+        self._check()
+
+
+class FakeContainers:
+    """Port `Containers`: containers by account and name; on the allow-list, but missing until they are made."""
+
+    def __init__(self, allowed: AllowList) -> None:
+        self.allowed = allowed
+        self.places: dict[tuple[str, str], FakeContainer] = {}
+        self.own = FakeContainer(blame=Blame.APP)
+
+    def at(self, container: ContainerUrl) -> FakeContainer:
+        """The container itself, for the test's own hands."""
+        return self.places.setdefault((container.account_url, container.container), FakeContainer(exists=False))
+
+    def destination(self, container: ContainerUrl) -> Container:
+        if not self.allowed.allows(container):
+            raise ContainerNotAllowed(f"{container} is not on the allow-list", blame=Blame.APP)
+        return self.at(container)
+
+    def fallback(self) -> Container:
+        return self.own
