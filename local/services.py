@@ -114,7 +114,8 @@ class Services:
             "ACS_CONNECTION_STRING": self.acs.connection_string,
             "RECORDING_CONTAINER_URL": urls[0] if urls else f"{self.azurite.blob_url}/{CONTAINER}",
             "RECORDING_CONTAINERS_ALLOWED": ",".join(urls[1:]),
-            "RECORDING_STORAGE_CONNECTION_STRING": self.azurite.connection_string,
+            # The customer's account, of which the app needs the blobs only.
+            "RECORDING_STORAGE_CONNECTION_STRING": self.azurite.connection_string.partition("QueueEndpoint=")[0],
             "LOCAL_ACS_ORIGIN": self.acs.origin,
         }
 

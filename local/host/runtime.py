@@ -98,7 +98,6 @@ class Runtime:
         if (runtime := os.environ.get("FUNCTIONS_WORKER_RUNTIME", "python")) != "python":
             raise ConfigError([f"FUNCTIONS_WORKER_RUNTIME is {runtime!r}: only python apps are served"])
         root = logging.getLogger()
-
         root.addHandler(self._log.handler)
         root.setLevel(logging.DEBUG if os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING") == "1" else logging.INFO)
         return config

@@ -61,11 +61,17 @@ CODE = """
         return "plain"
 
     @app.route(route="logs")
-    def logs(req: func.HttpRequest) -> func.HttpResponse:
+    def logs(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
         logging.getLogger("mine").warning('{"event":"kept"}')
         logging.debug("too low")
         logging.getLogger("azure.functions.x").error("hidden")
         thread = threading.Thread(target=lambda: logging.info("from a thread"))
+        thread.start()
+        thread.join()
+        def tell():
+            context.thread_local_storage.invocation_id = context.invocation_id
+            logging.info("from a known thread")
+        thread = threading.Thread(target=tell)
         thread.start()
         thread.join()
         return func.HttpResponse("")
@@ -159,6 +165,7 @@ def test_level_and_text_cross_and_lines_outside_an_invocation_are_marked(host: H
     lines = [line for line in host.lines if "Functions." not in line]
     assert [line for line in lines if line.endswith('WRN {"event":"kept"}\n')]
     assert [line for line in lines if "INF (outside an invocation: lost in Azure) from a thread" in line]
+    assert [line for line in lines if line.endswith("INF from a known thread\n")], "it said whose it is"
     assert not [line for line in lines if "too low" in line or "hidden" in line]
 
 

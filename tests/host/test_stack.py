@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.services import EVENT_FUNCTION, write_settings
+from local.services import EVENT_FUNCTION, FIXED, Services, guide, write_settings
 from local.stack import Stack, StackError
 from tests.host.support import call, eventually
 
@@ -93,6 +94,35 @@ def test_the_settings_file_is_made_from_the_example_once(tmp_path: Path) -> None
     assert written["Values"] == {"AzureWebJobsStorage": "x", "PREFLIGHT": "warn"}
     assert "fits" in write_settings({"AzureWebJobsStorage": "x"}, folder=tmp_path)
     assert "elsewhere in: AzureWebJobsStorage" in write_settings({"AzureWebJobsStorage": "y"}, folder=tmp_path)
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="the printed commands use curl")
+def test_the_printed_commands_work_as_pasted() -> None:
+    """With the app itself: the recording whose export failed is rescued."""
+    with Stack(settings={"RESCUE_FIRST_DELAY_SECONDS": "0.1"}) as stack:
+        text = guide(stack.services, host_url=stack.host_url)
+        commands = text[text.index("  field()") :] + '\n  printf "\\n%s" "$RECORDING"\n'
+        done = subprocess.run(
+            ["bash", "-eu", "-o", "pipefail", "-c", commands], capture_output=True, text=True, timeout=60, check=True
+        )
+        path = f"/api/recordings/{done.stdout.splitlines()[-1]}"
+        found = eventually(lambda: [one for one in [call(stack.host_url, path).json()] if one["state"] == "complete"])
+        assert found[0]["route"] == "rescued"
+
+
+def test_the_example_settings_lead_to_the_usual_ports() -> None:
+    example = json.loads((ROOT / "local.settings.json.example").read_text(encoding="utf-8"))["Values"]
+    with Services() as services:
+        ports = {
+            services.azurite.blob_port: FIXED.blob,
+            services.azurite.queue_port: FIXED.queue,
+            int(services.acs.origin.rsplit(":", 1)[1]): FIXED.acs,
+        }
+        text = json.dumps(services.settings)
+        for free, usual in ports.items():
+            text = text.replace(f":{free}", f":{usual}")
+        usual_settings = json.loads(text)
+        assert usual_settings == {name: example[name] for name in usual_settings}
 
 
 def _free_port() -> int:
