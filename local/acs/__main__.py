@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import threading
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,9 @@ from local.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 
 _ENV = "ACS_EMULATOR_"
+_HANDSHAKE_SECONDS = 600.0
 
 
 def parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
@@ -64,18 +65,30 @@ def config_from(options: argparse.Namespace) -> AcsConfig:
 
 
 @contextmanager
-def publisher(webhook: str | None, *, clock: Clock) -> Iterator[Callable[[dict[str, Any]], object] | None]:
-    """Event Grid in front of a webhook, for as long as the context lasts; None without a webhook."""
+def event_grid(webhook: str | None, *, clock: Clock) -> Iterator[Callable[[dict[str, Any]], object] | None]:
+    """Event Grid in front of a webhook, for as long as the context lasts; None without a webhook.
+
+    The webhook may come up later: its handshake is waited for beside the emulator, and told on the terminal.
+    """
     if not webhook:
         yield None
         return
     # Only a run with a webhook needs it.
-    from local.eventgrid import EventGrid, Subscription  # noqa: PLC0415
+    from local.eventgrid import EventGrid, HandshakeError, Subscription  # noqa: PLC0415
+
+    def subscribe() -> None:
+        try:
+            grid.subscribe(Subscription("recordings", webhook, handshake_wait=_HANDSHAKE_SECONDS))
+        except HandshakeError as error:
+            print(f"no events will be delivered: {error}", flush=True)
+        else:
+            print(f"events are delivered to {webhook}", flush=True)
 
     grid = EventGrid(clock=clock)
     grid.start()
     try:
-        grid.subscribe(Subscription(name="recordings", endpoint=webhook))
+        # A daemon: a webhook that never answers must not keep the program from ending.
+        threading.Thread(target=subscribe, name="acs-subscribe", daemon=True).start()
         yield grid.publish
     finally:
         grid.stop()
@@ -91,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: over.set())
     clock = Clock(stepped=True) if options.clock_scale == 0 else Clock(scale=options.clock_scale)
     with (
-        publisher(options.webhook, clock=clock) as publish,
+        event_grid(options.webhook, clock=clock) as publish,
         AcsEmulator(config_from(options), clock=clock, publish=publish) as acs,
     ):
         print(f"ACS recording emulator on {acs.origin} (seed {acs.config.seed}); control: {acs.origin}/_control/health")

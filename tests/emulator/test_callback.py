@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,43 +9,16 @@ import pytest
 from local.acs import AcsConfig, AcsEmulator
 from tests.emulator import raw
 from tests.emulator.finished import start_body
+from tests.emulator.receiver import Receiver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Receiver:
-    """A server that keeps the bodies of POSTs and answers `status`."""
-
-    def __init__(self) -> None:
-        self.received: list[Any] = []
-        self.status = 200
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.received.append(json.loads(body))
-                self.send_response(receiver.status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Quiet."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/state"
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    made = Receiver()
-    thread = threading.Thread(target=made.server.serve_forever, args=(0.02,))
-    thread.start()
-    yield made
-    made.server.shutdown()
-    thread.join(5)
-    made.server.server_close()
+    with Receiver() as running:
+        yield running
 
 
 def life(acs: AcsEmulator, url: str) -> str:

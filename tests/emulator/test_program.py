@@ -1,58 +1,164 @@
-"""`python -m local.acs` as a process of its own."""
+"""`python -m local.acs` as a process of its own, and the emulator's two forms side by side."""
 
 from __future__ import annotations
 
+import hashlib
+import http.client
 import json
 import os
+import queue
 import re
 import signal
 import subprocess
 import sys
-import urllib.request
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
+from azure.communication.callautomation import CallAutomationClient
 
+from local.acs import AcsConfig, AcsEmulator
 from local.acs.__main__ import config_from, parser
+from local.acs.transport import EmulatorTransport
+from local.clock import Clock
+from tests.emulator.receiver import Receiver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture
-def program() -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The process and its origin."""
+class Program:
+    """A running `python -m local.acs`; a thread keeps what it prints."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self._lines: queue.Queue[str] = queue.Queue()
+        self._seen: list[str] = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line.strip())
+
+    def printed(self, pattern: str) -> str:
+        """The first printed line that fits, waited for."""
+        for line in self._seen:
+            if re.search(pattern, line):
+                return line
+        while True:
+            self._seen.append(self._lines.get(timeout=20))
+            if re.search(pattern, self._seen[-1]):
+                return self._seen[-1]
+
+    @property
+    def origin(self) -> str:
+        found = re.search(r"http://[\d.:]+", self.printed("emulator on"))
+        assert found is not None
+        return found.group()
+
+    def ends(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(10)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(10)
+        self._reader.join(10)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+@contextmanager
+def program(*flags: str, **environment: str) -> Iterator[Program]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "local.acs", "--port", "0", "--seed", "5", "--clock-scale", "0"],
-        env={**os.environ, "ACS_EMULATOR_LOOSE": "true"},
+        [sys.executable, "-m", "local.acs", "--port", "0", "--event-delay", "0", *flags],
+        env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
-    assert process.stdout is not None
-    origin = ""
-    for line in process.stdout:
-        if found := re.search(r"emulator on (http://\S+)", line):
-            origin = found.group(1)
-        if line.strip() == "ready":
-            break
-    yield process, origin
-    if process.poll() is None:
-        process.kill()
-    process.wait(10)
-    process.stdout.close()
+    running = Program(process)
+    try:
+        running.printed("^ready$")
+        yield running
+    finally:
+        running.close()
 
 
-def test_it_serves_until_it_is_told_to_stop(program: tuple[subprocess.Popen[str], str]) -> None:
-    process, origin = program
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(f"{origin}/_control/health", timeout=10) as answer:
-        told: dict[str, Any] = json.load(answer)
-    assert (told["status"], told["seed"], told["strict"]) == ("ok", 5, False)
-    with opener.open(f"{origin}/_control/clock", timeout=10) as answer:
-        assert json.load(answer)["scale"] == 0
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
+def control(origin: str, method: str, path: str, body: Any = None) -> Any:
+    connection = http.client.HTTPConnection(urlsplit(origin).netloc, timeout=10)
+    try:
+        connection.request(method, f"/_control{path}", None if body is None else json.dumps(body))
+        return json.load(connection.getresponse())
+    finally:
+        connection.close()
+
+
+def test_it_serves_until_it_is_told_to_stop() -> None:
+    with program("--seed", "5", "--clock-scale", "0", ACS_EMULATOR_LOOSE="true") as running:
+        origin = running.origin
+        told = control(origin, "GET", "/health")
+        assert (told["status"], told["seed"], told["strict"]) == ("ok", 5, False)
+        assert control(origin, "GET", "/clock")["scale"] == 0
+        assert running.ends(signal.SIGTERM) == 0
+
+
+def test_its_events_go_to_the_webhook_through_event_grid() -> None:
+    with Receiver() as receiver, program("--webhook", receiver.url) as running:
+        running.printed("^events are delivered to ")
+        origin = running.origin
+        call_id = control(origin, "POST", "/calls", {})["callId"]
+        recording_id = control(origin, "POST", f"/calls/{call_id}/recordings", {})["recordingId"]
+        control(origin, "POST", f"/calls/{call_id}/end", {})
+        assert receiver.arrived.wait(10)
+        assert [event["data"]["recordingId"] for event in receiver.received[0]] == [recording_id]
+        assert running.ends(signal.SIGINT) == 0
+
+
+@contextmanager
+def in_process() -> Iterator[str]:
+    with AcsEmulator(AcsConfig(seed=5), clock=Clock(stepped=True)) as acs:
+        yield acs.origin
+
+
+@contextmanager
+def own_process() -> Iterator[str]:
+    with program("--seed", "5", "--clock-scale", "0") as running:
+        yield running.origin
+
+
+@pytest.mark.parametrize("form", [in_process, own_process])
+def test_the_same_happens_in_either_form(form: Any) -> None:
+    """Start, faults, end, download with retries, delete, retention: by SDK and control plane alone."""
+    with form() as origin:
+        text = control(origin, "GET", "/health")["connectionString"]
+        call = control(origin, "POST", "/calls", {"roomId": "99400000000000000"})
+        transport = EmulatorTransport(origin)
+        with CallAutomationClient.from_connection_string(
+            text, transport=transport, retry_backoff_factor=0.01
+        ) as client:
+            started = client.start_recording(room_id="99400000000000000")
+            path = f"/recordings/{started.recording_id}"
+            end = {"chunks": [{"bytes": 100_000}, {"bytes": 5}], "wait": True}
+            assert len(control(origin, "POST", f"/calls/{call['callId']}/end", end)["recordings"]) == 1
+            control(origin, "POST", "/faults", {"kind": "status", "status": 503, "operation": "media", "count": 2})
+            first, second = control(origin, "GET", path)["chunks"]
+            answer: Any = client.download_recording(first["contentLocation"])
+            assert hashlib.sha256(b"".join(answer.iter_bytes())).hexdigest() == first["sha256"]
+            client.delete_recording(first["deleteLocation"])
+            told = control(origin, "GET", path)
+            assert [chunk["available"] for chunk in told["chunks"]] == [False, True]
+            assert told["chunks"][0]["requests"] == {"media": 3, "delete": 1}
+            control(origin, "POST", "/clock", {"advanceSeconds": 24 * 3600})
+            assert [chunk["available"] for chunk in control(origin, "GET", path)["chunks"]] == [False, False]
+            assert second["bytes"] == 5
+        statuses = [entry["status"] for entry in control(origin, "GET", "/requests")["requests"]]
+        assert statuses == [200, 503, 503, 200, 200]
 
 
 def test_flags_win_over_the_environment() -> None:
