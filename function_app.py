@@ -50,6 +50,13 @@ async def rescue_chunk(message: func.QueueMessage, context: func.Context) -> Non
     await handlers.rescue_chunk(message.get_body(), dequeue_count=message.dequeue_count or 1, context=context)
 
 
+@app.function_name("rescue_urgent_chunk")
+@app.queue_trigger(arg_name="message", queue_name="recording-rescues-urgent", connection="AzureWebJobsStorage")
+async def rescue_urgent_chunk(message: func.QueueMessage, context: func.Context) -> None:
+    """The same, for chunks whose deadline is near: they do not wait behind a storm of younger ones."""
+    await handlers.rescue_chunk(message.get_body(), dequeue_count=message.dequeue_count or 1, context=context)
+
+
 @app.function_name("sweep")
 @app.timer_trigger(arg_name="timer", schedule="0 */5 * * * *", run_on_startup=False)
 def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the trigger's argument

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from shared.errors import PreconditionFailed, StorageUnavailable
 from shared.naming import marker
 from shared.ports import RescueMessage
+from shared.recording import AT_RISK_STATES
 from shared.telemetry import log
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from shared.recording import Chunk, Recording
 
 _MOST_RACES = 20
+# With less than this left a try goes by the urgent queue, which does not wait behind a storm of younger failures.
+_URGENT_LEFT = timedelta(hours=3)
 _LONGEST_QUEUE_DELAY = timedelta(days=6)
 
 
@@ -82,7 +85,9 @@ class Books:
         """Queues the try that the ledger has planned for `chunk`."""
         delay = (chunk.next_try_at or self._clock.now()) - self._clock.now()
         delay = min(max(delay, timedelta(0)), _LONGEST_QUEUE_DELAY)
-        self._queue.send(RescueMessage(recording.key, chunk.key, chunk.ticket), delay=delay)
+        left = recording.deadline - self._clock.now()
+        is_urgent = chunk.state in AT_RISK_STATES and left < _URGENT_LEFT
+        self._queue.send(RescueMessage(recording.key, chunk.key, chunk.ticket), delay=delay, is_urgent=is_urgent)
 
     def send_or_leave(self, recording: Recording, chunk: Chunk) -> None:
         """The same; a queue that fails is logged only, for the ledger has it and the sweep will send it."""

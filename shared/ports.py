@@ -231,14 +231,14 @@ class RescueMessage:
 
 
 class RescueQueue(Protocol):
-    """The queue of tries. Errors: StorageError."""
+    """The tries to come: two queues, so that what is urgent does not wait behind a storm. Errors: StorageError."""
 
-    def send(self, message: RescueMessage, *, delay: timedelta) -> None:
+    def send(self, message: RescueMessage, *, delay: timedelta, is_urgent: bool = False) -> None:
         """At-least-once, not before `delay` (0 to 7 days)."""
         ...
 
     def drain_poison(self, *, limit: int) -> list[RescueMessage]:
-        """Takes up to `limit` messages out of the poison queue; unreadable ones are kept in the ledger's rejects."""
+        """Takes up to `limit` messages out of the poison queues; unreadable ones are kept in the ledger's rejects."""
         ...
 
 

@@ -1,9 +1,10 @@
-"""The queue of tries on Azure Storage queues."""
+"""The queues of tries on Azure Storage queues."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from azure.storage.queue import QueueServiceClient, TextBase64EncodePolicy
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from shared.ports import RescueMessage
     from shared.settings import StorageAccount
 
-T = TypeVar("T")
 QUEUE = "recording-rescues"
+URGENT_QUEUE = "recording-rescues-urgent"
 _QUICK: dict[str, Any] = {"timeout": 10, "read_timeout": 10}
 
 
@@ -34,46 +35,43 @@ def queue_service(account: StorageAccount, credential: TokenCredential | None) -
 
 
 class StorageRescueQueue:
-    """Port `RescueQueue` on the SDK. Makes the queue when it is missing."""
+    """Port `RescueQueue` on the SDK. Makes a queue when it is missing."""
 
     def __init__(self, service: QueueServiceClient, *, keep_rejected: Callable[[str, bytes], None]) -> None:
         # The Functions host expects base64 (host.json leaves messageEncoding at its default).
-        self._client = service.get_queue_client(QUEUE, message_encode_policy=TextBase64EncodePolicy())
-        self._poison = service.get_queue_client(f"{QUEUE}-poison")
+        policy = TextBase64EncodePolicy()
+        self._clients = {
+            is_urgent: service.get_queue_client(name, message_encode_policy=policy)
+            for is_urgent, name in ((False, QUEUE), (True, URGENT_QUEUE))
+        }
+        self._poison = [service.get_queue_client(f"{name}-poison") for name in (QUEUE, URGENT_QUEUE)]
         self._keep_rejected = keep_rejected
 
-    def send(self, message: RescueMessage, *, delay: timedelta) -> None:
-        """See the port. The message lives until it is taken: the default of seven days could outlast nothing here."""
+    def send(self, message: RescueMessage, *, delay: timedelta, is_urgent: bool = False) -> None:
+        """See the port. Messages never expire: the default of seven days is as long as the longest delay."""
+        client = self._clients[is_urgent]
         text = encode_message(message).decode()
         seconds = max(0, round(delay.total_seconds()))
-        self._made(lambda: self._client.send_message(text, visibility_timeout=seconds, time_to_live=-1, **_QUICK))
-
-    def _made(self, action: Callable[[], T]) -> T:
         try:
             with storage_errors():
-                return action()
+                client.send_message(text, visibility_timeout=seconds, time_to_live=-1, **_QUICK)
         except ContainerMissing:
-            try:
-                with storage_errors():
-                    self._client.create_queue()
-            except BlobExists:
-                pass  # another worker made it
-        with storage_errors():
-            return action()
+            with suppress(BlobExists), storage_errors():  # another worker makes it at the same moment
+                client.create_queue()
+            with storage_errors():
+                client.send_message(text, visibility_timeout=seconds, time_to_live=-1, **_QUICK)
 
     def drain_poison(self, *, limit: int) -> list[RescueMessage]:
         """See the port."""
         found: list[RescueMessage] = []
-        try:
-            with storage_errors():
-                for item in self._poison.receive_messages(messages_per_page=32, max_messages=limit, **_QUICK):
+        for poison in self._poison:
+            with suppress(ContainerMissing), storage_errors():
+                for item in poison.receive_messages(messages_per_page=32, max_messages=limit, **_QUICK):
                     message = decode_message(item.content)
                     if message:
                         found.append(message)
                     else:
                         kept = json.dumps({"reason": "poison", "message": str(item.content)[:60_000]})
                         self._keep_rejected(f"poison/{item.id}.json", kept.encode())
-                    self._poison.delete_message(item.id, item.pop_receipt, **_QUICK)
-        except ContainerMissing:
-            return []
+                    poison.delete_message(item.id, item.pop_receipt, **_QUICK)
         return found

@@ -26,6 +26,7 @@ class Delivery:
     body: bytes
     due: datetime
     dequeue_count: int = 0
+    is_urgent: bool = False
 
     @property
     def message(self) -> RescueMessage:
@@ -45,23 +46,24 @@ class FakeQueue:
         self.waiting: list[Delivery] = []
         self.poison: list[bytes] = []
 
-    def send(self, message: RescueMessage, *, delay: timedelta) -> None:
+    def send(self, message: RescueMessage, *, delay: timedelta, is_urgent: bool = False) -> None:
         if not timedelta(0) <= delay <= timedelta(days=7):
             raise StorageInvalid(f"a delay of {delay}")
         whole = timedelta(seconds=round(delay.total_seconds()))
-        self.waiting.append(Delivery(next(self._ids), encode_message(message), self._clock.now() + whole))
+        due = self._clock.now() + whole
+        self.waiting.append(Delivery(next(self._ids), encode_message(message), due, is_urgent=is_urgent))
 
     def next_due(self) -> datetime | None:
         """When the next message can be received."""
         return min((delivery.due for delivery in self.waiting), default=None)
 
     def receive(self, *, lease: timedelta = timedelta(minutes=10)) -> Delivery | None:
-        """The message that is visible longest, hidden for `lease`; None where none is visible."""
+        """The message that is visible longest, urgent ones first, hidden for `lease`; None where none is visible."""
         now = self._clock.now()
         visible = [delivery for delivery in self.waiting if delivery.due <= now]
         if not visible:
             return None
-        delivery = min(visible, key=lambda one: (one.due, one.id))
+        delivery = min(visible, key=lambda one: (not one.is_urgent, one.due, one.id))
         delivery.dequeue_count += 1
         delivery.due = now + lease
         return delivery
