@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MOST_BODY_BYTES = 64 * 1024
 # As many as host.json lets run at once (batchSize + newBatchThreshold) of each of the two queues. Threads of their
-# own: those in which Functions runs HTTP and Event Grid functions can be as few as five, and rescues must not fill them.
+# own: those that Functions runs HTTP and Event Grid functions in can be as few as five; rescues must not fill them.
 _RESCUES_AT_ONCE = 12
 _rescues = ThreadPoolExecutor(max_workers=_RESCUES_AT_ONCE, thread_name_prefix="rescue")
 
