@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +25,11 @@ BLOB_HOST_SUFFIXES = (
 )
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 _CONTAINER_NAME = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+_EMULATOR_ACCOUNT = re.compile(r"[a-z0-9-]{1,63}")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+# Leaves room for what is added below it: a blob's name has at most 1024 characters (service documentation).
+_LONGEST_PLACE = 512
+_LONGEST_BLOB_NAME = 1024
 
 
 class Place(StrEnum):
@@ -39,7 +43,7 @@ class Place(StrEnum):
 
 def _split(url: str) -> SplitResult | None:
     """The parts of `url`, or None where it is not a plain absolute URL (control characters, odd ports, userinfo)."""
-    if not url or len(url) > 4096 or any(ord(ch) <= 0x20 or ord(ch) == 0x7F or ch == "\\" for ch in url):
+    if not url or len(url) > 8192 or any(ord(ch) <= 0x20 or ord(ch) == 0x7F or ch == "\\" for ch in url):
         return None
     try:
         parts = urlsplit(url)
@@ -60,18 +64,18 @@ def is_media_location(url: str) -> bool:
     return bool(_HOST.fullmatch(host)) and host.endswith(MEDIA_HOST_SUFFIXES)
 
 
-def _container_and_prefix(segments: list[str]) -> tuple[str, str]:
+def _container_and_prefix(segments: list[str], *, longest: int) -> tuple[str, str]:
     """The checked container name and place in it."""
     if not segments:
         raise ValueError("must name a container")
     container, *place = segments
     if container != "$root" and not _CONTAINER_NAME.fullmatch(container):
         raise ValueError("container names are 3 to 63 lower-case letters, digits and single hyphens")
-    if any(part in (".", "..") or "/" in part or not part.isprintable() for part in place):
+    if any(part in (".", "..") or "/" in part or "\\" in part or not part.isprintable() for part in place):
         raise ValueError("the place in the container must be plain path segments")
     prefix = "/".join(place)
-    if len(prefix) > 512:
-        raise ValueError("the place in the container must be at most 512 characters")
+    if len(prefix) > longest:
+        raise ValueError(f"the place in the container must be at most {longest} characters")
     return container, prefix
 
 
@@ -87,7 +91,7 @@ class ContainerUrl:
     prefix: str = ""
 
     @classmethod
-    def parse(cls, url: str) -> ContainerUrl:
+    def parse(cls, url: str, *, longest: int = _LONGEST_PLACE) -> ContainerUrl:
         """Reads a container URL; ValueError says what is wrong with it.
 
         https only; http for a loopback address (a storage emulator). No query (so no SAS), fragment or userinfo.
@@ -106,18 +110,18 @@ class ContainerUrl:
         segments = [unquote(segment) for segment in parts.path.split("/") if segment]
         account_url = f"{parts.scheme}://{parts.netloc.lower()}"
         if is_loopback:
-            if not segments:
+            if not segments or not _EMULATOR_ACCOUNT.fullmatch(segments[0]):
                 raise ValueError("must name an account and a container")
             account_url += "/" + segments.pop(0)
-        return cls(account_url, *_container_and_prefix(segments))
+        return cls(account_url, *_container_and_prefix(segments, longest=longest))
 
     def __str__(self) -> str:
-        base = f"{self.account_url}/{self.container}"
-        return f"{base}/{self.prefix}" if self.prefix else base
+        """The URL that `parse` reads back as this very place."""
+        return self.blob_url(self.prefix) if self.prefix else f"{self.account_url}/{self.container}"
 
     def blob_url(self, name: str) -> str:
         """The plain URL of the blob `name` (full name within the container) for people to read."""
-        return f"{self.account_url}/{self.container}/{name}"
+        return f"{self.account_url}/{self.container}/{quote(name, safe='/~=:@!$&()*+,;')}"
 
     def is_same_container(self, other: ContainerUrl) -> bool:
         """Whether both lie in one container, at whatever places of it."""
@@ -151,7 +155,7 @@ class AllowList:
     def locate(self, url: str) -> BlobLocation | None:
         """The blob `url` names, where it lies in a place on the list; else None."""
         try:
-            whole = ContainerUrl.parse(url)
+            whole = ContainerUrl.parse(url, longest=_LONGEST_BLOB_NAME)
         except ValueError:
             return None
         for place in self.places:
