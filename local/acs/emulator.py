@@ -75,14 +75,16 @@ class AcsEmulator:
         return self
 
     def stop(self) -> None:
-        """Closes the port and ends what is under way. Harmless when stopped."""
+        """Closes the port and ends what is under way, for good. Harmless when stopped."""
         if self._thread is None:
             return
-        self._run(self._close(), timeout=_START_SECONDS)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(_START_SECONDS)
+        thread, self._thread = self._thread, None
+        try:
+            self._run(self._close(), timeout=_START_SECONDS)
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            thread.join(_START_SECONDS)
         self._loop.close()
-        self._thread = None
 
     def __enter__(self) -> Self:
         return self.start()

@@ -52,7 +52,7 @@ class Exporter:
     def __init__(self, connection_string: str | None) -> None:
         self._service = (
             BlobServiceClient.from_connection_string(
-                connection_string, retry_total=1, retry_connect=0, connection_timeout=5, read_timeout=60
+                connection_string, retry_total=1, retry_connect=0, connection_timeout=5, read_timeout=20
             )
             if connection_string
             else None

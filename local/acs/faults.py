@@ -38,6 +38,8 @@ KINDS = (
     "throttle",  # 429 for what comes over `rate` requests a second (real time), with `retry_after`
     "export",  # an export fails as `reason` (see model.EXPORT_KINDS)
 )
+# Those that are about a body's bytes strike media and metadata only.
+_OF_BODIES = {"cut", "zero-bytes", "ignore-range", "wrong-range", "etag", "drip", "total", "wrong-bytes"}
 # What each kind cannot do without.
 _NEEDS = {
     "status": "status",
@@ -106,6 +108,7 @@ class Fault:
         return (
             self.operation in {"any", target.operation}
             and (self.kind == "export") == (target.operation == "export")
+            and (self.kind not in _OF_BODIES or target.operation in {"media", "metadata"})
             and self.recording_id in {None, target.recording_id}
             and self.chunk in {None, target.chunk}
             and self.document_id in {None, target.document_id}

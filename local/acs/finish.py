@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -33,6 +34,7 @@ _LOG = logging.getLogger("local.acs")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _CALLBACK_TIMEOUT = aiohttp.ClientTimeout(total=10)
 _THREADS = 4
+_CLOSE_SECONDS = 3.0
 
 
 class Finisher:
@@ -64,7 +66,8 @@ class Finisher:
     def ended(self, recording: Recording) -> None:
         """Sets all going that comes after a recording's end."""
         self.spawn(self.state_changed(recording))
-        self._finishing[recording.recording_id] = self.spawn(self.finish(recording))
+        task = self._finishing[recording.recording_id] = self.spawn(self.finish(recording))
+        task.add_done_callback(lambda _: self._finishing.pop(recording.recording_id, None))
 
     async def finished(self, recording: Recording) -> None:
         """Returns when a recording that ended is exported and its event published, or that has failed."""
@@ -88,7 +91,9 @@ class Finisher:
             task.cancel()
         await self._alarm.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        # An upload to an account that hangs must not keep the emulator from stopping; it ends by its own time-out.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(self._pool.shutdown, cancel_futures=True), _CLOSE_SECONDS)
         self._exporter.close()
 
     async def finish(self, recording: Recording) -> None:

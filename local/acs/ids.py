@@ -37,10 +37,6 @@ class IdMaker:
         with self._lock:
             return f"0-{self._region}-d{self._rng.randint(1, 20)}-{self._rng.getrandbits(128):032x}"
 
-    def room_id(self) -> str:
-        """A row of digits."""
-        return f"99{self._number():015d}"
-
     def _number(self) -> int:
         with self._lock:
             return self._rng.randrange(10**15)

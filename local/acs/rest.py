@@ -72,13 +72,13 @@ class RestHost:
             self._log.add(request, target, status=None, fault=fault)
             return await drop(request)
         answer = whole_answer(fault)
+        if fault is not None and fault.kind == "401":
+            answer = error_answer(RestError((401, "7509"), "Unauthorized: a scripted fault."))
         if answer is None:
             try:
                 answer = await self._admitted(request, found.handle, recording_id)
             except RestError as error:
                 answer = error_answer(error)
-        if fault is not None and fault.kind == "401":
-            answer = error_answer(RestError((401, "7509"), "Denied by the resource provider."))
         self._count(recording_id, target.operation)
         self._log.add(request, target, status=answer.status, fault=fault)
         return await drop(request) if fault is not None and fault.kind == "lost-answer" else answer

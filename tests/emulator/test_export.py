@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import socket
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -14,7 +16,8 @@ from azure.storage.blob import BlobClient
 
 from local.acs import AcsConfig, AcsEmulator, ChunkPlan, EndPlan, EventForm
 from local.acs.request import read_start_request
-from tests.emulator.finished import Finished
+from tests.emulator import raw
+from tests.emulator.finished import Finished, start_body
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -127,6 +130,25 @@ def test_an_account_that_does_not_answer_is_a_service_outage(azurite: Azurite) -
     with AcsEmulator(AcsConfig(storage_connection_string=text)) as acs:
         finished = Finished.make(acs, container_url="http://127.0.0.1:1/devstoreaccount1/rec")
     assert finished.chunk.export == "service-outage"
+
+
+def test_an_account_that_hangs_does_not_keep_the_emulator_from_stopping() -> None:
+    """A storage account that takes the connection and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        base = f"http://127.0.0.1:{hanging.getsockname()[1]}/devstoreaccount1"
+        text = f"DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=a2V5;BlobEndpoint={base};"
+        began = time.monotonic()
+        with AcsEmulator(AcsConfig(storage_connection_string=text)) as acs:
+            call = acs.create_call()
+            raw.start(
+                acs,
+                start_body(acs, container_url=f"{base}/rec")
+                | {"callLocator": None, "callConnectionId": call.call_connection_id},
+            )
+            acs.end_call(call.call_id)
+            with pytest.raises(TimeoutError):
+                acs.wait_idle(0.2)
+        assert time.monotonic() - began < 10
 
 
 def test_one_chunk_of_three_may_fail(exporting: AcsEmulator, container: ContainerClient, events: Events) -> None:

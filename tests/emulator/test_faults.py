@@ -51,6 +51,19 @@ def test_a_401_is_the_store_s_own(finished: Finished) -> None:
     assert raw.rest(finished.acs, "GET", target).code == "7509"
 
 
+def test_a_401_leaves_the_work_undone(acs: AcsEmulator) -> None:
+    acs.add_fault(kind="401", operation="start")
+    assert raw.start(acs, start_body(acs)).status == 401
+    assert acs.resource.recordings() == []
+
+
+def test_a_fault_of_bodies_does_not_count_other_requests(finished: Finished) -> None:
+    finished.acs.add_fault(kind="zero-bytes", count=1)
+    target = f"/calling/recordings/{finished.recording.recording_id}{raw.VERSION}"
+    assert raw.rest(finished.acs, "GET", target).status == 200
+    assert finished.get().body == b""
+
+
 @pytest.mark.parametrize("asked", [None, "bytes=100-"])
 def test_a_cut_ends_the_body_after_exactly_so_many_bytes(finished: Finished, asked: str | None) -> None:
     finished.acs.add_fault(kind="cut", bytes=1234)
