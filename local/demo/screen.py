@@ -1,0 +1,135 @@
+"""The two ways to show the demo: live on a terminal, or as plain lines with their time (for a file, CI, NO_COLOR)."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from rich import box
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+_PLAIN_WIDTH = 150
+
+
+@dataclass(frozen=True)
+class Row:
+    """How one recording stands. `done` and `total` in bytes; `left`: how long ACS still keeps it, while that matters."""
+
+    name: str
+    colour: str
+    state: str
+    done: int
+    total: int
+    tries: int
+    next_try: str
+    left: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """One line of the last table: a chunk, in words."""
+
+    recording: str
+    route: str
+    size: int
+    source: str
+    container: str
+    tries: int
+    seconds: float
+    is_same: bool
+
+
+def is_live() -> bool:
+    """Whether there is a terminal that may be drawn on."""
+    is_plain = any(os.environ.get(name) for name in ("NO_COLOR", "CI")) or os.environ.get("TERM") == "dumb"
+    return sys.stdout.isatty() and not is_plain
+
+
+class Screen:
+    """Shows what is said and how the recordings stand; a context manager."""
+
+    def __init__(self, *, live: bool) -> None:
+        self._began = time.monotonic()
+        self._console = Console() if live else Console(width=_PLAIN_WIDTH, no_color=True, highlight=False)
+        self._live = Live(console=self._console, auto_refresh=False) if live else None
+        self.is_live = live
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+        if self._live:
+            self._live.stop()
+
+    def say(self, text: str, *, who: str = "", colour: str = "bold") -> None:
+        """One sentence, with the seconds since the demo's start, and of whom it is."""
+        line = Text(f"{time.monotonic() - self._began:5.1f} s  ", style="dim")
+        line.append(f"{who:<13} ", style=colour)
+        line.append(text, style="" if who else "bold")
+        self._print(line)
+
+    def show(self, rows: Sequence[Row]) -> None:
+        """How the recordings stand now; nothing where lines are all there is."""
+        if self._live is None:
+            return
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table.add_column("recording", no_wrap=True)
+        table.add_column("state")
+        table.add_column("safe or on its way", min_width=6, max_width=26)
+        for name in ("MB", "failed tries", "next try", "ACS keeps it"):
+            table.add_column(name, justify="right")
+        for row in rows:
+            is_done = row.total and row.done >= row.total
+            table.add_row(
+                Text(row.name, style=row.colour),
+                row.state,
+                ProgressBar(total=row.total or 1, completed=row.done, complete_style=row.colour),
+                Text(f"{row.done / 1e6:.1f} / {row.total / 1e6:.1f}", style="bold" if is_done else ""),
+                str(row.tries),
+                row.next_try,
+                Text(row.left, style="bold red" if row.left else ""),
+            )
+        self._live.update(Group(table), refresh=True)
+
+    def clear(self) -> None:
+        """Takes the live part away: what follows is final."""
+        if self._live:
+            self._live.update(Group(), refresh=True)
+
+    def table(self, results: Sequence[Result]) -> None:
+        """The last table."""
+        table = Table(box=box.ROUNDED if self.is_live else box.ASCII2, title="What was recorded, and what is there")
+        table.add_column("recording")
+        table.add_column("route")
+        table.add_column("bytes", justify="right")
+        table.add_column("SHA-256 at the source")
+        table.add_column("SHA-256 in the container")
+        table.add_column("failed tries", justify="right")
+        table.add_column("time", justify="right")
+        for one in results:
+            table.add_row(
+                one.recording,
+                one.route,
+                f"{one.size:,}",
+                one.source[:20],
+                Text(one.container[:20], style="green" if one.is_same else "bold red"),
+                str(one.tries),
+                f"{one.seconds:.1f} s",
+            )
+        self._console.print(table)
+
+    def _print(self, line: Text) -> None:
+        self._console.print(line, soft_wrap=not self.is_live)
