@@ -7,20 +7,20 @@ with CloudEvents the type itself), so the raw JSON is parsed here.
 from __future__ import annotations
 
 import json
-import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 from shared.document import parse_time
 from shared.errors import EventRejected
+from shared.telemetry import scrub
 
 RECORDING_FILE_STATUS_UPDATED = "Microsoft.Communication.RecordingFileStatusUpdated"
 # Event Grid delivers at most 1 MiB an event.
 MAX_EVENT_CHARACTERS = 1_048_576
 MAX_CHUNKS = 1_000
 _SUBJECT_KEYS = {"call": "call_id", "servercallid": "server_call_id", "recordingid": "recording_id"}
-_URL_QUERY = re.compile(r"(https?://[^\s\"'?]*)\?[^\s\"']*")
 
 
 @dataclass(frozen=True)
@@ -184,8 +184,11 @@ def _claim(position: int, entry: Any, faults: list[str]) -> ChunkClaim | None:
 
 
 def redacted(raw: str, *, limit: int = 16_384) -> str:
-    """`raw` without URL queries (a SAS would stand there), cut at `limit` characters: what may be kept."""
-    return _URL_QUERY.sub(r"\1", raw)[:limit]
+    """`raw` without secrets (a URL's query could be a SAS) and personal data, cut at `limit`: what may be kept."""
+    with suppress(ValueError, RecursionError):
+        # Written anew, for an escape (`https:\/\/`) hides from the patterns what it stands for.
+        raw = json.dumps(json.loads(raw), ensure_ascii=False, separators=(",", ":"))
+    return scrub(raw)[:limit]
 
 
 def _folded(item: dict[str, Any]) -> dict[str, Any]:

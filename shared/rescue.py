@@ -18,6 +18,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.books import planned
+from shared.detour import Detour
 from shared.errors import (
     BlobExists,
     DestinationConflict,
@@ -87,6 +88,7 @@ class Rescue:
         self._books = books
         self._containers = containers
         self._lookup = Lookup()
+        self._detour = Detour(clock=clock)
         self._transfer = transfer
         self._delivery = delivery
         self._aftercare = aftercare
@@ -111,6 +113,8 @@ class Rescue:
             self._rescue(recording, chunk)
         elif chunk.state is ChunkState.IN_FALLBACK:
             self._delivery.deliver(recording, chunk)
+        elif chunk.state is ChunkState.LOST:
+            self._look_again(recording, chunk)
         else:
             self._aftercare.chunk_is_safe(recording, chunk)
 
@@ -131,6 +135,16 @@ class Rescue:
                 self._failed(recording, chunk, error, progress=0)
         else:
             self._is_exported(recording, chunk, found)
+
+    def _look_again(self, recording: Recording, chunk: Chunk) -> None:
+        """A lost chunk of which an event says that it was exported after all."""
+        found = None
+        with suppress(StorageError):
+            found = self._lookup.exported(self._destination(recording), recording, chunk)
+        if found and found.size:
+            self._is_exported(recording, chunk, found)
+        else:
+            self._aftercare.chunk_is_safe(recording, chunk)
 
     def _fetch_instead(self, recording: Recording, chunk: Chunk, error: RecorderError) -> None:
         """The claim does not hold, or cannot be checked in time: the media is fetched from ACS like any other."""
@@ -180,8 +194,9 @@ class Rescue:
 
     def _bring(self, recording: Recording, chunk: Chunk, progress: Progress) -> None:
         until = self._clock.now() + self._time_budget
-        refusal: RecorderError | None = None
+        place = container_of(recording)
         try:
+            self._detour.check(place)
             destination = self._destination(recording)
             found = self._lookup.exported(destination, recording, chunk)
             if found and found.size:
@@ -192,7 +207,8 @@ class Rescue:
                 recording, chunk, target=destination, name=chunk.blob or "", until=until, progress=progress
             )
         except (StorageError, DestinationConflict) as error:
-            refusal = error
+            refusal: RecorderError = error
+            self._detour.note(place, error)
         else:
             self._is_saved(recording, chunk, done, ChunkState.RESCUED)
             return
@@ -360,7 +376,9 @@ class Rescue:
 
     def _lost(self, recording: Recording, chunk: Chunk) -> None:
         after = self._move(
-            recording, chunk, lambda now: replace(chunk, lease_until=None, finished_at=now).to(ChunkState.LOST)
+            recording,
+            chunk,
+            lambda now: replace(chunk, lease_until=None, next_try_at=None, finished_at=now).to(ChunkState.LOST),
         )
         if after:
             code = chunk.last_error.code if chunk.last_error else None

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared import naming
+from shared.books import planned
 from shared.errors import EventRejected
 from shared.events import (
     RECORDING_FILE_STATUS_UPDATED,
@@ -91,7 +92,9 @@ class Watch:
         for chunk in recording.chunks:
             # A first try that was planned and maybe not queued (the process died in between, and Event Grid
             # delivers again). Where it was queued, the second message with the same ticket finds it done.
-            if chunk.ticket == 1 and chunk.tries == 0 and chunk.state in (ChunkState.EXPECTED, ChunkState.PENDING):
+            waits = chunk.state in (ChunkState.EXPECTED, ChunkState.PENDING) and chunk.ticket == 1 and chunk.tries == 0
+            looks_again = changed is not None and chunk.state is ChunkState.LOST and chunk.next_try_at is not None
+            if waits or looks_again:
                 self._books.send(recording, chunk)
         for place in self._foreign(status):
             self._books.alert(recording, f"location_{place}", chunks=len(status.chunks))
@@ -119,7 +122,7 @@ class Watch:
         chunks = {chunk.key: chunk for chunk in recording.chunks}
         for claim in status.chunks:
             chunk = self._chunk(recording, claim, now)
-            chunks[chunk.key] = self._updated(chunks[chunk.key], chunk) if chunk.key in chunks else chunk
+            chunks[chunk.key] = self._updated(chunks[chunk.key], chunk, now) if chunk.key in chunks else chunk
         if before is not None and tuple(chunks.values()) == before.chunks:
             return None
         ordered = tuple(sorted(chunks.values(), key=lambda chunk: (chunk.index, chunk.key)))
@@ -127,7 +130,7 @@ class Watch:
         if len(kept) < _KEPT_EVENTS:
             kept = (*kept, redacted(raw))
         # Finished stays finished: an event that only repeats or adds to it does not open a recording again.
-        is_new = before is None or any(before.chunk(chunk.key) is None for chunk in ordered)
+        is_new = before is None or any(_is_open_again(before.chunk(chunk.key), chunk) for chunk in ordered)
         closed_at = None if is_new else recording.closed_at
         recording = replace(recording, chunks=ordered, events=kept, check_at=None, closed_at=closed_at)
         for note in (*self._notes(status), *_late_exports(before, ordered)):
@@ -230,8 +233,13 @@ class Watch:
         return delete_location.partition("?")[0].rstrip("/") + "/content/video"
 
     @staticmethod
-    def _updated(known: Chunk, told: Chunk) -> Chunk:
-        """A later event adds locations that were not known; it never takes one away or moves a state."""
+    def _updated(known: Chunk, told: Chunk, now: datetime) -> Chunk:
+        """A later event adds locations that were not known; it never takes one away or moves a state.
+
+        For a lost chunk a new claim is a reason to look once more.
+        """
+        if known.state is ChunkState.LOST and known.claimed_blob is None and told.claimed_blob:
+            known = planned(known, at=now)
         return replace(
             known,
             media_location=known.media_location or told.media_location,
@@ -258,6 +266,11 @@ class Watch:
             if place in (Place.FOREIGN, Place.OTHER_BLOB):
                 notes.append(f"chunk {claim.index} claims a location this app does not go to ({place.value})")
         return notes[:20]
+
+
+def _is_open_again(before: Chunk | None, now: Chunk) -> bool:
+    """Whether an event gave something to do: a chunk that is new, or a lost one to look for again."""
+    return before is None or before.ticket != now.ticket
 
 
 def _late_exports(before: Recording | None, chunks: tuple[Chunk, ...]) -> list[str]:

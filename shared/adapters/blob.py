@@ -203,7 +203,9 @@ class BlobContainer:
     def probe(self) -> None:
         """See the port: an uncommitted block, which no listing shows and the service drops by itself."""
         with self._errors():
-            self._client.get_blob_client("acs-byos-recorder-preflight").stage_block("probe".ljust(33, "0"), b"0")
+            self._client.get_blob_client("acs-byos-recorder-preflight").stage_block(
+                "probe".ljust(33, "0"), b"0", connection_timeout=3, read_timeout=5, retry_total=0
+            )
 
 
 def _facts(facts: Any) -> BlobFacts:

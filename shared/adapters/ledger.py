@@ -12,7 +12,7 @@ from azure.storage.blob import ContentSettings
 
 from shared.adapters.translate import storage_errors
 from shared.document import decode, encode
-from shared.errors import BlobExists, BlobMissing, ContainerMissing, PreconditionFailed
+from shared.errors import BlobExists, BlobMissing, ContainerMissing, PreconditionFailed, StorageCorrupted
 from shared.recording import Recording
 
 if TYPE_CHECKING:
@@ -41,7 +41,11 @@ class BlobLedger:
                 data = download.readall()
         except (BlobMissing, ContainerMissing):
             return None
-        return decode(Recording, bytes(data)), str(download.properties.etag)
+        try:
+            return decode(Recording, bytes(data)), str(download.properties.etag)
+        except (ValueError, KeyError, TypeError) as error:
+            # Only somebody's hand makes such a document; it must not stop the sweep for all others.
+            raise StorageCorrupted(f"the ledger document {key} cannot be read") from error
 
     def save(self, recording: Recording, *, etag: str | None) -> str:
         """See the port."""

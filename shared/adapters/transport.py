@@ -15,7 +15,7 @@ from requests.adapters import HTTPAdapter
 
 from shared.locations import is_media_location
 
-_CONNECT_SECONDS = 10
+_CONNECT_SECONDS = 5
 _READ_SECONDS = 60
 
 
