@@ -50,6 +50,7 @@ class AcsConfig:
     `storage_connection_string`: how exports write into the customer's account; without it every export fails
     with `role-missing`. `strict` False takes unknown fields, versions and header forms silently.
     `media_bearer` False refuses Entra tokens on media hosts (whether the service takes them is unproven).
+    `document_id_in_names`: the documented blob names; False: the shorter ones seen in the field (`0-audiomp3.mp3`).
     `start_status` is 200 or 202. `chunk_limit`: the longest chunk.
     """
 
@@ -70,6 +71,7 @@ class AcsConfig:
     media_host: str = "us-storage.asm.skype.com"
     delete_host: str = "us-storage.asm.skype.com"
     region: str = "eus"
+    document_id_in_names: bool = True
     event: EventForm = field(default_factory=EventForm)
     request_log_size: int = 5000
 

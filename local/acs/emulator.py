@@ -107,7 +107,7 @@ class AcsEmulator:
         gate = Gate(config.resource_host, config.access_key, config.clock_skew)
         self._finisher = Finisher(
             self.resource,
-            exporter=Exporter(config.storage_connection_string),
+            exporter=Exporter(config.storage_connection_string, document_id_in_names=config.document_id_in_names),
             faults=self.faults,
             outages=self.outages,
             publish=self._publish,

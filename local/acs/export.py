@@ -33,13 +33,16 @@ class Exported:
     failure: str | None = None
 
 
-def blob_names(recording: Recording, chunk: Chunk) -> tuple[str, str]:
-    """The names of the media blob and of the metadata blob, below the place the caller gave."""
+def blob_names(recording: Recording, chunk: Chunk, *, with_document_id: bool) -> tuple[str, str]:
+    """The names of the media blob and of the metadata blob, below the place the caller gave.
+
+    Real containers show names without the documentId as well (field).
+    """
     day = recording.chunks[0].started_at.strftime("%Y%m%d")
     folder = f"{day}/{recording.call.call_id}/{recording.recording_id[:8]}-{recording.folder_guid}"
     kind = chunk.media.kind
-    media = f"{folder}/{chunk.index}-{_WORDS[kind]}.{chunk.document_id}.{kind}"
-    return media, f"{folder}/{chunk.index}-acsmetadata.{chunk.document_id}.json"
+    name = f".{chunk.document_id}" if with_document_id else ""
+    return f"{folder}/{chunk.index}-{_WORDS[kind]}{name}.{kind}", f"{folder}/{chunk.index}-acsmetadata{name}.json"
 
 
 class Exporter:
@@ -49,7 +52,8 @@ class Exporter:
     `{account}.blob.…`. Every other URL ends as `role-missing`: ACS's identity may not write there.
     """
 
-    def __init__(self, connection_string: str | None) -> None:
+    def __init__(self, connection_string: str | None, *, document_id_in_names: bool = True) -> None:
+        self._with_document_id = document_id_in_names
         self._service = (
             BlobServiceClient.from_connection_string(
                 connection_string, retry_total=1, retry_connect=0, connection_timeout=5, read_timeout=20
@@ -66,7 +70,7 @@ class Exporter:
     def export(self, recording: Recording, chunk: Chunk, *, kind: str = "ok") -> Exported:
         """Exports one chunk; `kind` is one of `model.EXPORT_KINDS`. Never raises for what a container does."""
         url = recording.request.container_url or ""
-        media_name, metadata_name = blob_names(recording, chunk)
+        media_name, metadata_name = blob_names(recording, chunk, with_document_id=self._with_document_id)
         base = url.rstrip("/") + "/"
         told = Exported(base + quote(media_name), base + quote(metadata_name))
         if kind == "claimed-missing":

@@ -64,6 +64,16 @@ def test_an_export_writes_the_documented_layout(
     )
 
 
+def test_names_may_be_the_shorter_ones_seen_in_the_field(azurite: Azurite, container: ContainerClient) -> None:
+    config = AcsConfig(storage_connection_string=azurite.connection_string, document_id_in_names=False)
+    with AcsEmulator(config) as acs:
+        finished = Finished.make(acs, container_url=container.url)
+        told = acs.truth(finished.recording.recording_id)["chunks"][0]["blobNames"]
+    names = sorted(str(name) for name in container.list_blob_names())
+    assert [name.rsplit("/", 1)[1] for name in names] == ["0-acsmetadata.json", "0-audiomp3.mp3"]
+    assert sorted(told) == names
+
+
 def test_the_event_has_all_documented_fields(
     exporting: AcsEmulator, container: ContainerClient, events: Events
 ) -> None:
