@@ -27,7 +27,10 @@ def parse_time(text: str) -> datetime:
     moment = datetime.fromisoformat(_six_digits(text.strip()))
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("a time at the edge of the calendar") from error
 
 
 def _six_digits(text: str) -> str:
@@ -74,7 +77,7 @@ def _shape(kind: Any) -> tuple[tuple[str, str, Any, bool], ...]:
 
 
 def from_plain(kind: type[T], plain: Any) -> T:
-    """The dataclass `kind` from what `to_plain` made of it. ValueError or KeyError where that cannot be."""
+    """The dataclass `kind` from what `to_plain` made of it. ValueError, KeyError or TypeError where that cannot be."""
     if not isinstance(plain, dict):
         raise TypeError(f"{kind.__name__} is written as an object")
     shape: Any = _shape
@@ -111,5 +114,8 @@ def encode(value: Any) -> bytes:
 
 
 def decode(kind: type[T], data: bytes) -> T:
-    """The value of the document `data`."""
-    return from_plain(kind, json.loads(data))
+    """The value of the document `data`. ValueError where it is not one of `kind`."""
+    try:
+        return from_plain(kind, json.loads(data))
+    except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"not a {kind.__name__}: {type(error).__name__}: {error}") from error

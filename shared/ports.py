@@ -189,7 +189,7 @@ class Ledger(Protocol):
     """One document a recording, guarded by ETag, and one marker per unfinished recording. Errors: StorageError."""
 
     def load(self, key: str) -> tuple[Recording, str] | None:
-        """The recording and its ETag, or None."""
+        """The recording and its ETag, or None; StorageCorrupted where the document cannot be read."""
         ...
 
     def save(self, recording: Recording, *, etag: str | None) -> str:

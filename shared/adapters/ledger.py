@@ -43,7 +43,7 @@ class BlobLedger:
             return None
         try:
             return decode(Recording, bytes(data)), str(download.properties.etag)
-        except (ValueError, KeyError, TypeError) as error:
+        except ValueError as error:
             # Only somebody's hand makes such a document; it must not stop the sweep for all others.
             raise StorageCorrupted(f"the ledger document {key} cannot be read") from error
 

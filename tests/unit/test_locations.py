@@ -163,7 +163,7 @@ def test_a_container_url_is_taken_apart(url: str, account: str, container: str, 
 
 
 _PLACE = st.lists(
-    st.text(st.characters(exclude_categories=("C",)), min_size=1, max_size=12).filter(
+    st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=12).filter(
         lambda part: part.isprintable() and part not in (".", "..") and not set(part) & set("/\\")
     ),
     max_size=4,
