@@ -26,7 +26,7 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from shared.adapters.translate import acs_errors, media_errors
 from shared.adapters.transport import LocalOriginTransport, pooled_transport
-from shared.errors import MediaLocationRefused, MediaRedirected, MediaTooLarge
+from shared.errors import MediaError, MediaLocationRefused, MediaRedirected, MediaTooLarge
 from shared.locations import is_media_location
 from shared.ports import MediaResponse, StartedRecording
 
@@ -171,10 +171,10 @@ class AcsMedia:
             try:
                 with media_errors():
                     return self._client.download_recording(location, headers=dict(headers))
-            except MediaRedirected as error:
-                cause = error.__cause__
-                response: Any = cause.response if isinstance(cause, HttpResponseError) else None
-                target = response.headers.get("Location") if response is not None else None
+            except MediaError as error:
+                target = _closed(error.__cause__)
+                if not isinstance(error, MediaRedirected):
+                    raise
                 location = urljoin(location, target or "")
                 if not target or not is_media_location(location):
                     raise MediaRedirected("redirected to a host that is not an ACS media host") from error
@@ -202,6 +202,16 @@ class AcsMedia:
                 self._client.delete_recording(location)
             except ResourceNotFoundError:
                 return
+
+
+def _closed(cause: BaseException | None) -> str | None:
+    """Gives back the connection that a refused answer still holds (the SDK does not); its Location, if any."""
+    response: Any = cause.response if isinstance(cause, HttpResponseError) else None
+    if response is None:
+        return None
+    target = response.headers.get("Location")
+    response.close()
+    return str(target) if target else None
 
 
 def _pieces(response: Any) -> Iterator[bytes]:
