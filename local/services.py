@@ -214,11 +214,12 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m local.services", description="Run the local services.")
     parser.add_argument("--host-url", default=f"http://127.0.0.1:{HOST_PORT}", help="where the functions host will be")
     parser.add_argument("--app-dir", type=Path, default=ROOT, help=f"folder that gets {SETTINGS}")
+    parser.add_argument("--free-ports", action="store_true", help="do not take the usual ports even if they are free")
     given = parser.parse_args(arguments)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with usual_services() as services:
+    with Services() if given.free_ports else usual_services() as services:
         print(write_settings(services.settings, folder=given.app_dir))
         print(guide(services, host_url=given.host_url))
         print("Next: `func start` or `python -m local.host` in another terminal. Ctrl-C ends the services.", flush=True)

@@ -11,7 +11,7 @@ import sys
 import threading
 from pathlib import Path
 
-from local.services import HOST_PORT, ROOT, guide, subscribe_when_up, usual_services, write_settings
+from local.services import HOST_PORT, ROOT, Services, guide, subscribe_when_up, usual_services, write_settings
 
 _STOP_SECONDS = 20.0
 # func takes the first python on the PATH: the one with the app's packages.
@@ -31,12 +31,13 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m local.start", description="Run the services and the app.")
     parser.add_argument("--port", type=int, default=HOST_PORT, help="of the functions host")
     parser.add_argument("--app-dir", type=Path, default=ROOT, help="the function app")
+    parser.add_argument("--free-ports", action="store_true", help="run the services beside others of their kind")
     given = parser.parse_args(arguments)
     app_dir, host_url = given.app_dir.resolve(), f"http://127.0.0.1:{given.port}"
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with usual_services() as services:
+    with Services() if given.free_ports else usual_services() as services:
         print(write_settings(services.settings, folder=app_dir))
         print(guide(services, host_url=host_url), flush=True)
         # The environment wins over the settings file, so the app finds these services whatever the file says.

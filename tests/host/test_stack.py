@@ -140,7 +140,7 @@ def test_make_start_serves_the_app_and_ends_whole(make_app: AppMaker) -> None:
         folder for folder in os.environ["PATH"].split(os.pathsep) if not (Path(folder) / "func").exists()
     )
     process = subprocess.Popen(
-        [sys.executable, "-m", "local.start", "--app-dir", str(app), "--port", str(port)],
+        [sys.executable, "-m", "local.start", "--app-dir", str(app), "--port", str(port), "--free-ports"],
         cwd=ROOT,
         env={**os.environ, "PATH": path},
         stdout=subprocess.PIPE,
@@ -153,7 +153,8 @@ def test_make_start_serves_the_app_and_ends_whole(make_app: AppMaker) -> None:
     reader = Thread(target=lambda: lines.extend(process.stdout or ()), daemon=True)
     reader.start()
     try:
-        eventually(lambda: "Event Grid delivers" in "".join(lines), seconds=60)
+        eventually(lambda: "Event Grid delivers" in "".join(lines) or process.poll() is not None, seconds=60)
+        assert process.poll() is None, "".join(lines)
         assert call(f"http://127.0.0.1:{port}", "/api/setting/LOCAL_ACS_ORIGIN").body.startswith(b"http://127.0.0.1:")
         assert (app / "local.settings.json").is_file()
         workers = [int(line.split()[3]) for line in lines if line.startswith("worker ")]
