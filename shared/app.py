@@ -152,6 +152,8 @@ def compose(settings: Settings, ports: Ports) -> App:
             random=random,
             alert_left=settings.alert_left,
             time_budget=_SWEEP_BUDGET,
+            # Whoever waits for a worker waits no longer than one invocation may take.
+            grace=settings.time_budget,
         ),
         story=Story(books=books, clock=clock, fallback_container=settings.fallback_container),
     )

@@ -52,8 +52,8 @@ if TYPE_CHECKING:
 
 # A claimed export that cannot be verified is fetched from ACS after this many tries, if ACS's copy can be named.
 _VERIFY_TRIES = 5
-# Beyond the time budget, before the sweep takes a worker for dead.
-_LEASE_MARGIN = timedelta(minutes=2)
+# After so many time budgets the sweep takes a worker for dead.
+_LEASE_BUDGETS = 1.5
 # Transfers longer than this look once more for ACS's own export before they commit.
 _LONG_TRANSFER = timedelta(seconds=10)
 # What a worker that crashed again and again gets: tries at a slow pace, from this many crashes on.
@@ -176,7 +176,7 @@ class Rescue:
     # --- a rescue
 
     def _rescue(self, recording: Recording, chunk: Chunk) -> None:
-        lease = self._clock.now() + self._time_budget + _LEASE_MARGIN
+        lease = self._clock.now() + self._time_budget * _LEASE_BUDGETS
         begun = chunk if chunk.state is ChunkState.RESCUING else chunk.to(ChunkState.RESCUING)
         marked = self._move(recording, chunk, lambda _now: replace(begun, lease_until=lease))
         if marked is None:
@@ -234,7 +234,7 @@ class Rescue:
             chunk.media_location,
             target,
             name,
-            recording.format_type,
+            (chunk.blob or "").rpartition(".")[2],
             until,
             before_commit=self._last_look(recording, chunk),
         )
@@ -313,7 +313,7 @@ class Rescue:
         if counted.crashes >= _CRASH_LIMIT:
             self._books.alert(recording, "worker_crashing", chunk=chunk.index, crashes=counted.crashes)
         error = WorkerCrashed(f"crash {counted.crashes} of a worker on this chunk")
-        wait = timedelta(minutes=5) if counted.crashes >= _CRASH_LIMIT else None
+        wait = self._policy.longest if counted.crashes >= _CRASH_LIMIT else None
         self._failed(recording, counted, error, progress=0, at_least=wait)
 
     def _failed(

@@ -32,13 +32,15 @@ if TYPE_CHECKING:
 
 _PAGE = 500
 _POISON_LIMIT = 256
-# A try is overdue when its time has passed by this; doubled for each requeue, for a full queue is not a lost message.
-_GRACE = timedelta(minutes=4)
 _LONGEST_GRACE = timedelta(hours=1)
 
 
 class Sweep:
-    """One pass over the unfinished recordings."""
+    """One pass over the unfinished recordings.
+
+    `grace`: a try is overdue when its time has passed by this; doubled for each requeue, for a full queue is not a
+    lost message.
+    """
 
     def __init__(
         self,
@@ -50,6 +52,7 @@ class Sweep:
         random: Random,
         alert_left: tuple[timedelta, ...],
         time_budget: timedelta,
+        grace: timedelta,
     ) -> None:
         self._books = books
         self._queue = queue
@@ -58,6 +61,7 @@ class Sweep:
         self._random = random
         self._alert_left = alert_left
         self._time_budget = time_budget
+        self._grace = grace
 
     def run(self) -> None:
         """The pass. A recording that cannot be looked at is logged and left to the next one."""
@@ -127,7 +131,7 @@ class Sweep:
 
     def _is_overdue(self, recording: Recording, chunk: Chunk) -> bool:
         due = self._due(recording, chunk)
-        grace = min(_LONGEST_GRACE, _GRACE * (1 << min(chunk.requeues, 10)))
+        grace = min(_LONGEST_GRACE, self._grace * (1 << min(chunk.requeues, 10)))
         return due is not None and self._clock.now() - due > grace
 
     @staticmethod
