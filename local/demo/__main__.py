@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from local.demo.run import main
+
+def _main() -> int:
+    try:
+        # Takes a second: a Ctrl-C meanwhile ends the program like any later one.
+        from local.demo.run import main  # noqa: PLC0415
+    except KeyboardInterrupt:
+        return 130
+    return main(sys.argv[1:])
+
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(_main())

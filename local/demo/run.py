@@ -31,6 +31,7 @@ _CALL_SECONDS = 1.5
 _LOOK_AGAIN = 0.25
 # From the end of the calls; what is not in its place by then is a failure of the demo.
 _MOST_SECONDS = 70.0
+_LOG_TAIL = 3000
 _FALLBACK = "recording-fallback"
 # Small blocks and short delays, so that a short film shows what takes minutes and hours otherwise.
 _SETTINGS = {
@@ -281,4 +282,8 @@ def _run() -> int:
             BlobServiceClient.from_connection_string(stack.azurite.connection_string) as service,
         ):
             screen.say(f"The app answers on {stack.host_url}, ACS on {stack.acs.origin}.")
-            return 0 if Demo(stack, service, screen).run() else 1
+            try:
+                return 0 if Demo(stack, service, screen).run() else 1
+            except HttpError:
+                screen.say("The app's log ends so:\n" + stack.host.text()[-_LOG_TAIL:])
+                raise

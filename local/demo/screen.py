@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _PLAIN_WIDTH = 150
+# Of a SHA-256 in the table; compared is the whole.
+_DIGITS = 16
 
 
 @dataclass(frozen=True)
 class Row:
-    """How one recording stands. `done` and `total` in bytes; `left`: how long ACS still keeps it, while that matters."""
+    """How one recording stands. `done` and `total` in bytes; `tries`: failed ones; `left`: how long ACS keeps it."""
 
     name: str
     colour: str
@@ -76,10 +78,15 @@ class Screen:
 
     def say(self, text: str, *, who: str = "", colour: str = "bold") -> None:
         """One sentence, with the seconds since the demo's start, and of whom it is."""
-        line = Text(f"{time.monotonic() - self._began:5.1f} s  ", style="dim")
-        line.append(f"{who:<13} ", style=colour)
-        line.append(text, style="" if who else "bold")
-        self._print(line)
+        moment = f"{time.monotonic() - self._began:5.1f} s"
+        if not self.is_live:
+            self._console.print(f"{moment}  {who:<13} {text}", soft_wrap=True, markup=False)
+            return
+        line = Table.grid(padding=(0, 1))
+        line.add_column(width=8)
+        line.add_column(width=12)
+        line.add_row(Text(moment, style="dim"), Text(who, style=colour), Text(text, style="" if who else "bold"))
+        self._console.print(line)
 
     def show(self, rows: Sequence[Row]) -> None:
         """How the recordings stand now; nothing where lines are all there is."""
@@ -88,9 +95,9 @@ class Screen:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         table.add_column("recording", no_wrap=True)
         table.add_column("state")
-        table.add_column("safe or on its way", min_width=6, max_width=26)
-        for name in ("MB", "failed tries", "next try", "ACS keeps it"):
-            table.add_column(name, justify="right")
+        table.add_column("", min_width=6, max_width=26)
+        for name in ("MB", "tries", "next", "ACS keeps it"):
+            table.add_column(name, justify="right", no_wrap=True)
         for row in rows:
             is_done = row.total and row.done >= row.total
             table.add_row(
@@ -112,11 +119,11 @@ class Screen:
     def table(self, results: Sequence[Result]) -> None:
         """The last table."""
         table = Table(box=box.ROUNDED if self.is_live else box.ASCII2, title="What was recorded, and what is there")
-        table.add_column("recording")
-        table.add_column("route")
-        table.add_column("bytes", justify="right")
-        table.add_column("SHA-256 at the source")
-        table.add_column("SHA-256 in the container")
+        table.add_column("recording", no_wrap=True)
+        table.add_column("route", no_wrap=True)
+        table.add_column("bytes", justify="right", no_wrap=True)
+        table.add_column("SHA-256 at the source", min_width=_DIGITS)
+        table.add_column("SHA-256 in the container", min_width=_DIGITS)
         table.add_column("failed tries", justify="right")
         table.add_column("time", justify="right")
         for one in results:
@@ -124,12 +131,9 @@ class Screen:
                 one.recording,
                 one.route,
                 f"{one.size:,}",
-                one.source[:20],
-                Text(one.container[:20], style="green" if one.is_same else "bold red"),
+                one.source[:_DIGITS],
+                Text(one.container[:_DIGITS], style="green" if one.is_same else "bold red"),
                 str(one.tries),
                 f"{one.seconds:.1f} s",
             )
         self._console.print(table)
-
-    def _print(self, line: Text) -> None:
-        self._console.print(line, soft_wrap=not self.is_live)
