@@ -216,10 +216,10 @@ class _Reader:
                 endpoint, key = parts["endpoint"], Secret(parts["accesskey"])
         elif not endpoint:
             self.fault("ACS_ENDPOINT", "must be set (managed identity), or else ACS_CONNECTION_STRING (key)")
-        if endpoint:
-            parts_ = urlsplit(endpoint)
-            if parts_.scheme != "https" or not parts_.hostname or parts_.path.strip("/"):
-                self.fault("ACS_ENDPOINT", "must be https://NAME.communication.azure.com")
+        if endpoint and not _is_origin(endpoint.rstrip("/"), scheme="https"):
+            self.fault(
+                "ACS_CONNECTION_STRING" if key else "ACS_ENDPOINT", "must be https://NAME.communication.azure.com"
+            )
         return (endpoint or "").rstrip("/"), key
 
     def media_auth(self, key: Secret | None) -> str:
@@ -287,7 +287,7 @@ class _Reader:
 
     def alert_topic(self) -> str | None:
         url = self.get("ALERT_TOPIC_ENDPOINT")
-        if url and urlsplit(url).scheme != "https":
+        if url and not _is_origin(url.partition("/api/")[0], scheme="https"):
             self.fault("ALERT_TOPIC_ENDPOINT", "must be the https endpoint of an Event Grid topic")
         return url
 
@@ -296,9 +296,20 @@ class _Reader:
         url = self.get("LOCAL_ACS_ORIGIN")
         if url is None:
             return None
-        parts = urlsplit(url)
-        if parts.scheme != "http" or parts.hostname not in ("127.0.0.1", "localhost"):
+        url = url.rstrip("/")
+        is_loopback = _is_origin(url, scheme="http") and urlsplit(url).hostname in ("127.0.0.1", "localhost")
+        if not is_loopback:
             self.fault("LOCAL_ACS_ORIGIN", "must be http://127.0.0.1:PORT (the ACS emulator)")
         if self.get("WEBSITE_INSTANCE_ID") or self.get("WEBSITE_SITE_NAME"):
             self.fault("LOCAL_ACS_ORIGIN", "is for a laptop only and must not be set in Azure")
-        return url.rstrip("/")
+        return url
+
+
+def _is_origin(url: str, *, scheme: str) -> bool:
+    """Whether `url` is scheme, host and perhaps a port, and nothing else."""
+    try:
+        parts = urlsplit(url)
+        is_plain = bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
+    except ValueError:
+        return False
+    return parts.scheme == scheme and is_plain and url.partition("://")[2] == parts.netloc
