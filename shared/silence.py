@@ -113,7 +113,7 @@ class Silence:
         for facts in blobs:
             folder, _, file = facts.name.rpartition("/")
             head, mark, tail = file.partition("-acsmetadata")
-            if not mark or not head.isdigit() or not tail.endswith(".json"):
+            if not mark or not head.isdecimal() or not tail.endswith(".json"):
                 continue
             metadata = _read_json(container, facts.name)
             media = next(

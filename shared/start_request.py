@@ -170,7 +170,7 @@ class _Reader:
             return None
         try:
             parts = urlsplit(url)
-            is_plain = parts.scheme == "https" and parts.hostname and not parts.username
+            is_plain = parts.scheme == "https" and parts.hostname and "@" not in parts.netloc
         except ValueError:
             is_plain = False
         if not is_plain:

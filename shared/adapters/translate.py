@@ -47,6 +47,8 @@ _BLOB_CODES: dict[str, type[e.StorageError]] = {
     "AuthenticationFailed": e.StorageAccessDenied,
     "AuthorizationPermissionMismatch": e.StorageAccessDenied,
     "InsufficientAccountPermissions": e.StorageAccessDenied,
+    "InvalidAuthenticationInfo": e.StorageAccessDenied,
+    "NoAuthenticationInformation": e.StorageAccessDenied,
     "AuthorizationFailure": e.StorageNetworkDenied,
     "PublicAccessNotPermitted": e.StorageNetworkDenied,
     "AccountIsDisabled": e.StorageNetworkDenied,
@@ -54,11 +56,18 @@ _BLOB_CODES: dict[str, type[e.StorageError]] = {
     "ContainerBeingDeleted": e.ContainerMissing,
     "ContainerDisabled": e.ContainerMissing,
     "FilesystemNotFound": e.ContainerMissing,
+    "FilesystemBeingDeleted": e.ContainerMissing,
     "QueueNotFound": e.ContainerMissing,
     "QueueBeingDeleted": e.ContainerMissing,
+    "QueueDisabled": e.ContainerMissing,
     "BlobNotFound": e.BlobMissing,
     "ResourceNotFound": e.BlobMissing,
     "BlobAlreadyExists": e.BlobExists,
+    "PathAlreadyExists": e.BlobExists,
+    "InvalidBlobType": e.BlobExists,  # a page or append blob stands there
+    "ContainerAlreadyExists": e.BlobExists,
+    "QueueAlreadyExists": e.BlobExists,
+    "ResourceAlreadyExists": e.BlobExists,
     "UnauthorizedBlobOverwrite": e.BlobExists,
     "ConditionNotMet": e.PreconditionFailed,
     "TargetConditionNotMet": e.PreconditionFailed,
@@ -69,6 +78,9 @@ _BLOB_CODES: dict[str, type[e.StorageError]] = {
     "BlobImmutableDueToLegalHold": e.StorageImmutable,
     "LeaseIdMissing": e.StorageImmutable,
     "LeaseIdMismatchWithBlobOperation": e.StorageImmutable,
+    "LeaseIdMismatchWithContainerOperation": e.StorageImmutable,
+    "BlobArchived": e.StorageRefused,
+    "BlobBeingRehydrated": e.StorageRefused,
     "AccountLimitExceeded": e.StorageFull,
     "InsufficientStorage": e.StorageFull,
     "BlockCountExceedsLimit": e.StorageFull,
@@ -77,6 +89,9 @@ _BLOB_CODES: dict[str, type[e.StorageError]] = {
     "ServerBusy": e.StorageThrottled,
     "OperationTimedOut": e.StorageUnavailable,
     "InternalError": e.StorageUnavailable,
+    "AccountBeingCreated": e.StorageUnavailable,
+    "PendingCopyOperation": e.StorageUnavailable,
+    "SystemInUse": e.StorageUnavailable,
     "CannotVerifyCopySource": e.StorageInvalid,
     "APINotImplemented": e.StorageInvalid,
 }
@@ -84,7 +99,7 @@ _BLOB_STATUSES: dict[int, type[e.StorageError]] = {
     401: e.StorageAccessDenied,
     403: e.StorageAccessDenied,
     404: e.BlobMissing,
-    409: e.BlobExists,
+    409: e.StorageError,  # a conflict of another kind: by far not always that a blob exists
     412: e.PreconditionFailed,
     429: e.StorageThrottled,
     501: e.StorageInvalid,
@@ -98,8 +113,8 @@ def retry_after(response: Any, *, now: datetime | None = None) -> timedelta | No
     value = (_header(response, "Retry-After") or "").strip()
     if not value:
         return None
-    if value.isdigit():
-        return timedelta(seconds=min(int(value), 86_400))
+    if value.isdecimal():
+        return timedelta(seconds=min(int(value[:9]), 86_400))
     try:
         moment = parsedate_to_datetime(value)
     except ValueError:
