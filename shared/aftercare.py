@@ -8,11 +8,12 @@ import json
 import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from shared.books import planned
-from shared.errors import BlobExists, MediaDistrusted, MediaIsAPage, RecorderError, StorageError
+from shared.errors import BlobExists, DestinationConflict, MediaDistrusted, MediaIsAPage, RecorderError, StorageError
 from shared.lookup import container_of, fallback_name
-from shared.manifest import manifest
+from shared.manifest import is_manifest_of, manifest
 from shared.recording import IN_PLACE_STATES, ChunkState, Manifest, RecordingState
 from shared.retry import History, delivery_delay, next_try
 from shared.telemetry import log
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from shared.books import Books
-    from shared.ports import Clock, Containers, Media, Random
+    from shared.ports import Clock, Container, Containers, Media, Random
     from shared.recording import Chunk, Recording
     from shared.retry import RetryPolicy
 
@@ -149,12 +150,11 @@ class Aftercare:
             )
 
     def _write_manifest(self, recording: Recording, chunk: Chunk) -> bool:
-        name = f"{_folder(recording)}/manifest.json"
         now = self._clock.now()
         try:
             container = self._containers.destination(container_of(recording))
-            container.put(name, manifest(recording, now=now), content_type="application/json", overwrite=True)
-        except StorageError as error:
+            name = _put_manifest(container, recording, manifest(recording, now=now))
+        except (StorageError, DestinationConflict) as error:
             failures = recording.manifest.failures + 1
             log("manifest.failed", level=logging.WARNING, recording=recording.key, code=error.code, failures=failures)
             if now >= recording.deadline + self._delivery_window:
@@ -176,6 +176,11 @@ class Aftercare:
         """Deletes at ACS what is verified; True when nothing is left to try."""
         for chunk in recording.chunks:
             if chunk.delete_location is None or chunk.deletion in ("done", "failed"):
+                continue
+            if not _deletes_only(chunk):
+                # ACS drops it by itself when its time is over.
+                self._change(recording, chunk, lambda now: replace(now, deletion="failed"))
+                log("deletion.refused", level=logging.WARNING, recording=recording.key, chunk=chunk.index)
                 continue
             try:
                 self._media.delete(chunk.delete_location)
@@ -241,6 +246,27 @@ def _folder(recording: Recording) -> str:
         if chunk.state in IN_PLACE_STATES and chunk.blob and "/" in chunk.blob:
             return chunk.blob.rpartition("/")[0]
     return recording.folder or recording.key
+
+
+def _put_manifest(container: Container, recording: Recording, data: bytes) -> str:
+    """Writes the manifest; its name. Only an earlier manifest of this recording is written over, never another's file:
+    the folder may be one that an event named.
+    """
+    for name in ("manifest.json", f"manifest.{recording.key}.json"):
+        full = f"{_folder(recording)}/{name}"
+        try:
+            container.put(full, data, content_type="application/json", overwrite=False)
+        except BlobExists:
+            if not is_manifest_of(container.read(full, length=_METADATA_LIMIT), recording):
+                continue
+            container.put(full, data, content_type="application/json", overwrite=True)
+        return full
+    raise DestinationConflict(f"another file stands at {full}; it is kept")
+
+
+def _deletes_only(chunk: Chunk) -> bool:
+    """Whether the chunk's `deleteLocation` names the chunk's own object: an event could name any."""
+    return chunk.document_id in urlsplit(chunk.delete_location or "").path.split("/")
 
 
 def _check_metadata(data: bytes) -> None:

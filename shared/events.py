@@ -6,6 +6,7 @@ with CloudEvents the type itself), so the raw JSON is parsed here.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,12 +15,14 @@ from typing import Any, NoReturn
 
 from shared.document import parse_time
 from shared.errors import EventRejected
-from shared.telemetry import scrub
+from shared.telemetry import clean, scrub
 
 RECORDING_FILE_STATUS_UPDATED = "Microsoft.Communication.RecordingFileStatusUpdated"
 # Event Grid delivers at most 1 MiB an event.
 MAX_EVENT_CHARACTERS = 1_048_576
 MAX_CHUNKS = 1_000
+_LONGEST_TEXT = 4096
+_LONGEST_ID = 1024
 _SUBJECT_KEYS = {"call": "call_id", "servercallid": "server_call_id", "recordingid": "recording_id"}
 
 
@@ -154,8 +157,8 @@ def parse_recording_file_status(envelope: Envelope) -> RecordingFileStatus:
         channel_type=_word(data.get("recordingchanneltype"), ("mixed", "unmixed"), "mixed", faults),
         format_type=_word(data.get("recordingformattype"), ("mp3", "mp4", "wav"), "", faults)
         or ("mp4" if str(data.get("recordingcontenttype")).lower() == "audiovideo" else "mp3"),
-        session_end_reason=_text(data.get("sessionendreason")),
-        storage_type=_text(data.get("storagetype")),
+        session_end_reason=_label(data.get("sessionendreason")),
+        storage_type=_label(data.get("storagetype")),
         chunks=chunks,
         faults=tuple(faults),
     )
@@ -170,16 +173,16 @@ def _claim(position: int, entry: Any, faults: list[str]) -> ChunkClaim | None:
     if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index <= 1_000_000:
         faults.append(f"chunk {position} has no usable index")
         index = position
-    document_id = _text(fields.get("documentid"))
+    document_id = _identity(fields.get("documentid"))
     if document_id is None:
         faults.append(f"chunk {position} has no documentId")
     return ChunkClaim(
         document_id=document_id or f"chunk-{index}",
         index=index,
-        end_reason=_text(fields.get("endreason")),
-        content_location=_text(fields.get("contentlocation")),
-        metadata_location=_text(fields.get("metadatalocation")),
-        delete_location=_text(fields.get("deletelocation")),
+        end_reason=_label(fields.get("endreason")),
+        content_location=_location(fields.get("contentlocation")),
+        metadata_location=_location(fields.get("metadatalocation")),
+        delete_location=_location(fields.get("deletelocation")),
     )
 
 
@@ -200,7 +203,26 @@ def _text(value: Any) -> str | None:
     """A usable, non-empty text of at most 4096 characters; lone surrogates (not UTF-8) are replaced."""
     if not isinstance(value, str) or not value.strip():
         return None
-    return value[:4096].encode("utf-8", "replace").decode()
+    return value[:_LONGEST_TEXT].encode("utf-8", "replace").decode()
+
+
+def _identity(value: Any) -> str | None:
+    """An id as it is; one too long to be one of ACS's as its beginning and a hash, so that no two become one."""
+    text = _text(value)
+    if text is None or len(value) <= _LONGEST_ID:
+        return text
+    return f"{text[:64]}~{hashlib.sha256(value.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def _location(value: Any) -> str | None:
+    """A URL whole or not at all: one that was cut names something else."""
+    return _text(value) if isinstance(value, str) and len(value) <= _LONGEST_TEXT else None
+
+
+def _label(value: Any) -> str | None:
+    """A short text that is kept and shown as it is, so without secrets."""
+    text = _text(value)
+    return clean(text)[:200] if text else None
 
 
 def _moment(value: Any) -> datetime | None:

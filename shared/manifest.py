@@ -50,7 +50,24 @@ def manifest(recording: Recording, *, now: datetime) -> bytes:
         "chunks": [_chunk(chunk) for chunk in recording.chunks],
     }
     plain = {name: to_plain(value) for name, value in document.items() if value is not None}
-    return json.dumps(plain, ensure_ascii=False, indent=2).encode() + b"\n"
+    return json.dumps(plain, ensure_ascii=False, indent=2).encode("utf-8", "replace") + b"\n"
+
+
+def is_manifest_of(data: bytes, recording: Recording) -> bool:
+    """Whether `data` is an earlier manifest of this recording."""
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and (
+        document.get("schema"),
+        document.get("recordingId"),
+        document.get("callId"),
+    ) == (
+        SCHEMA,
+        recording.recording_id,
+        recording.call_id,
+    )
 
 
 def _chunk(chunk: Chunk) -> dict[str, Any]:

@@ -58,6 +58,7 @@ class RecordingState(StrEnum):
     LOST = "lost"  # at least one chunk is lost, the rest is in the destination
 
 
+_MOST_NOTES = 100
 UNFINISHED_STATES = (RecordingState.STARTED, RecordingState.SAVING, RecordingState.SAFE)
 
 
@@ -194,8 +195,10 @@ class Recording:
         return replace(self, chunks=tuple(changed if c.key == changed.key else c for c in self.chunks))
 
     def with_note(self, note: str) -> Recording:
-        """The recording with one more note, once."""
-        return self if note in self.notes else replace(self, notes=(*self.notes, note))
+        """The recording with one more note, once, and no more than anybody reads."""
+        return (
+            self if note in self.notes or len(self.notes) >= _MOST_NOTES else replace(self, notes=(*self.notes, note))
+        )
 
     def with_alert(self, alert: str) -> Recording:
         """The recording remembering that `alert` was raised."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -17,22 +18,28 @@ from shared import naming
 from shared.books import planned
 from shared.errors import EventRejected
 from shared.events import (
+    MAX_CHUNKS,
+    MAX_EVENT_CHARACTERS,
     RECORDING_FILE_STATUS_UPDATED,
     parse_envelopes,
     parse_recording_file_status,
     redacted,
 )
 from shared.locations import ContainerUrl, Place
-from shared.recording import Chunk, ChunkState, Recording
-from shared.telemetry import log
+from shared.recording import AT_RISK_STATES, Chunk, ChunkState, Manifest, Recording
+from shared.telemetry import clean, log
 
 if TYPE_CHECKING:
     from shared.books import Books
     from shared.events import ChunkClaim, Envelope, RecordingFileStatus
-    from shared.locations import AllowList
+    from shared.locations import AllowList, BlobLocation
     from shared.ports import Clock
 
 _KEPT_EVENTS = 3
+# The folder of a recording as ACS lays it out, at whatever place in the container (facts section 2).
+_LAYOUT = re.compile(r"(?:.+/)?\d{8}/[^/]+/[^/]+")
+# With the longest file name of ours below it, it is still a blob name in the destination and in the fallback.
+_LONGEST_FOLDER = 800
 
 
 class Watch:
@@ -59,17 +66,16 @@ class Watch:
                 log("event.ignored", type=envelope.type, id=envelope.id)
                 continue
             try:
-                status = parse_recording_file_status(envelope)
+                self._record(envelope, parse_recording_file_status(envelope), raw)
             except EventRejected as error:
                 self._reject(raw, error)
-            else:
-                self._record(envelope, status, raw)
 
     def _reject(self, raw: str, error: EventRejected) -> None:
-        """Keeps what came, as it came, with the reason beside it."""
+        """Keeps what came, without secrets, with the reason beside it."""
         now = self._clock.now()
         digest = hashlib.sha256(raw.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-        kept = {"reason": error.reason, "message": str(error), "receivedAt": now.isoformat(), "event": raw}
+        event = redacted(raw[:MAX_EVENT_CHARACTERS], limit=MAX_EVENT_CHARACTERS)
+        kept = {"reason": error.reason, "message": clean(str(error)), "receivedAt": now.isoformat(), "event": event}
         self._books.ledger.keep_rejected(f"{now:%Y%m%d}/{error.reason}-{digest}.json", json.dumps(kept).encode())
         log("event.rejected", level=logging.ERROR, reason=error.reason, message=str(error), kept=digest)
 
@@ -119,12 +125,17 @@ class Watch:
         )
         if before is None or before.event_time is None:
             recording = self._told(recording, status, now)
+        elif any(chunk.state in AT_RISK_STATES for chunk in recording.chunks):
+            # Several events disagree: giving up too early loses what giving up too late does not.
+            recording = replace(recording, deadline=max(recording.deadline, self._deadline(recording, status, now)))
         chunks = {chunk.key: chunk for chunk in recording.chunks}
         for claim in status.chunks:
-            chunk = self._chunk(recording, claim, now)
+            chunk = self._chunk(recording, status, claim, now)
             chunks[chunk.key] = self._updated(chunks[chunk.key], chunk, now) if chunk.key in chunks else chunk
-        if before is not None and tuple(chunks.values()) == before.chunks:
+        if before is not None and tuple(chunks.values()) == before.chunks and recording.deadline == before.deadline:
             return None
+        if len(chunks) > MAX_CHUNKS:
+            raise EventRejected("too_many_chunks", f"{len(chunks)} chunks in one recording")
         ordered = tuple(sorted(chunks.values(), key=lambda chunk: (chunk.index, chunk.key)))
         kept = recording.events
         if len(kept) < _KEPT_EVENTS:
@@ -132,7 +143,9 @@ class Watch:
         # Finished stays finished: an event that only repeats or adds to it does not open a recording again.
         is_new = before is None or any(_is_open_again(before.chunk(chunk.key), chunk) for chunk in ordered)
         closed_at = None if is_new else recording.closed_at
-        recording = replace(recording, chunks=ordered, events=kept, check_at=None, closed_at=closed_at)
+        # The manifest tells of all chunks: with one more it is written anew.
+        stands = Manifest() if is_new else recording.manifest
+        recording = replace(recording, chunks=ordered, events=kept, check_at=None, closed_at=closed_at, manifest=stands)
         for note in (*self._notes(status), *_late_exports(before, ordered)):
             recording = recording.with_note(note)
         return recording
@@ -141,13 +154,10 @@ class Watch:
         """What the first event says of the recording itself."""
         event_time = status.event_time or now
         start = status.recording_start or recording.recording_start
-        end = start + (status.duration or timedelta(0)) if status.recording_start and start else event_time
-        # The clock's start is not documented: the earlier of both, and never later than now.
-        deadline = min(end, event_time, now) + self._window
         call_id = status.call_id or recording.call_id or status.server_call_id or recording.key
         start = start or event_time
         container = ContainerUrl.parse(recording.container_url)
-        folder = self._sibling_folder(status) or naming.recording_folder(
+        folder = self._sibling_folder(status, container) or naming.recording_folder(
             prefix=container.prefix,
             start=start.astimezone(UTC),
             call_id=call_id,
@@ -166,35 +176,53 @@ class Watch:
             format_type=status.format_type,
             session_end_reason=status.session_end_reason,
             event_time=event_time,
-            deadline=deadline,
+            deadline=self._deadline(recording, status, now),
             folder=folder,
         )
+
+    def _deadline(self, recording: Recording, status: RecordingFileStatus, now: datetime) -> datetime:
+        """When ACS may drop the media. The clock's start is not documented: the earlier of both, never later than now.
+
+        What was started here ended after that, whatever an event says: a date of long ago gives nothing up.
+        """
+        event_time = status.event_time or now
+        start = status.recording_start
+        end = start + (status.duration or timedelta(0)) if start else event_time
+        since = min(end, event_time, now)
+        return (max(since, recording.created_at) if recording.started_here else since) + self._window
 
     def _container(self, status: RecordingFileStatus) -> ContainerUrl:
         """For a recording not started here: where its exported chunks lie, else the default."""
         for claim in status.chunks:
             found = self._allowed.locate(claim.content_location or "")
             if found:
-                return self._default if self._default.is_same_container(found.place) else found.place
+                return self._default if _lies_in(self._default, found) else found.place
         return self._default
 
-    def _sibling_folder(self, status: RecordingFileStatus) -> str | None:
-        """The folder ACS made for chunks of this recording that it did export: the others belong beside them."""
+    def _sibling_folder(self, status: RecordingFileStatus, container: ContainerUrl) -> str | None:
+        """The folder ACS made for chunks of this recording that it did export: the others belong beside them.
+
+        Only one within the recording's own place and laid out as ACS does it: an event names no other folder to us.
+        """
         for claim in status.chunks:
             found = self._allowed.locate(claim.content_location or "")
-            if found and "/" in found.name:
-                return found.name.rpartition("/")[0]
+            folder = found.name.rpartition("/")[0] if found and _lies_in(container, found) else ""
+            if _LAYOUT.fullmatch(folder) and len(folder) <= _LONGEST_FOLDER:
+                return folder
         return None
 
-    def _chunk(self, recording: Recording, claim: ChunkClaim, now: datetime) -> Chunk:
-        """The chunk as a first event about it makes it: decided by where its location points."""
+    def _chunk(self, recording: Recording, status: RecordingFileStatus, claim: ChunkClaim, now: datetime) -> Chunk:
+        """The chunk as a first event about it makes it: decided by where its location points.
+
+        Its format is that of its own event: another event about the recording cannot take it for something else.
+        """
         place = self._allowed.classify(claim.content_location)
         claimed = self._claimed(recording, claim.content_location)
         media = claim.content_location if place is Place.MEDIA else self._derived(claim.delete_location)
         media_name = naming.media_file(
             index=claim.index,
-            content_type=recording.content_type,
-            format_type=recording.format_type,
+            content_type=status.content_type,
+            format_type=status.format_type,
             document_id=claim.document_id,
         )
         metadata_name = naming.metadata_file(index=claim.index, document_id=claim.document_id)
@@ -221,7 +249,7 @@ class Watch:
         """The blob name that `location` claims in the recording's own container, if it does."""
         found = self._allowed.locate(location or "")
         container = ContainerUrl.parse(recording.container_url)
-        return found.name if found and found.place.is_same_container(container) else None
+        return found.name if found and _lies_in(container, found) else None
 
     def _is_media(self, location: str | None) -> bool:
         return self._allowed.classify(location) is Place.MEDIA
@@ -271,6 +299,11 @@ class Watch:
 def _is_open_again(before: Chunk | None, now: Chunk) -> bool:
     """Whether an event gave something to do: a chunk that is new, or a lost one to look for again."""
     return before is None or before.ticket != now.ticket
+
+
+def _lies_in(container: ContainerUrl, found: BlobLocation) -> bool:
+    """Whether the blob lies in `container`, below its prefix."""
+    return container.contains(replace(found.place, prefix=found.name))
 
 
 def _late_exports(before: Recording | None, chunks: tuple[Chunk, ...]) -> list[str]:
