@@ -19,6 +19,7 @@ from azure.core.exceptions import (
     IncompleteReadError,
     SerializationError,
     ServiceRequestError,
+    ServiceRequestTimeoutError,
     ServiceResponseError,
     ServiceResponseTimeoutError,
 )
@@ -95,6 +96,7 @@ _BLOB_CODES: dict[str, type[e.StorageError]] = {
     "CannotVerifyCopySource": e.StorageInvalid,
     "APINotImplemented": e.StorageInvalid,
 }
+_LATE = (ServiceRequestTimeoutError, ServiceResponseTimeoutError)
 _BLOB_STATUSES: dict[int, type[e.StorageError]] = {
     401: e.StorageAccessDenied,
     403: e.StorageAccessDenied,
@@ -186,7 +188,7 @@ def acs_error(error: Exception) -> e.AcsError:
     if status is None:
         if isinstance(error, ClientAuthenticationError):
             return e.AcsUnauthorized(_said(error))
-        is_late = isinstance(error, ServiceResponseTimeoutError) or "timed out" in str(error).lower()
+        is_late = isinstance(error, _LATE) or "timed out" in str(error).lower()
         return (e.AcsTimeout if is_late else e.AcsUnavailable)(_said(error))
     response = getattr(error, "response", None)
     code, message = _acs_answer(error)

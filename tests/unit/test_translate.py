@@ -1,0 +1,428 @@
+"""The SDKs' errors, class by class and code by code: each becomes a named error with the right blame."""
+
+from __future__ import annotations
+
+import inspect
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import azure.communication.callautomation as callautomation_sdk
+import azure.core.exceptions as core
+import azure.identity as identity_sdk
+import azure.storage.blob as blob_sdk
+import azure.storage.queue as queue_sdk
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared import errors as e
+from shared.adapters.translate import (
+    TRANSLATORS,
+    acs_error,
+    acs_errors,
+    media_error,
+    media_errors,
+    retry_after,
+    storage_error,
+    storage_errors,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+class Answer:
+    """As much of an SDK's response as an error carries."""
+
+    reason = "because"
+
+    def __init__(self, status: int, *, body: Any = None, **headers: str) -> None:
+        self.status_code = status
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        self._body = body
+
+    def json(self) -> Any:
+        if self._body is None:
+            raise ValueError("not JSON")
+        return self._body
+
+    def text(self, encoding: str | None = None) -> str:  # noqa: ARG002 - the SDK's signature
+        return ""
+
+    @property
+    def content_type(self) -> str:
+        return "application/json"
+
+
+def http_error(status: int, *, code: str | None = None, kind: Any = core.HttpResponseError, **more: Any) -> Any:
+    error = kind(message="the service says no", response=Answer(status, **more))
+    if code:
+        error.error_code = code
+    return error
+
+
+def tree(root: type[BaseException]) -> Iterator[type[BaseException]]:
+    yield root
+    for child in root.__subclasses__():
+        yield from tree(child)
+
+
+def sdk_exceptions() -> list[type[core.AzureError]]:
+    """Every error class that the SDKs in use can raise: all are AzureErrors, and imported by now."""
+    assert all((blob_sdk, queue_sdk, callautomation_sdk, identity_sdk))
+    found = {kind for kind in tree(core.AzureError) if issubclass(kind, core.AzureError)}
+    return sorted((kind for kind in found if kind.__module__.startswith("azure.")), key=lambda kind: kind.__name__)
+
+
+def without_answer(kind: type[core.AzureError]) -> core.AzureError:
+    """An error of that class as it is raised where no answer came."""
+    unanswered = SimpleNamespace(status_code=None, reason=None, request="GET", text=lambda: "{}")
+    given_values: dict[str, Any] = {
+        "message": "broken",
+        "scopes": (),
+        "parts": [],
+        "history": [SimpleNamespace(http_response=None)] * 2,
+        "response": unanswered,
+    }
+    required = [
+        name
+        for name, parameter in inspect.signature(kind).parameters.items()
+        if parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+    ]
+    return kind(**{name: given_values[name] for name in required}) if required else kind("broken")
+
+
+# What each class means where no answer came: (storage, acs, media). Whoever updates an SDK and brings a new class
+# decides here what it is.
+REACH = (e.StorageUnavailable, e.AcsUnavailable, e.MediaUnavailable)
+LATE = (e.StorageUnavailable, e.AcsTimeout, e.MediaUnavailable)
+TOKEN = (e.StorageAccessDenied, e.AcsUnauthorized, e.MediaUnauthorized)
+BROKEN_OFF = (e.StorageUnavailable, e.AcsUnavailable, e.MediaTruncated)
+WITHOUT_ANSWER: dict[str, tuple[type[e.RecorderError], ...]] = {
+    "AzureError": REACH,
+    "AzureSigningError": TOKEN,
+    "ClientAuthenticationError": TOKEN,
+    "CredentialUnavailableError": TOKEN,
+    "AuthenticationRequiredError": TOKEN,
+    "DecodeError": REACH,
+    "HttpResponseError": REACH,
+    "HttpResponseInvalidError": REACH,
+    "IncompleteReadError": BROKEN_OFF,
+    "ODataV4Error": REACH,
+    "PartialBatchErrorException": REACH,
+    "ResourceExistsError": REACH,
+    "ResourceModifiedError": REACH,
+    "ResourceNotFoundError": REACH,
+    "ResourceNotModifiedError": REACH,
+    "ResponseNotReadError": REACH,
+    "ServiceRequestError": REACH,
+    "ServiceRequestTimeoutError": LATE,
+    "ServiceResponseError": REACH,
+    "ServiceResponseTimeoutError": LATE,
+    "StreamClosedError": REACH,
+    "StreamConsumedError": REACH,
+    "TooManyRedirectsError": REACH,
+    "UnsupportedOperation": REACH,
+}
+
+
+def test_every_error_class_of_the_sdks_is_in_the_table() -> None:
+    assert {kind.__name__ for kind in sdk_exceptions()} <= set(WITHOUT_ANSWER)
+
+
+@pytest.mark.parametrize("kind", sdk_exceptions(), ids=lambda kind: kind.__name__)
+def test_an_error_without_an_answer_is_of_the_network_or_of_the_token(kind: type[core.AzureError]) -> None:
+    error = without_answer(kind)
+    for translate, expected in zip(TRANSLATORS, WITHOUT_ANSWER[kind.__name__], strict=True):
+        translated = translate(error)
+        assert type(translated) is expected
+        assert translated.is_retryable
+        assert translated.blame is not e.Blame.CALLER
+
+
+@pytest.mark.parametrize("kind", [core.ServiceRequestError, core.ServiceResponseError])
+def test_a_timeout_in_the_message_is_a_timeout_of_acs(kind: type[core.AzureError]) -> None:
+    assert type(acs_error(kind("Connection to x Timed Out."))) is e.AcsTimeout
+
+
+STORAGE_CODES: list[tuple[int, str, type[e.StorageError]]] = [
+    (403, "AuthenticationFailed", e.StorageAccessDenied),
+    (403, "AuthorizationPermissionMismatch", e.StorageAccessDenied),
+    (403, "InsufficientAccountPermissions", e.StorageAccessDenied),
+    (401, "NoAuthenticationInformation", e.StorageAccessDenied),
+    (400, "InvalidAuthenticationInfo", e.StorageAccessDenied),
+    (403, "AuthorizationFailure", e.StorageNetworkDenied),
+    (409, "PublicAccessNotPermitted", e.StorageNetworkDenied),
+    (403, "AccountIsDisabled", e.StorageNetworkDenied),
+    (404, "ContainerNotFound", e.ContainerMissing),
+    (409, "ContainerBeingDeleted", e.ContainerMissing),
+    (409, "ContainerDisabled", e.ContainerMissing),
+    (404, "FilesystemNotFound", e.ContainerMissing),
+    (409, "FilesystemBeingDeleted", e.ContainerMissing),
+    (404, "QueueNotFound", e.ContainerMissing),
+    (409, "QueueBeingDeleted", e.ContainerMissing),
+    (409, "QueueDisabled", e.ContainerMissing),
+    (404, "BlobNotFound", e.BlobMissing),
+    (404, "ResourceNotFound", e.BlobMissing),
+    (404, "PathNotFound", e.BlobMissing),
+    (409, "BlobAlreadyExists", e.BlobExists),
+    (409, "PathAlreadyExists", e.BlobExists),
+    (409, "ContainerAlreadyExists", e.BlobExists),
+    (409, "QueueAlreadyExists", e.BlobExists),
+    (409, "ResourceAlreadyExists", e.BlobExists),
+    (409, "InvalidBlobType", e.BlobExists),
+    (403, "UnauthorizedBlobOverwrite", e.BlobExists),
+    (412, "ConditionNotMet", e.PreconditionFailed),
+    (412, "TargetConditionNotMet", e.PreconditionFailed),
+    (412, "SourceConditionNotMet", e.PreconditionFailed),
+    (400, "InvalidBlockList", e.BlocksMissing),
+    (400, "InvalidBlobOrBlock", e.BlocksMissing),
+    (400, "InvalidBlockId", e.BlocksMissing),
+    (409, "BlobImmutableDueToPolicy", e.StorageImmutable),
+    (409, "BlobImmutableDueToLegalHold", e.StorageImmutable),
+    (412, "LeaseIdMissing", e.StorageImmutable),
+    (412, "LeaseIdMismatchWithBlobOperation", e.StorageImmutable),
+    (412, "LeaseIdMismatchWithContainerOperation", e.StorageImmutable),
+    (409, "BlobArchived", e.StorageRefused),
+    (409, "BlobBeingRehydrated", e.StorageRefused),
+    (409, "AccountLimitExceeded", e.StorageFull),
+    (507, "InsufficientStorage", e.StorageFull),
+    (409, "BlockCountExceedsLimit", e.StorageFull),
+    (400, "Md5Mismatch", e.StorageCorrupted),
+    (400, "Crc64Mismatch", e.StorageCorrupted),
+    (503, "ServerBusy", e.StorageThrottled),
+    (500, "OperationTimedOut", e.StorageUnavailable),
+    (500, "InternalError", e.StorageUnavailable),
+    (409, "AccountBeingCreated", e.StorageUnavailable),
+    (409, "PendingCopyOperation", e.StorageUnavailable),
+    (409, "SystemInUse", e.StorageUnavailable),
+    (403, "CannotVerifyCopySource", e.StorageInvalid),
+    (501, "APINotImplemented", e.StorageInvalid),
+    (400, "InvalidHeaderValue", e.StorageInvalid),
+    (400, "InvalidMd5", e.StorageInvalid),
+    (413, "RequestBodyTooLarge", e.StorageInvalid),
+    (416, "InvalidRange", e.StorageInvalid),
+    (409, "LeaseAlreadyPresent", e.StorageError),
+    (409, "SnapshotsPresent", e.StorageError),
+    (409, "SomethingNewer", e.StorageError),
+    # Without a code the status decides.
+    (301, "", e.StorageInvalid),
+    (400, "", e.StorageInvalid),
+    (401, "", e.StorageAccessDenied),
+    (403, "", e.StorageAccessDenied),
+    (404, "", e.BlobMissing),
+    (408, "", e.StorageUnavailable),
+    (409, "", e.StorageError),
+    (412, "", e.PreconditionFailed),
+    (429, "", e.StorageThrottled),
+    (500, "", e.StorageUnavailable),
+    (502, "", e.StorageUnavailable),
+    (503, "", e.StorageThrottled),
+    (504, "", e.StorageUnavailable),
+    (507, "", e.StorageFull),
+    (200, "", e.StorageUnavailable),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "expected"), STORAGE_CODES)
+def test_a_storage_answer_is_read_by_its_code_then_by_its_status(
+    status: int, code: str, expected: type[e.StorageError]
+) -> None:
+    for error in (http_error(status, code=code), http_error(status, **{"x_ms_error_code": code} if code else {})):
+        translated = storage_error(error, blame=e.Blame.DESTINATION)
+        assert type(translated) is expected
+        assert translated.blame is e.Blame.DESTINATION
+        assert translated.is_retryable
+
+
+ALL_CODES = sorted({str(code.value) for sdk in (blob_sdk, queue_sdk) for code in sdk.StorageErrorCode})
+EXISTING = {code for _, code, kind in STORAGE_CODES if kind is e.BlobExists}
+
+
+@pytest.mark.parametrize("code", ALL_CODES)
+def test_no_code_of_the_storage_sdks_is_taken_for_another(code: str) -> None:
+    """What would go wrong quietly: a conflict taken for our own blob, a refusal for an outage, an error for nothing."""
+    kinds = {status: type(storage_error(http_error(status, code=code))) for status in (400, 403, 404, 409, 412, 500)}
+    known = [kind for _, listed, kind in STORAGE_CODES if listed == code]
+    assert (kinds[409] is e.BlobExists) is (code in EXISTING)
+    if known:
+        assert set(kinds.values()) in ({known[0]}, set(kinds.values()))
+    assert all(issubclass(kind, e.StorageError) for kind in kinds.values())
+    assert not issubclass(kinds[500], e.StorageRefused) or code in {listed for _, listed, _ in STORAGE_CODES}
+
+
+def test_the_code_may_be_the_sdks_own_enumeration() -> None:
+    error = http_error(404)
+    error.error_code = blob_sdk.StorageErrorCode.CONTAINER_NOT_FOUND
+    assert type(storage_error(error)) is e.ContainerMissing
+
+
+ACS_CODES: list[tuple[int, str | None, type[e.AcsError]]] = [
+    (404, "8522", e.CallNotFound),
+    (400, "8501", e.CallNotEstablished),
+    (400, "8528", e.CallTerminated),
+    (400, "8523", e.AcsInvalidArgument),
+    (400, "8553", e.RecordingInProgress),
+    (400, "8559", e.RecordingInProgress),
+    (409, "8571", e.RecordingConflict),
+    (403, "7504", e.AcsForbidden),
+    (401, "7509", e.AcsUnauthorized),
+    (401, "7510", e.AcsUnauthorized),
+    (429, "8589", e.AcsThrottled),
+    (429, "8516", e.AcsThrottled),
+    (429, "8529", e.AcsThrottled),
+    (500, "9999", e.AcsUnavailable),
+    (400, None, e.AcsInvalidArgument),
+    (401, None, e.AcsUnauthorized),
+    (403, None, e.AcsForbidden),
+    (404, None, e.RecordingNotFound),
+    (408, None, e.AcsTimeout),
+    (409, None, e.RecordingConflict),
+    (418, None, e.AcsError),
+    (429, None, e.AcsThrottled),
+    (500, None, e.AcsUnavailable),
+    (502, None, e.AcsUnavailable),
+    (504, None, e.AcsTimeout),
+    (302, None, e.AcsError),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "expected"), ACS_CODES)
+def test_an_answer_of_acs_is_read_by_its_code_then_by_its_status(
+    status: int, code: str | None, expected: type[e.AcsError]
+) -> None:
+    body = {"error": {"code": code, "message": "No such thing"}}
+    translated = acs_error(http_error(status, body=body, Retry_After="7", x_ms_client_request_id="trace"))
+    assert type(translated) is expected
+    assert (translated.status, translated.service_code) == (status, code)
+    assert str(translated) == "No such thing"
+    assert translated.retry_after == timedelta(seconds=7)
+    assert translated.trace_id == "trace"
+
+
+@pytest.mark.parametrize("body", [None, [], "text", {"error": "text"}, {"error": None}, {"error": {}}])
+def test_an_answer_of_acs_without_a_readable_body_is_read_by_its_status(body: Any) -> None:
+    translated = acs_error(http_error(403, body=body))
+    assert type(translated) is e.AcsForbidden
+    assert "the service says no" in str(translated)
+
+
+MEDIA_STATUSES = [
+    (200, e.MediaUnavailable),
+    (301, e.MediaRedirected),
+    (302, e.MediaRedirected),
+    (307, e.MediaRedirected),
+    (400, e.MediaBadRequest),
+    (401, e.MediaUnauthorized),
+    (403, e.MediaUnauthorized),
+    (404, e.MediaNotFound),
+    (408, e.MediaUnavailable),
+    (410, e.MediaNotFound),
+    (416, e.MediaWrongRange),
+    (418, e.MediaBadRequest),
+    (429, e.MediaThrottled),
+    (500, e.MediaUnavailable),
+    (503, e.MediaUnavailable),
+]
+
+
+@pytest.mark.parametrize(("status", "expected"), MEDIA_STATUSES)
+def test_an_answer_of_the_media_host_is_read_by_its_status(status: int, expected: type[e.MediaError]) -> None:
+    """All of them are worth another try within the window: a person may mend a 401, a 400 was seen to pass."""
+    translated = media_error(http_error(status, body={"traceId": "abc"}, Retry_After="3"))
+    assert type(translated) is expected
+    assert translated.is_retryable
+    assert translated.retry_after == timedelta(seconds=3)
+    assert translated.trace_id == "abc"
+
+
+@pytest.mark.parametrize("body", [None, [], {}, {"traceId": ""}])
+def test_the_trace_id_of_media_falls_back_to_the_header(body: Any) -> None:
+    assert media_error(http_error(401, body=body, x_ms_request_id="header")).trace_id == "header"
+
+
+def test_a_body_that_broke_off_is_told_from_a_connection_that_did() -> None:
+    answered: dict[str, Any] = {"response": Answer(200)}
+    assert type(media_error(core.IncompleteReadError("short", **answered))) is e.MediaTruncated
+    assert type(storage_error(core.IncompleteReadError("short", **answered))) is e.StorageUnavailable
+    assert type(media_error(core.DecodeError("odd", **answered))) is e.MediaUnavailable
+
+
+def test_an_sdk_that_refuses_an_argument_is_not_taken_for_an_outage() -> None:
+    """Version 1.6.0 of callautomation refuses foreign hosts by ValueError; ours should have been first."""
+    assert type(media_error(ValueError("foreign host"))) is e.MediaLocationRefused
+    assert type(storage_error(TypeError("odd"))) is e.StorageInvalid
+    assert type(acs_error(ValueError("odd"))) is e.AcsError
+
+
+@pytest.mark.parametrize(
+    ("guard", "kind"),
+    [(storage_errors, e.StorageError), (acs_errors, e.AcsError), (media_errors, e.MediaError)],
+)
+@pytest.mark.parametrize(
+    "raised",
+    [core.ServiceRequestError("no"), http_error(500), ValueError("no"), TypeError("no"), core.SerializationError("no")],
+)
+def test_a_guard_lets_no_error_of_an_sdk_through(
+    guard: Callable[[], Any], kind: type[e.RecorderError], raised: Exception
+) -> None:
+    with pytest.raises(kind) as caught, guard():
+        raise raised
+    assert caught.value.__cause__ is raised
+
+
+def test_the_guard_of_media_leaves_our_own_errors_alone() -> None:
+    ours = e.MediaTooLarge("too large")
+    with pytest.raises(e.MediaTooLarge) as caught, media_errors():
+        raise ours
+    assert caught.value is ours
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("0", 0),
+        ("7", 7),
+        (" 7 ", 7),
+        ("99999999", 86_400),
+        ("9" * 6000, 86_400),
+        (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90),
+        (format_datetime(NOW - timedelta(seconds=90), usegmt=True), 0),
+        ("Sun, 22 Nov 2026 12:01:00", 60),
+        ("Sun, 22 Nov 2030 12:01:00 GMT", 86_400),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("1.5", None),
+        ("²", None),
+        ("Sun, 99 Nov 2026 12:01:00 GMT", None),
+    ],
+)
+def test_retry_after_is_read_in_both_forms(value: str, expected: int | None) -> None:
+    given_delay = retry_after(Answer(429, Retry_After=value), now=NOW)
+    assert given_delay == (None if expected is None else timedelta(seconds=expected))
+
+
+@given(st.text(max_size=60))
+def test_any_retry_after_is_a_delay_of_at_most_a_day_or_none(value: str) -> None:
+    found = retry_after(Answer(429, Retry_After=value), now=NOW)
+    assert found is None or timedelta(0) <= found <= timedelta(days=1)
+
+
+def test_an_answer_without_headers_asks_for_nothing() -> None:
+    assert retry_after(None) is None
+    assert retry_after(SimpleNamespace()) is None
+    assert retry_after(Answer(503)) is None
+
+
+def test_the_first_line_of_what_the_service_said_is_kept_and_no_more() -> None:
+    error = http_error(500)
+    error.message = "first\nsecond"
+    assert str(storage_error(error)) == "first"
+    error.message = "x" * 1000
+    assert str(storage_error(error)) == "x" * 300
+    assert str(storage_error(core.AzureError(""))) != ""
