@@ -1,0 +1,251 @@
+"""Runs it: starts everything, lets calls be recorded and end, makes trouble, waits for recovery, has it proved."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from azure.storage.blob import BlobServiceClient
+from azure.storage.queue import QueueServiceClient
+
+from bench.chaos.cutter import CuttableAzurite
+from bench.chaos.proof import Prover, Storage
+from bench.chaos.report import Result
+from bench.chaos.scenario import LATER, MAIN, SECOND, Fate, Options, fates
+from bench.chaos.troubles import Troubles
+from local.acs import AcsConfig
+from local.acs.config import EventForm
+from local.demo.client import HttpError, ask
+from local.eventgrid import Subscription
+from local.services import EVENT_FUNCTION
+from local.stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+# Everything that takes minutes in the cloud takes seconds here.
+SETTINGS = {
+    "RESCUE_BLOCK_MIB": "1",
+    "RESCUE_MEMORY_MIB": "8",
+    "RESCUE_TIME_BUDGET_SECONDS": "5",
+    "RESCUE_FIRST_DELAY_SECONDS": "0.5",
+    "RESCUE_LONGEST_DELAY_SECONDS": "4",
+}
+_QUEUE_LEASE = 6.0
+_SWEEP_EVERY = 4.0
+_FEEDERS = 8
+_PROOF_SECONDS = 30.0
+
+
+class Director:
+    """One run. `say` takes lines for people."""
+
+    def __init__(self, options: Options, *, say: Callable[[str], None], log_dir: Path | None = None) -> None:
+        self._options = options
+        self._say = say
+        self._azurite = CuttableAzurite(seed=options.seed)
+        config = AcsConfig(seed=options.seed, event=EventForm(delete_location_exported=True))
+        self._stack = Stack(
+            workers=options.workers,
+            settings=SETTINGS,
+            acs_config=config,
+            containers=(MAIN, SECOND, LATER),
+            queue_lease=_QUEUE_LEASE,
+            log_dir=log_dir,
+            seed=options.seed,
+        )
+        self._stack.services.azurite = self._azurite
+        self._stop = threading.Event()
+        self._recordings: dict[int, str] = {}
+        self._began = self._zero = 0.0
+
+    def run(self) -> Result:
+        """The whole run; never raises for what the app does: the result says it."""
+        self._began = time.monotonic()
+        chosen = fates(self._options)
+        with self._stack as stack:
+            troubles = Troubles(stack, self._azurite, self._options)
+            with self._storage() as storage:
+                storage.blobs.delete_container(LATER)
+                self._subscribe()
+                sweeper = threading.Thread(target=self._sweep, name="sweeper")
+                sweeper.start()
+                try:
+                    self._play(chosen, troubles, storage)
+                    is_settled = self._settle(storage)
+                    prover = Prover(stack, storage, chosen, self._recordings)
+                    prover.run(is_settled=is_settled)
+                finally:
+                    self._stop.set()
+                    sweeper.join()
+            return Result(
+                options=self._options,
+                seconds=time.monotonic() - self._began,
+                stories=Counter(fate.story for fate in chosen),
+                troubles=troubles.counted,
+                faults=self._struck(),
+                deliveries=self._deliveries(),
+                findings=prover.findings,
+                proof=prover.summary,
+            )
+
+    # --- the play
+
+    def _play(self, chosen: list[Fate], troubles: Troubles, storage: Storage) -> None:
+        self._zero = time.monotonic()
+        made = threading.Timer(
+            self._options.trouble * 0.6, lambda: _until_done(lambda: storage.blobs.create_container(LATER))
+        )
+        made.start()
+        troubles.start()
+        try:
+            with ThreadPoolExecutor(_FEEDERS, thread_name_prefix="feed") as feeders:
+                late = [feeders.submit(self._record, fate) for fate in sorted(chosen, key=lambda one: one.begins)]
+                while (left := self._zero + self._options.trouble - time.monotonic()) > 0:
+                    self._stop.wait(min(10.0, left))
+                    self._progress(storage)
+                troubles.stop()
+                for future in late:
+                    future.result()
+        finally:
+            troubles.stop()
+            made.join()
+
+    def _record(self, fate: Fate) -> None:
+        """A call, recorded and ended as its fate says; and ACS's late export, where it has one."""
+        acs = self._stack.acs
+        self._sleep_until(fate.begins - 1.0)
+        call = acs.create_call()
+        container = f"{self._azurite.blob_url}/{fate.container}"
+        if fate.starter == "app":
+            body = {"serverCallId": call.server_call_id, "containerUrl": container, **fate.kind}
+            recording_id = self._start(body, key=f"chaos-{fate.number}")
+        else:
+            names = {f"{name}Type": value for name, value in fate.kind.items()}
+            storage = {"recordingStorageKind": "azureBlobStorage", "recordingDestinationContainerUrl": container}
+            path = f"/_control/calls/{call.call_id}/recordings"
+            recording_id = ask(acs.origin, path, body={**names, "externalStorage": storage})["recordingId"]
+        self._recordings[fate.number] = recording_id
+        for fault in fate.faults:
+            acs.add_fault(recording_id=recording_id, **fault)
+        self._sleep_until(fate.begins)
+        acs.end_call(call.call_id, plan=fate.plan)
+        if fate.late_after is not None:
+            self._export_late(fate, recording_id)
+
+    def _start(self, body: dict[str, Any], *, key: str) -> str:
+        """As a careful caller does: the same request again, with its Idempotency-Key, until there is an answer."""
+        give_up = time.monotonic() + 60
+        while True:
+            try:
+                started = ask(self._stack.host_url, "/api/recordings", body=body, headers={"Idempotency-Key": key})
+            except (OSError, HttpError):
+                if time.monotonic() > give_up:
+                    raise
+                time.sleep(0.5)
+            else:
+                return str(started["recordingId"])
+
+    def _export_late(self, fate: Fate, recording_id: str) -> None:
+        acs = self._stack.acs
+        time.sleep(fate.late_after or 0)
+        # What was claimed from the first comes for sure; else ACS would have lost it, not the app.
+        is_claimed = fate.story.startswith("claimed")
+        chunks = frozenset(range(len(fate.plan.chunks))) if is_claimed else None
+        give_up = time.monotonic() + 30
+        while time.monotonic() < give_up:
+            done = acs.late_export(recording_id, chunks=chunks, event=fate.late_event)
+            if not is_claimed or all(chunk.export == "late" for chunk in done.chunks):
+                return
+            time.sleep(0.5)
+
+    # --- around it
+
+    def _storage(self) -> Storage:
+        text = self._azurite.connection_string
+        return Storage(BlobServiceClient.from_connection_string(text), QueueServiceClient.from_connection_string(text))
+
+    def _subscribe(self) -> None:
+        """As the stack does, with doubled and reordered deliveries; not slowed down after failures, to stay bounded."""
+        endpoint = f"{self._stack.host_url}/runtime/webhooks/EventGrid?functionName={EVENT_FUNCTION}"
+        subscription = Subscription(
+            "recordings",
+            endpoint,
+            duplicate_probability=0.2,
+            reorder_window=timedelta(seconds=2),
+            delay_after=0,
+        )
+        self._stack.eventgrid.subscribe(subscription)
+
+    def _sweep(self) -> None:
+        """The timer's five minutes, shortened."""
+        while not self._stop.wait(_SWEEP_EVERY):
+            try:
+                ask(self._stack.host_url, "/admin/functions/sweep", body={})
+            except (OSError, HttpError, ValueError):
+                continue  # its worker was killed, or it has no body: the next one comes
+
+    def _sleep_until(self, seconds: float) -> None:
+        time.sleep(max(0.0, self._zero + seconds - time.monotonic()))
+
+    def _settle(self, storage: Storage) -> bool:
+        """Waits until nothing is under way any more: deliveries, open recordings, queued tries."""
+        give_up = self._began + self._options.seconds - _PROOF_SECONDS * self._options.recordings / 200
+        while time.monotonic() < give_up:
+            is_done = self._stack.eventgrid.pending == 0 and storage.documents() == self._options.recordings
+            if is_done and not storage.markers() and not storage.messages():
+                self._progress(storage)
+                return True
+            self._stop.wait(1.0)
+            if int(time.monotonic() - self._zero) % 10 == 0:
+                self._progress(storage)
+        return False
+
+    def _progress(self, storage: Storage) -> None:
+        at = time.monotonic() - self._zero
+        try:
+            known, unfinished = storage.documents(), len(storage.markers())
+        except Exception as error:  # noqa: BLE001 - storage is frozen or cut off: that is what is told then
+            self._say(f"  {at:5.0f} s  storage does not answer ({type(error).__name__})")
+            return
+        self._say(f"  {at:5.0f} s  {known} recordings known, {unfinished} unfinished, {storage.messages()} messages")
+
+    def _struck(self) -> Counter[str]:
+        found: Counter[str] = Counter()
+        for fault in self._stack.acs.faults.listing():
+            name = f"{fault['kind']} {fault['status']}" if fault["kind"] == "status" else str(fault["kind"])
+            found[f"{name} ({fault['operation']})"] += fault["struck"]
+        return Counter({name: count for name, count in found.items() if count})
+
+    def _deliveries(self) -> Counter[str]:
+        found: Counter[str] = Counter()
+        seen: set[str] = set()
+        for delivery in self._stack.eventgrid.deliveries:
+            found["deliveries"] += 1
+            found["repeated"] += delivery.event_id in seen
+            found["failed tries"] += len(delivery.attempts) - 1
+            found[f"ended {delivery.state}"] += 1
+            seen.add(delivery.event_id)
+        return found
+
+
+def recording_path(recording_id: str) -> str:
+    """The app's own answer about a recording."""
+    return f"/api/recordings/{quote(recording_id, safe='')}"
+
+
+def _until_done(action: Callable[[], object]) -> None:
+    """Again until it works: storage may be frozen just then."""
+    for _ in range(20):
+        try:
+            action()
+        except Exception:  # noqa: BLE001 - whatever a cut connection raises
+            time.sleep(0.5)
+        else:
+            return
