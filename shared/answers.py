@@ -45,7 +45,7 @@ _STATUSES: tuple[tuple[type[e.RecorderError], int, str], ...] = (
 
 def answer(body: dict[str, Any], *, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
     """A JSON answer."""
-    return Answer(status, json.dumps(body, ensure_ascii=False).encode(), headers=headers or {})
+    return Answer(status, json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"), headers=headers or {})
 
 
 def problem(
@@ -54,7 +54,12 @@ def problem(
     """A problem document; `more` are its extension members, left out where None."""
     document = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail} | more
     body = {name: value for name, value in document.items() if value is not None}
-    return Answer(status, json.dumps(body, ensure_ascii=False).encode(), "application/problem+json", headers or {})
+    return Answer(
+        status,
+        json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"),
+        "application/problem+json",
+        headers or {},
+    )
 
 
 def problem_of(error: Exception) -> Answer:

@@ -109,8 +109,8 @@ def _value(hint: Any, plain: Any) -> Any:
 
 
 def encode(value: Any) -> bytes:
-    """The document's bytes: compact JSON, UTF-8."""
-    return json.dumps(to_plain(value), ensure_ascii=False, separators=(",", ":")).encode()
+    """The document's bytes: compact JSON, UTF-8; what is not (a lone surrogate) is replaced."""
+    return json.dumps(to_plain(value), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def decode(kind: type[T], data: bytes) -> T:

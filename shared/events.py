@@ -139,7 +139,7 @@ def parse_recording_file_status(envelope: Envelope) -> RecordingFileStatus:
     if len(entries) > MAX_CHUNKS:
         raise EventRejected("too_many_chunks", f"{len(entries)} chunks in one event")
     chunks = tuple(claim for i, entry in enumerate(entries) if (claim := _claim(i, entry, faults)))
-    recording_id = _text(data.get("recordingid")) or ids.get("recording_id")
+    recording_id = identity(data.get("recordingid")) or ids.get("recording_id")
     call_id, server_call_id = ids.get("call_id"), ids.get("server_call_id")
     if not chunks:
         raise EventRejected("no_chunks", "; ".join(faults))
@@ -173,7 +173,7 @@ def _claim(position: int, entry: Any, faults: list[str]) -> ChunkClaim | None:
     if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index <= 1_000_000:
         faults.append(f"chunk {position} has no usable index")
         index = position
-    document_id = _identity(fields.get("documentid"))
+    document_id = identity(fields.get("documentid"))
     if document_id is None:
         faults.append(f"chunk {position} has no documentId")
     return ChunkClaim(
@@ -206,10 +206,13 @@ def _text(value: Any) -> str | None:
     return value[:_LONGEST_TEXT].encode("utf-8", "replace").decode()
 
 
-def _identity(value: Any) -> str | None:
-    """An id as it is; one too long to be one of ACS's as its beginning and a hash, so that no two become one."""
+def identity(value: Any) -> str | None:
+    """An id as it is, None for what is none.
+
+    One that cannot be ACS's (too long, not UTF-8) as its beginning and a hash of it all: no two become one.
+    """
     text = _text(value)
-    if text is None or len(value) <= _LONGEST_ID:
+    if text is None or (text == value and len(text) <= _LONGEST_ID):
         return text
     return f"{text[:64]}~{hashlib.sha256(value.encode('utf-8', 'surrogatepass')).hexdigest()}"
 

@@ -16,7 +16,7 @@ from shared.errors import RecorderError
 from shared.messages import decode_message
 from shared.settings import SettingsError
 from shared.start_request import check_idempotency_key
-from shared.telemetry import describe, log
+from shared.telemetry import describe, log, whereabouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,9 +38,8 @@ def _answered(action: Callable[[App], Answer]) -> Answer:
         level = logging.ERROR if given.status >= 500 else logging.INFO
         log("http.refused", level=level, status=given.status, error=describe(error))
         return given
-    except Exception as error:
-        log("http.failed", level=logging.ERROR, error=describe(error))
-        logging.getLogger("recorder").exception("unexpected")
+    except Exception as error:  # noqa: BLE001 - the caller gets an answer whatever happens, the log the error
+        log("http.failed", level=logging.ERROR, error=describe(error), at=whereabouts(error))
         return problem_of(error)
 
 

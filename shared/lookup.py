@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from shared.ports import BlobFacts, Container
     from shared.recording import Chunk, Recording
 
-_MEDIA_FILE = re.compile(r"(\d+)-(?!acsmetadata)[a-z0-9]+(?:\.(.+))?\.(mp3|mp4|wav)", re.IGNORECASE)
+_MEDIA_FILE = re.compile(r"([0-9]{1,9})-(?!acsmetadata)[a-z0-9]+(?:\.(.+))?\.(mp3|mp4|wav)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,9 @@ class Lookup:
         )
         for prefix in prefixes if chunk.tries == 0 else prefixes[:1]:
             blobs = [facts for facts in container.find(prefix) if facts.name != chunk.blob]
+            names = {facts.name for facts in blobs}
             for facts in blobs:
-                found = self._match(container, chunk, facts, {blob.name for blob in blobs})
+                found = self._match(container, chunk, facts, names)
                 if found:
                     return found
         return None
@@ -94,7 +95,7 @@ class Lookup:
     def _names(container: Container, metadata: str, chunk: Chunk) -> bool:
         try:
             document = json.loads(container.read(metadata, length=1_000_000))
-        except (ValueError, BlobMissing):
+        except (ValueError, RecursionError, BlobMissing):
             return False
         return isinstance(document, dict) and document.get("chunkDocumentId") == chunk.document_id
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 MAX_BLOCKS = 50_000
 _BLOCK_ID = re.compile(r"(\d{13})-([0-9a-f]{6})-([0-9a-f]{12})")
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -11,17 +12,19 @@ from typing import TYPE_CHECKING, Any
 from shared import naming
 from shared.document import parse_time
 from shared.errors import RecorderError, RecordingNotFound, StorageError
+from shared.events import identity
 from shared.lookup import container_of
 from shared.recording import Chunk, ChunkState
 from shared.telemetry import describe, log
 
 if TYPE_CHECKING:
     from shared.books import Books
-    from shared.ports import Acs, Clock, Container, Containers
+    from shared.ports import Acs, BlobFacts, Clock, Container, Containers
     from shared.recording import Recording
 
 # A chunk's metadata tells its start; it is this recording's if that is as near as this to our start.
 _SAME_START = timedelta(seconds=30)
+_INDEX = re.compile(r"[0-9]{1,9}")
 _EVENT_GRID_LIFE = timedelta(hours=24)
 
 
@@ -109,26 +112,24 @@ class Silence:
         self, container: Container, prefix: str, recording: Recording, folders: dict[str, list[Chunk]]
     ) -> None:
         blobs = container.find(prefix)
-        names = {facts.name: facts for facts in blobs}
+        media_files: dict[tuple[str, str], BlobFacts] = {}
+        for facts in blobs:
+            folder, _, file = facts.name.rpartition("/")
+            head, _, tail = file.partition("-")
+            if facts.size and not tail.startswith("acsmetadata"):
+                media_files.setdefault((folder, head), facts)
         for facts in blobs:
             folder, _, file = facts.name.rpartition("/")
             head, mark, tail = file.partition("-acsmetadata")
-            if not mark or not head.isdecimal() or not tail.endswith(".json"):
+            if not mark or not _INDEX.fullmatch(head) or not tail.endswith(".json"):
                 continue
             metadata = _read_json(container, facts.name)
-            media = next(
-                (
-                    names[name]
-                    for name in names
-                    if name.startswith(f"{folder}/{head}-") and name != facts.name and names[name].size
-                ),
-                None,
-            )
+            media = media_files.get((folder, head))
             if media is None or (int(head) == 0 and not self._began_with(metadata, recording)):
                 continue
             if int(head) and folder not in folders:
                 continue
-            document = str(metadata.get("chunkDocumentId") or file)
+            document = identity(metadata.get("chunkDocumentId")) or file
             chunk = Chunk(
                 key=naming.chunk_key(document, int(head)),
                 document_id=document,

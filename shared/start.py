@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from shared import naming
 from shared.errors import (
+    AcsTimeout,
+    AcsUnavailable,
     BlobExists,
     Fault,
     InvalidRequest,
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from shared.ports import Acs, Clock, StartedRecording
     from shared.preflight import Preflight
     from shared.start_request import StartRequest
+
+_START_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,21 @@ class Start:
         return answer if isinstance(answer, dict) else None
 
     def _ask(self, request: StartRequest, repeatability: str) -> StartedRecording:
+        """Asks ACS; again after a passing fault: the first answer may be lost, and its recording run unknown to us.
+
+        Under the same repeatability id ACS starts nothing twice. Where it says how long to wait, the caller is told
+        so instead: an HTTP function does not sit and wait.
+        """
+        for attempt in range(1, _START_TRIES):
+            try:
+                return self._asked_once(request, repeatability)
+            except (AcsUnavailable, AcsTimeout) as error:
+                if error.retry_after is not None:
+                    raise
+                self._clock.pause(0.5 * attempt)
+        return self._asked_once(request, repeatability)
+
+    def _asked_once(self, request: StartRequest, repeatability: str) -> StartedRecording:
         try:
             return self._acs.start_recording(request, container=request.container, repeatability_id=repeatability)
         except RecordingInProgress as error:

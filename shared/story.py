@@ -147,7 +147,7 @@ def _decode_cursor(cursor: str | None, faults: list[Fault]) -> str | None:
     if not cursor:
         return None
     try:
-        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
         faults.append(Fault("cursor", "must be the nextCursor of an earlier page"))
         return None

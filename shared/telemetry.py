@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import traceback
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
@@ -81,3 +82,9 @@ def describe(error: BaseException) -> str:
         parts.append(f"{type(current).__name__}: {current}" if str(current) else type(current).__name__)
         current = current.__cause__
     return clean(" <- ".join(parts))
+
+
+def whereabouts(error: BaseException) -> str:
+    """Where it was raised, innermost call first, without the texts of errors: nobody cleaned those."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames[:-9:-1])

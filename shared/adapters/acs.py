@@ -8,6 +8,7 @@ allow-list; a new Repeatability-Request-ID for each call, so ours is given.
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from shared.start_request import StartRequest
 
 _MOST_REDIRECTS = 3
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _LOCATOR_ARGUMENTS = {
     "serverCallId": "server_call_id",
     "groupCallId": "group_call_id",
@@ -62,7 +64,9 @@ def _transport(settings: Settings, *, read_bytes: int) -> RequestsTransport:
 
 
 def acs_client(settings: Settings, credential: TokenCredential | None, *, for_media: bool) -> CallAutomationClient:
-    """The SDK's client; `credential` where no key is used. Media calls are not retried inside: the clock is ours."""
+    """The SDK's client; `credential` where no key is used. Nothing is retried inside: it would sleep for as long as a
+    Retry-After says, in the middle of an HTTP call or a rescue. The clock is ours (`start.py`, `retry.py`).
+    """
     uses_key = settings.acs_key is not None and (not for_media or settings.acs_media_auth == "key")
     if uses_key and settings.acs_key is not None:
         chosen: Any = AzureKeyCredential(settings.acs_key.reveal())
@@ -72,8 +76,7 @@ def acs_client(settings: Settings, credential: TokenCredential | None, *, for_me
         settings.acs_endpoint,
         chosen,
         transport=_transport(settings, read_bytes=settings.block_bytes if for_media else 65_536),
-        retry_total=0 if for_media else 2,
-        retry_backoff_factor=0.5,
+        retry_total=0,
         permit_redirects=False,
     )
 
@@ -155,7 +158,7 @@ class AcsMedia:
             yield MediaResponse(
                 status=response.status_code,
                 content_type=headers.get("Content-Type") or "",
-                content_length=int(size) if size and size.isdigit() else None,
+                content_length=int(size) if size and _LENGTH.fullmatch(size) else None,
                 content_range=headers.get("Content-Range"),
                 etag=headers.get("ETag"),
                 pieces=_pieces(response),

@@ -10,7 +10,7 @@ from azure.core.exceptions import AzureError
 from azure.eventgrid import EventGridEvent, EventGridPublisherClient
 
 from shared.document import format_time
-from shared.telemetry import describe, log
+from shared.telemetry import clean, describe, log
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -39,7 +39,7 @@ class TopicNotifier:
     def alert(self, *, name: str, recording_key: str, fields: dict[str, object]) -> None:
         """See the port."""
         data = {"recordingKey": recording_key} | {
-            field: format_time(value) if hasattr(value, "astimezone") else str(value)  # type: ignore[arg-type]
+            field: format_time(value) if hasattr(value, "astimezone") else clean(str(value))  # type: ignore[arg-type]
             for field, value in fields.items()
         }
         event = EventGridEvent(

@@ -11,6 +11,7 @@ from azure.storage.queue import QueueServiceClient, TextBase64EncodePolicy
 from shared.adapters.translate import storage_errors
 from shared.errors import BlobExists, ContainerMissing
 from shared.messages import decode_message, encode_message
+from shared.telemetry import scrub
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +72,7 @@ class StorageRescueQueue:
                     if message:
                         found.append(message)
                     else:
-                        kept = json.dumps({"reason": "poison", "message": str(item.content)[:60_000]})
+                        kept = json.dumps({"reason": "poison", "message": scrub(str(item.content)[:60_000])})
                         self._keep_rejected(f"poison/{item.id}.json", kept.encode())
                     poison.delete_message(item.id, item.pop_receipt, **_QUICK)
         return found

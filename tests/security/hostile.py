@@ -5,19 +5,22 @@ and what must hold whatever came in.
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import requests
 import urllib3.util
 
+from shared import app as root
 from shared.errors import RecorderError
 from shared.locations import ContainerUrl
 from tests.support.fakes import ACCOUNT, MediaFile, World, settings, watched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from shared.app import App
     from shared.settings import Settings
     from tests.support.fakes import FakeContainer
 
@@ -152,6 +155,16 @@ class Watchtower:
             and (not place.prefix or blob.startswith(place.prefix + "/"))
             for place in self.world.settings.allowed.places
         )
+
+
+@contextmanager
+def serving(app: App) -> Iterator[None]:
+    """`app` as the process's own, which the functions find."""
+    root._built[:] = [app]
+    try:
+        yield
+    finally:
+        root._built.clear()
 
 
 def _names(container: FakeContainer) -> list[str]:

@@ -1,0 +1,90 @@
+"""One input, the whole app over fakes, and what must hold afterwards. Hypothesis and atheris throw at these alike."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+from shared import handlers
+from shared.messages import decode_message
+from tests.security.hostile import ARCHIVE, TEAM_A, Watchtower, event, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shared.answers import Answer
+
+_REFUSALS = {400, 404, 409, 413, 415}
+
+
+class _AnyCall(set[str]):
+    """Every call can be recorded."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+def take_event(raw: str) -> Watchtower:
+    """An event, and all that follows from it for a while: nothing escapes, and nothing goes where it must not."""
+    tower = Watchtower(TEAM_A, ARCHIVE)
+    tower.has_at_acs()
+    with serving(tower.app):
+        handlers.recording_file_status_updated(raw)
+    tower.works(messages=12)
+    tower.check()
+    for document, _ in tower.world.ledger.documents.values():
+        json.loads(document)
+    return tower
+
+
+def take_start(body: bytes, headers: Mapping[str, str]) -> Answer:
+    """A request to start: an answer always, never a 5xx, and never a container off the list."""
+    tower = Watchtower(TEAM_A, ARCHIVE)
+    tower.world.acs.calls = _AnyCall()
+    with serving(tower.app):
+        given = handlers.start_recording(body, headers)
+    check_answer(given, success=201)
+    for container in tower.world.acs.containers.values():
+        assert tower.world.settings.allowed.allows(container), str(container)
+    assert bool(tower.world.acs.containers) == (given.status == 201)
+    tower.check()
+    return given
+
+
+def take_queries(identity: str, query: Mapping[str, str]) -> None:
+    """The two functions that tell: an answer always."""
+    tower = Watchtower(TEAM_A, ARCHIVE)
+    tower.hears(event())
+    with serving(tower.app):
+        check_answer(handlers.get_recording(identity), success=200)
+        check_answer(handlers.list_recordings(query), success=200)
+    tower.check()
+
+
+def take_message(body: bytes) -> None:
+    """A queue message: what was not sent by this app moves nothing."""
+    tower = Watchtower(TEAM_A, ARCHIVE)
+    tower.has_at_acs()
+    tower.hears(event())
+    before = dict(tower.world.ledger.documents)
+    known = [delivery.message for delivery in tower.world.queue.waiting]
+    with serving(tower.app):
+        asyncio.run(handlers.rescue_chunk(body, dequeue_count=1))
+    if decode_message(body) not in known:
+        assert tower.world.ledger.documents == before
+        assert not tower.asked
+    tower.check()
+
+
+def check_answer(given: Answer, *, success: int) -> None:
+    """It is JSON, of a status that blames the caller, and its headers are one line each."""
+    assert given.status == success or given.status in _REFUSALS, given.status
+    document: Any = json.loads(given.body)
+    assert isinstance(document, dict)
+    if given.status != success:
+        assert document["code"] != "internal"
+        assert given.mimetype == "application/problem+json"
+    for name, value in given.headers.items():
+        assert (name + value).isprintable()
+        assert (name + value).isascii()
