@@ -40,7 +40,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Result:
-    """One line of the last table: a chunk, in words."""
+    """One line of the last table: a chunk, in words. `tries`: those that failed."""
 
     recording: str
     route: str
@@ -118,14 +118,15 @@ class Screen:
 
     def table(self, results: Sequence[Result]) -> None:
         """The last table."""
-        table = Table(box=box.ROUNDED if self.is_live else box.ASCII2, title="What was recorded, and what is there")
+        style = {"box": box.SIMPLE_HEAD, "pad_edge": False} if self.is_live else {"box": box.ASCII2}
+        table = Table(title="What was recorded, and what is there", **style)
         table.add_column("recording", no_wrap=True)
         table.add_column("route", no_wrap=True)
         table.add_column("bytes", justify="right", no_wrap=True)
-        table.add_column("SHA-256 at the source", min_width=_DIGITS)
-        table.add_column("SHA-256 in the container", min_width=_DIGITS)
-        table.add_column("failed tries", justify="right")
-        table.add_column("time", justify="right")
+        table.add_column("SHA-256\nat the source", min_width=7)
+        table.add_column("SHA-256\nin the container", min_width=7)
+        table.add_column("failed\ntries", justify="right", no_wrap=True)
+        table.add_column("time", justify="right", no_wrap=True)
         for one in results:
             table.add_row(
                 one.recording,

@@ -1,0 +1,160 @@
+"""The ways of a recording from the call's end into the container, each over real processes."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from tests.e2e.support import ARCHIVE, eventually, plan
+
+if TYPE_CHECKING:
+    from tests.e2e.support import World
+
+
+def test_an_export_is_verified_and_told(world: World) -> None:
+    """An exported recording is looked at, not copied; the manifest says how it came."""
+    recorded = world.start()
+    story = recorded.end(plan(300_000)).whole()
+    assert (story["state"], story["route"], story["tries"]) == ("complete", "exported", 0)
+    assert story["chunks"][0]["metadata"] == "saved"
+    assert world.stack.acs.truth(recorded.id)["chunks"][0]["requests"] == {}
+    manifest = recorded.manifest()
+    assert (manifest["state"], manifest["route"], manifest["callId"]) == (
+        "complete",
+        "exported",
+        recorded.call.call_id,
+    )
+
+
+def test_a_failed_export_is_rescued_after_an_outage(world: World) -> None:
+    """While ACS's media store is down the tries go on; the deadline is 24 h after the recording's end."""
+    recorded = world.start(recordingContent="audioVideo")
+    for operation in ("media", "metadata"):
+        until = world.stack.clock.now() + timedelta(seconds=4)
+        world.stack.acs.add_fault(kind="status", status=503, operation=operation, recording_id=recorded.id, end=until)
+    recorded.end(plan(3_500_000, export="service-outage"))
+    eventually(lambda: recorded.story()["tries"])
+    waiting = recorded.story()
+    assert waiting["state"] == "saving"
+    error = waiting["chunks"][0]["lastError"]
+    assert (error["code"], error["blame"]) == ("media_unavailable", "acs")
+    assert 23.9 < waiting["hoursLeft"] <= 24
+    story = recorded.whole()
+    assert story["route"] == "rescued"
+    assert story["tries"] >= 1
+    assert "hoursLeft" not in story
+    truth = world.stack.acs.truth(recorded.id)
+    ended = datetime.fromisoformat(truth["endedAt"])
+    assert abs(datetime.fromisoformat(story["deadline"]) - ended - timedelta(hours=24)) < timedelta(seconds=1)
+
+
+def test_a_rescue_looks_as_the_export_would(world: World) -> None:
+    """Folder, names and metadata of a rescue follow ACS's layout; only the guid is another."""
+    recorded = world.start(recordingContent="audio", recordingChannel="unmixed")
+    chunk = recorded.end(plan(400_000, export="firewall")).whole()["chunks"][0]
+    real = world.stack.acs.truth(recorded.id)["chunks"][0]
+    for ours, acs in zip((chunk["blob"], chunk["metadataBlob"]), real["blobNames"], strict=True):
+        day, call_id, folder, file = ours.removeprefix(world.url("recordings") + "/").split("/")
+        assert [day, call_id, folder[:9], file] == [
+            part if part != acs.split("/")[2] else part[:9] for part in acs.split("/")
+        ]
+    facts = world.blobs.get_blob_client("recordings", chunk["blob"].split("/recordings/")[1]).get_blob_properties()
+    assert facts.content_settings.content_type == "audio/wav"
+    assert facts.metadata == {"sha256": real["sha256"]}
+
+
+def test_of_three_chunks_only_the_failed_one_is_fetched(world: World) -> None:
+    """A mixed event is decided chunk by chunk; the rescued one lies beside the exported ones."""
+    recorded = world.start(recordingFormat="wav")
+    story = recorded.end(plan(200_000, 2_500_000, 100_000, export_failed_chunks=frozenset({1}))).whole()
+    assert story["route"] == "mixed"
+    assert story["chunkStates"] == {"exported": 2, "rescued": 1}
+    assert len({chunk["blob"].rpartition("/")[0] for chunk in story["chunks"]}) == 1
+    truth = world.stack.acs.truth(recorded.id)
+    assert [sorted(chunk["requests"]) for chunk in truth["chunks"]] == [[], ["media", "metadata"], []]
+    assert [chunk["route"] for chunk in recorded.manifest()["chunks"]] == ["exported", "rescued", "exported"]
+
+
+def test_a_refusing_container_costs_nothing_but_time(world: World) -> None:
+    """The bytes are kept in the fallback at once, a person is told, and after the repair they are delivered."""
+    world.blobs.delete_container(ARCHIVE)
+    recorded = world.start(containerUrl=world.url(ARCHIVE))
+    assert "container_missing" in recorded.started["warnings"][0]
+    recorded.end(plan(1_700_000))
+    kept = recorded.wait_for("in_fallback")
+    assert kept["where"] == "fallback"
+    assert kept["lastError"]["blame"] == "destination"
+    story = recorded.story()
+    assert (story["state"], story["alerts"]) == ("safe", ["container_missing"])
+    assert world.logged("alert.container_missing", recording=recorded.key)
+    assert len(world.names("recording-fallback", recorded.key)) == 2
+    world.blobs.create_container(ARCHIVE)
+    story = recorded.whole()
+    assert (story["route"], story["chunks"][0]["where"]) == ("delivered", "destination")
+    assert not world.names("recording-fallback", recorded.key)
+
+
+def test_a_place_within_a_container_is_kept_to(world: World) -> None:
+    """A container URL with a prefix holds for exports, rescues and the manifest."""
+    place = f"{world.url('recordings')}/tenant-7/calls"
+    recorded = world.start(containerUrl=place)
+    story = recorded.end(plan(50_000, 60_000, export_failed_chunks=frozenset({0}))).whole()
+    names = [chunk["blob"] for chunk in story["chunks"]] + [f"{world.url('recordings')}/{story['manifest']['blob']}"]
+    assert all(name.startswith(place + "/") for name in names)
+
+
+def test_an_export_that_the_event_places_at_acs_is_found(world: World) -> None:
+    """An event with media URLs in spite of an export: the container is looked at first, nothing comes twice."""
+    recorded = world.start()
+    story = recorded.end(plan(90_000, export="ok-but-media-url")).whole()
+    assert story["route"] == "exported"
+    assert "media" not in world.stack.acs.truth(recorded.id)["chunks"][0]["requests"]
+
+
+def test_a_claimed_export_that_is_not_there_is_not_believed(world: World) -> None:
+    """A claim without a blob stays open and is told; when the blob comes after all, all is well."""
+    recorded = world.start()
+    recorded.end(plan(80_000, export="claimed-missing"))
+    eventually(lambda: recorded.story()["tries"])
+    chunk = recorded.chunk()
+    assert (chunk["state"], chunk["lastError"]["code"]) == ("expected", "export_not_found")
+    world.stack.acs.late_export(recorded.id, chunks=frozenset({0}))
+    assert recorded.whole()["route"] == "exported"
+
+
+def test_an_empty_export_is_not_believed(world: World) -> None:
+    """A blob without bytes does not count as an export."""
+    recorded = world.start()
+    recorded.end(plan(70_000, export="claimed-empty"))
+    eventually(lambda: recorded.story()["tries"])
+    assert recorded.chunk()["lastError"]["code"] == "export_empty"
+    world.stack.acs.late_export(recorded.id, chunks=frozenset({0}))
+    assert recorded.whole()["route"] == "exported"
+
+
+def test_an_export_while_the_rescue_waits_leaves_one_blob(world: World) -> None:
+    """ACS exports late, between two tries: the next try finds it and fetches nothing."""
+    recorded = world.start()
+    fault = world.stack.acs.add_fault(kind="status", status=503, operation="media", recording_id=recorded.id)
+    recorded.end(plan(1_200_000, export="service-outage"))
+    eventually(lambda: recorded.story()["tries"])
+    world.stack.acs.late_export(recorded.id)
+    story = recorded.whole()
+    assert story["route"] == "exported"
+    assert world.stack.acs.faults.remove(fault.fault_id)
+
+
+def test_neither_ledger_nor_manifest_nor_log_tells_participants_or_keys(world: World) -> None:
+    """What an operator or a customer's program reads holds no participant, no key and no signature."""
+    recorded = world.start()
+    recorded.end(plan(60_000, export="firewall")).whole()
+    kept = world.blobs.get_blob_client("recording-ledger", f"recordings/{recorded.key}.json").download_blob().readall()
+    texts = [
+        kept.decode(),
+        json.dumps(recorded.manifest()),
+        json.dumps(recorded.story()),
+        world.stack.host_log.read_text(encoding="utf-8"),
+    ]
+    secrets = [*recorded.call.participants, world.stack.azurite.account_key, "accesskey=", "sig=", "HMAC-SHA256 "]
+    assert not [secret for secret in secrets for text in texts if secret in text]
