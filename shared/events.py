@@ -53,6 +53,7 @@ class ChunkClaim:
 class RecordingFileStatus:
     """The content of a RecordingFileStatusUpdated event.
 
+    `content_type`, `channel_type` and `format_type` are in lower case, and empty where the event does not say them.
     `faults` names what could not be read; the rest is used all the same, so that one bad chunk loses no other.
     """
 
@@ -72,10 +73,11 @@ class RecordingFileStatus:
     faults: tuple[str, ...]
 
 
-def parse_envelopes(raw: str) -> list[Envelope]:
+def parse_envelopes(raw: str) -> list[Envelope | EventRejected]:
     """The events in `raw`: one JSON object or an array of them, Event Grid schema or CloudEvents 1.0.
 
-    Raises EventRejected (reason `too_large`, `not_json` or `not_an_event`).
+    What is no event (reason `not_an_event`) stands among the others, and loses none of them.
+    Raises EventRejected (`too_large`, `not_json`, `not_an_event`) where there is nothing in `raw` at all.
     """
     if len(raw) > MAX_EVENT_CHARACTERS:
         raise EventRejected("too_large", f"an event of {len(raw)} characters")
@@ -93,14 +95,14 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _envelope(item: Any) -> Envelope:
+def _envelope(item: Any) -> Envelope | EventRejected:
     if not isinstance(item, dict):
-        raise EventRejected("not_an_event", "not a JSON object")
+        return EventRejected("not_an_event", "not a JSON object")
     fields = _folded(item)
     is_cloud = "specversion" in fields
     kind = fields.get("type" if is_cloud else "eventtype")
     if not isinstance(kind, str) or not kind:
-        raise EventRejected("not_an_event", "no event type")
+        return EventRejected("not_an_event", "no event type")
     data = fields.get("data")
     return Envelope(
         id=_text(fields.get("id")) or "",
@@ -153,10 +155,9 @@ def parse_recording_file_status(envelope: Envelope) -> RecordingFileStatus:
         server_call_id=server_call_id,
         recording_start=_moment(data.get("recordingstarttime")),
         duration=_milliseconds(data.get("recordingdurationms")),
-        content_type=_word(data.get("recordingcontenttype"), ("audio", "audiovideo"), "audio", faults),
-        channel_type=_word(data.get("recordingchanneltype"), ("mixed", "unmixed"), "mixed", faults),
-        format_type=_word(data.get("recordingformattype"), ("mp3", "mp4", "wav"), "", faults)
-        or ("mp4" if str(data.get("recordingcontenttype")).lower() == "audiovideo" else "mp3"),
+        content_type=_word(data.get("recordingcontenttype"), ("audio", "audiovideo"), faults),
+        channel_type=_word(data.get("recordingchanneltype"), ("mixed", "unmixed"), faults),
+        format_type=_word(data.get("recordingformattype"), ("mp3", "mp4", "wav"), faults),
         session_end_reason=_label(data.get("sessionendreason")),
         storage_type=_label(data.get("storagetype")),
         chunks=chunks,
@@ -245,9 +246,9 @@ def _milliseconds(value: Any) -> timedelta | None:
     return timedelta(milliseconds=value)
 
 
-def _word(value: Any, known: tuple[str, ...], default: str, faults: list[str]) -> str:
+def _word(value: Any, known: tuple[str, ...], faults: list[str]) -> str:
     if isinstance(value, str) and value.lower() in known:
         return value.lower()
     if value is not None:
-        faults.append(f"unknown word {str(value)[:40]!r}")
-    return default
+        faults.append(f"unknown word {value[:40]!r}" if isinstance(value, str) else "a word that is no text")
+    return ""

@@ -62,6 +62,9 @@ class Watch:
             self._reject(raw, error)
             return
         for envelope in envelopes:
+            if isinstance(envelope, EventRejected):
+                self._reject(raw, envelope)
+                continue
             if envelope.type != RECORDING_FILE_STATUS_UPDATED:
                 log("event.ignored", type=envelope.type, id=envelope.id)
                 continue
@@ -120,6 +123,7 @@ class Watch:
 
     def _merged(self, before: Recording | None, key: str, status: RecordingFileStatus, raw: str) -> Recording | None:
         now = self._clock.now()
+        status = _with_kind(status, before)
         recording = before or Recording(
             key=key, container_url=str(self._container(status)), created_at=now, deadline=now + self._window
         )
@@ -161,7 +165,7 @@ class Watch:
             prefix=container.prefix,
             start=start.astimezone(UTC),
             call_id=call_id,
-            recording_id=status.recording_id,
+            recording_id=status.recording_id or recording.recording_id,
             key=recording.key,
         )
         return replace(
@@ -294,6 +298,16 @@ class Watch:
             if place in (Place.FOREIGN, Place.OTHER_BLOB):
                 notes.append(f"chunk {claim.index} claims a location this app does not go to ({place.value})")
         return notes[:20]
+
+
+def _with_kind(status: RecordingFileStatus, before: Recording | None) -> RecordingFileStatus:
+    """What the event does not say of the recording's kind is as it was started, or else as most are."""
+    content = status.content_type or (before.content_type if before else "audio")
+    channel = status.channel_type or (before.channel_type if before else "mixed")
+    form = "mp4" if content == "audiovideo" else "wav" if channel == "unmixed" else "mp3"
+    if before and (content, channel) == (before.content_type, before.channel_type):
+        form = before.format_type
+    return replace(status, content_type=content, channel_type=channel, format_type=status.format_type or form)
 
 
 def _is_open_again(before: Chunk | None, now: Chunk) -> bool:
