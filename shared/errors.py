@@ -25,6 +25,8 @@ from datetime import timedelta  # noqa: TC003 - read by dataclass tooling at run
 from enum import StrEnum
 from typing import ClassVar
 
+from shared.telemetry import clean
+
 
 class Blame(StrEnum):
     """Who can mend a failure."""
@@ -36,16 +38,20 @@ class Blame(StrEnum):
 
 
 class RecorderError(Exception):
-    """A failure with a stable code. `retry_after`: how long the service asked us to stay away, if it did."""
+    """A failure with a stable code. `retry_after`: how long the service asked us to stay away, if it did.
+
+    Its text holds no secret and no personal data, whatever it was made of: it goes into answers, the ledger, log
+    lines, alerts, and where it is raised to the host, into the host's own log.
+    """
 
     code: ClassVar[str] = "internal"
     blame: Blame = Blame.APP
     is_retryable: ClassVar[bool] = True
 
     def __init__(self, message: str = "", *, retry_after: timedelta | None = None, trace_id: str | None = None) -> None:
-        super().__init__(message or (type(self).__doc__ or self.code).splitlines()[0])
+        super().__init__(clean(message) or (type(self).__doc__ or self.code).splitlines()[0])
         self.retry_after = retry_after
-        self.trace_id = trace_id
+        self.trace_id = clean(trace_id)[:100] if trace_id else None
 
 
 @dataclass(frozen=True)

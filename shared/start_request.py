@@ -32,6 +32,7 @@ _OPTIONAL = (
     "audioChannelParticipantOrdering",
     "channelAffinity",
 )
+_MOST_UNKNOWN = 10
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -85,10 +86,10 @@ class _Reader:
         self.faults.append(Fault(name, message))
 
     def read(self, default_container: ContainerUrl) -> StartRequest:
-        for name in self.body:
-            if name not in LOCATORS and name not in _OPTIONAL:
-                known = ", ".join((*LOCATORS, *_OPTIONAL))
-                self.fault(str(name)[:100], f"is not a field of this request; known are {known}")
+        known = (*LOCATORS, *_OPTIONAL)
+        # As many as help a caller: the answer must not be many times what was sent.
+        for name in [name for name in self.body if name not in known][:_MOST_UNKNOWN]:
+            self.fault(name[:100], f"is not a field of this request; known are {', '.join(known)}")
         locator, locator_id = self.locator()
         content, channel, form = self.kind()
         request = StartRequest(

@@ -24,7 +24,7 @@ _CLEANERS = (
     (re.compile(r"(?i)(https?://[^\s\"'?]*)(?:(\?)[^\s\"']*)?"), lambda m: f"{m[1]}?…" if m[2] else m[1]),
     (
         re.compile(
-            r"(?i)(accesskey|accountkey|sharedaccesssignature|signature|sig)([\"']?\s*[=:]\s*[\"']?)[^\s;&\"',}]+"
+            r"(?i)(accesskey|accountkey|sharedaccesssignature|signature|sig)(\\?[\"']?\s*[=:]\s*\\?[\"']?)[^\s;&\"',}\\]+"
         ),
         r"\1\2…",
     ),
