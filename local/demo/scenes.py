@@ -10,7 +10,7 @@ OUTAGE_SECONDS = 13.0
 # From the first time that the app says "the container is missing" to its repair by hand.
 REPAIR_SECONDS = 4.0
 # Each connection to the media host gives so many bytes a second, so that there is something to see.
-LINE_BYTES = 900_000
+LINE_BYTES = 1_200_000
 
 
 @dataclass(frozen=True)

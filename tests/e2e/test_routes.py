@@ -145,6 +145,21 @@ def test_an_export_while_the_rescue_waits_leaves_one_blob(world: World) -> None:
     assert world.stack.acs.faults.remove(fault.fault_id)
 
 
+def test_an_export_after_the_rescue_is_told_and_overwrites_nothing(world: World) -> None:
+    """ACS writes into a folder of its own: our files stay as they are, there is no third copy, and it is noted."""
+    recorded = world.start()
+    story = recorded.end(plan(600_000, export="service-outage")).whole()
+    before = {name for name in world.names("recordings") if recorded.call.call_id in name}
+    world.stack.acs.late_export(recorded.id, event=True)
+    eventually(lambda: recorded.story()["notes"])
+    after = recorded.story()
+    assert after["chunks"] == story["chunks"]
+    assert (after["state"], after["closedAt"]) == ("complete", story["closedAt"])
+    acs = set(world.stack.acs.truth(recorded.id)["chunks"][0]["blobNames"])
+    assert {name for name in world.names("recordings") if recorded.call.call_id in name} == before | acs
+    assert any("after all" in note for note in after["notes"])
+
+
 def test_neither_ledger_nor_manifest_nor_log_tells_participants_or_keys(world: World) -> None:
     """What an operator or a customer's program reads holds no participant, no key and no signature."""
     recorded = world.start()
