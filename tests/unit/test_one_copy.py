@@ -1,0 +1,115 @@
+"""One copy, known to the ledger: also where workers died between a commit and the ledger, and where ACS says that an
+export failed which it wrote.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from shared.recording import ChunkState, Manifest
+from tests.support.fakes.acs import MediaFile
+from tests.support.fakes.world import World
+from tests.unit.builders import FOLDER, chunk, recording
+
+if TYPE_CHECKING:
+    from shared.recording import Chunk, Recording
+
+MP3 = b"ID3" + bytes(range(256)) * 40
+METADATA = b'{"chunkDocumentId":"0-eus-d1-00000000"}'
+OTHER_FOLDER = "20261122/call-1/eyJQbGF0-by-acs"
+
+
+def _world(given: Recording) -> World:
+    """The recording in the ledger, its media and metadata at ACS, a message for its first chunk."""
+    world = World()
+    one = given.chunks[0]
+    world.media.files[one.media_location or ""] = MediaFile(MP3)
+    world.media.files[one.metadata_location or ""] = MediaFile(METADATA, content_type="application/json")
+    world.ledger.save(given, etag=None)
+    return world
+
+
+def _run(world: World, given: Recording) -> Chunk:
+    """Works off the queue, beginning with a try of the first chunk; the chunk in the end."""
+    app = world.app()
+    loaded = world.ledger.load(given.key)
+    assert loaded is not None
+    app.sweep._books.send(loaded[0], loaded[0].chunks[0])
+    for _ in range(20):
+        if world.deliver_next(app) is None:
+            break
+    found = world.ledger.load(given.key)
+    assert found is not None
+    return found[0].chunks[0]
+
+
+def test_an_export_that_acs_took_for_failed_is_delivered_where_it_stands() -> None:
+    one = chunk()
+    given = recording(one)
+    world = _world(given)
+    world.destination.put(one.blob or "", MP3, content_type="audio/mpeg", overwrite=False)
+
+    done = _run(world, given)
+
+    assert done.state is ChunkState.DELIVERED
+    assert done.blob == one.blob
+    assert world.fallback.blobs == {}
+    assert [name for name in world.destination.blobs if name.endswith(".mp3")] == [one.blob]
+
+
+def test_a_file_with_other_bytes_is_kept_and_the_recording_stays_in_the_fallback() -> None:
+    one = chunk()
+    given = recording(one)
+    for other in (b"ID3 somebody's own", MP3[::-1]):
+        world = _world(given)
+        world.destination.put(one.blob or "", other, content_type="audio/mpeg", overwrite=False)
+
+        done = _run(world, given)
+
+        assert done.state is ChunkState.IN_FALLBACK
+        assert world.destination.blobs[one.blob or ""].data == other
+        assert [blob.data for blob in world.fallback.blobs.values() if blob.data == MP3]
+
+
+def test_what_a_dead_worker_committed_counts_before_a_late_export() -> None:
+    one = chunk(state=ChunkState.RESCUING, crashes=1, ticket=2)
+    given = recording(one)
+    world = _world(given)
+    _run(world, given)
+    # As the ledger knew it before: the worker died after its commit.
+    before, etag = world.ledger.load(given.key) or (given, None)
+    world.ledger.save(replace(before, chunks=(one,), manifest=Manifest(), closed_at=None), etag=etag)
+    late = f"{OTHER_FOLDER}/{(one.blob or '').rpartition('/')[2]}"
+    world.destination.put(late, MP3, content_type="audio/mpeg", overwrite=False)
+
+    done = _run(world, given)
+
+    assert (done.state, done.blob) == (ChunkState.RESCUED, one.blob)
+
+
+def test_a_copy_in_the_fallback_that_a_dead_worker_left_is_removed() -> None:
+    one = chunk(state=ChunkState.RESCUING, crashes=1, ticket=2)
+    given = recording(one)
+    world = _world(given)
+    world.fallback.put(f"{given.key}/{one.blob}", MP3, content_type="audio/mpeg", overwrite=False)
+
+    done = _run(world, given)
+
+    assert done.state is ChunkState.RESCUED
+    assert world.fallback.blobs == {}
+
+
+def test_metadata_lies_beside_media_that_acs_exported_without_it() -> None:
+    one = chunk()
+    given = recording(one)
+    world = _world(given)
+    late = f"{OTHER_FOLDER}/{(one.blob or '').rpartition('/')[2]}"
+    world.destination.put(late, MP3, content_type="audio/mpeg", overwrite=False)
+
+    done = _run(world, given)
+
+    assert (done.state, done.blob) == (ChunkState.EXPORTED, late)
+    assert done.metadata_blob == f"{OTHER_FOLDER}/{(one.metadata_blob or '').rpartition('/')[2]}"
+    assert world.destination.blobs[done.metadata_blob].data == METADATA
+    assert FOLDER not in {name.rpartition("/")[0] for name in world.destination.blobs}
