@@ -63,7 +63,13 @@ def _transport(settings: Settings, *, read_bytes: int) -> RequestsTransport:
     return pooled_transport(connections, read_bytes=read_bytes)
 
 
-def acs_client(settings: Settings, credential: TokenCredential | None, *, for_media: bool) -> CallAutomationClient:
+def acs_client(
+    settings: Settings,
+    credential: TokenCredential | None,
+    *,
+    for_media: bool,
+    transport: RequestsTransport | None = None,
+) -> CallAutomationClient:
     """The SDK's client; `credential` where no key is used. Nothing is retried inside: it would sleep for as long as a
     Retry-After says, in the middle of an HTTP call or a rescue. The clock is ours (`start.py`, `retry.py`).
     """
@@ -75,7 +81,7 @@ def acs_client(settings: Settings, credential: TokenCredential | None, *, for_me
     return CallAutomationClient(
         settings.acs_endpoint,
         chosen,
-        transport=_transport(settings, read_bytes=settings.block_bytes if for_media else 65_536),
+        transport=transport or _transport(settings, read_bytes=settings.block_bytes if for_media else 65_536),
         retry_total=0,
         permit_redirects=False,
     )

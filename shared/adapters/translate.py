@@ -119,7 +119,7 @@ def retry_after(response: Any, *, now: datetime | None = None) -> timedelta | No
         return timedelta(seconds=min(int(value[:9]), 86_400))
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

@@ -66,7 +66,7 @@ OFF_THE_LIST = {
     "tab": "https://us-storage.asm\t.skype.com/x",
     "blank in front": " https://us-storage.asm.skype.com/x",
     "NUL": "https://us-storage.asm.skype.com\0.evil.example/x",
-    "very long": "https://us-storage.asm.skype.com/" + "x" * 5000,
+    "very long": "https://us-storage.asm.skype.com/" + "x" * 20_000,
     "blob account off the list": "https://stranger.blob.core.windows.net/recordings/a/b.mp3",
     "account that looks like ours": "https://customer.blob.core.windows.net.evil.example/recordings/a.mp3",
     "container off the list": f"{ACCOUNT}/payroll/a/b.mp3",
