@@ -61,6 +61,7 @@ class Sweep:
         self._random = random
         self._alert_left = alert_left
         self._time_budget = time_budget
+        self._strays: set[str] = set()
         self._grace = grace
 
     def run(self) -> None:
@@ -68,17 +69,19 @@ class Sweep:
         until = self._clock.now() + self._time_budget
         poisoned = self._drain_poison()
         seen = requeued = 0
+        strays: set[str] = set()
         cursor: str | None = None
         while True:
             names, cursor = self._books.ledger.markers(limit=_PAGE, cursor=cursor)
             for name in names:
                 seen += 1
                 try:
-                    requeued += self._look(name)
+                    requeued += self._look(name, strays)
                 except RecorderError as error:
                     log("sweep.failed", level=logging.ERROR, recording=marker_key(name), error=describe(error))
             if cursor is None or self._clock.now() >= until:
                 break
+        self._strays = strays
         log("sweep.done", unfinished=seen, requeued=requeued, poisoned=poisoned, is_whole=cursor is None)
 
     def _drain_poison(self) -> int:
@@ -88,7 +91,10 @@ class Sweep:
             log("sweep.failed", level=logging.ERROR, error=describe(error))
             return 0
         for message in messages:
-            self._unpoison(message)
+            try:
+                self._unpoison(message)
+            except RecorderError as error:
+                log("sweep.failed", level=logging.ERROR, recording=message.recording_key, error=describe(error))
         return len(messages)
 
     def _unpoison(self, message: RescueMessage) -> None:
@@ -98,8 +104,8 @@ class Sweep:
             log("sweep.unpoisoned", level=logging.WARNING, recording=recording.key, chunk=chunk.index)
             self._requeue(recording, chunk)
 
-    def _look(self, name: str) -> int:
-        """One recording; how many tries were queued for it."""
+    def _look(self, name: str, strays: set[str]) -> int:
+        """One recording; how many tries were queued for it. Adds a marker that looks left over to `strays`."""
         recording = self._books.load(marker_key(name))
         if recording is None:
             # A marker put just before its document; if that never came, it falls with its deadline.
@@ -107,7 +113,12 @@ class Sweep:
                 self._books.ledger.delete_marker(name)
             return 0
         if recording.closed_at is not None or (recording.marker and recording.marker != name):
-            self._books.ledger.delete_marker(name)
+            # Left over, or put a moment ago by somebody whose document is not written yet: so only when it is seen
+            # so once more.
+            if name in self._strays:
+                self._books.ledger.delete_marker(name)
+            else:
+                strays.add(name)
             return 0
         if recording.state is RecordingState.STARTED:
             self._silence.look(recording)

@@ -1,0 +1,254 @@
+"""The net under everything else: what is overdue, poisoned, silent or running out of time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from shared.errors import Blame, StorageCorrupted, StorageUnavailable
+from shared.messages import encode_message
+from shared.naming import marker
+from shared.ports import RescueMessage
+from shared.recording import Chunk, ChunkState, LastError, Manifest, Recording
+from tests.support.fakes import World, watched
+from tests.unit.builders import HOUR, NOON, chunk, recording
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+S = ChunkState
+MINUTE = timedelta(minutes=1)
+
+
+def kept(world: World, one: Recording) -> Recording:
+    """The recording in the ledger, with its marker."""
+    one = replace(one, marker=None if one.closed_at else marker(deadline=one.deadline, key=one.key))
+    world.ledger.save(one, etag=None)
+    if one.marker:
+        world.ledger.put_marker(one.marker)
+    return one
+
+
+def swept(*chunks: Chunk, **changes: Any) -> World:
+    """A world in which the sweep met one recording."""
+    world = World()
+    kept(world, recording(*chunks, **changes))
+    world.app().sweep.run()
+    return world
+
+
+def the(world: World) -> Recording:
+    return world.ledger.recording(recording().key)
+
+
+LATE, SOON = NOON - HOUR, NOON + HOUR
+DUE = [
+    (chunk(state=S.PENDING, next_try_at=LATE), True),
+    (chunk(state=S.PENDING, next_try_at=NOON - MINUTE), False),
+    (chunk(state=S.PENDING, next_try_at=SOON), False),
+    (chunk(state=S.PENDING, next_try_at=None), False),
+    (chunk(state=S.EXPECTED, next_try_at=LATE), True),
+    (chunk(state=S.RESCUING, next_try_at=LATE, lease_until=SOON), False),
+    (chunk(state=S.RESCUING, next_try_at=LATE, lease_until=LATE), True),
+    (chunk(state=S.IN_FALLBACK, next_try_at=LATE), True),
+    (chunk(state=S.IN_FALLBACK, next_try_at=None), False),
+    (chunk(state=S.RESCUED, next_try_at=LATE, finished_at=LATE), True),  # its metadata waits
+    (chunk(state=S.RESCUED, next_try_at=None, finished_at=LATE), True),
+    (chunk(state=S.RESCUED, next_try_at=SOON, finished_at=LATE), False),
+    (chunk(state=S.RESCUED, metadata_state="saved", next_try_at=LATE, finished_at=LATE), True),  # the manifest waits
+    (chunk(state=S.RESCUED, metadata_state="saved", next_try_at=SOON, finished_at=LATE), False),
+    (chunk(state=S.LOST, next_try_at=None, finished_at=LATE), True),
+    (chunk(state=S.LOST, next_try_at=None, finished_at=NOON), False),
+]
+
+
+@pytest.mark.parametrize(("one", "is_overdue"), DUE)
+def test_a_try_that_never_came_is_planned_again(one: Chunk, is_overdue: bool) -> None:  # noqa: FBT001
+    world = swept(one)
+    moved = the(world).chunks[0]
+    assert len(world.queue.waiting) == is_overdue
+    assert moved.ticket == one.ticket + is_overdue
+    if is_overdue:
+        assert world.queue.waiting[0].message.ticket == moved.ticket
+        assert moved.requeues == 1
+        assert NOON <= world.queue.waiting[0].due <= NOON + 21 * timedelta(seconds=1)
+        assert moved.state is (S.PENDING if one.state is S.RESCUING else one.state)
+        assert moved.crashes == (one.state is S.RESCUING)
+
+
+def test_a_manifest_that_waits_has_its_own_time() -> None:
+    done = {"metadata_state": "saved", "next_try_at": None, "finished_at": LATE}
+    one, other = chunk(0, S.RESCUED, **done), chunk(1, S.EXPORTED, **done)
+    assert swept(one, other, manifest=Manifest("pending", 1, SOON)).queue.waiting == []
+    world = swept(one, other, manifest=Manifest("pending", 1, LATE))
+    assert [delivery.message.chunk_key for delivery in world.queue.waiting] == [one.key]
+
+
+def test_a_full_queue_is_not_a_lost_message() -> None:
+    """Each requeue doubles what counts as overdue: a storm is not answered by doubling it."""
+    for requeues, passed in ((0, 5), (1, 9), (4, 61), (30, 61)):
+        one = chunk(next_try_at=NOON - passed * MINUTE, requeues=requeues)
+        assert len(swept(one).queue.waiting) == 1
+        assert swept(replace(one, next_try_at=NOON - (passed - 2) * MINUTE)).queue.waiting == []
+
+
+def test_a_queue_that_fails_leaves_it_to_the_next_sweep() -> None:
+    def failing(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
+        if name == "send":
+            raise StorageUnavailable
+        return call()
+
+    world = World()
+    kept(world, recording(chunk(next_try_at=LATE)))
+    world.app(queue=watched(world.queue, failing)).sweep.run()
+    assert world.queue.waiting == []
+    world.clock.advance(10 * MINUTE)
+    world.app().sweep.run()
+    assert len(world.queue.waiting) == 1
+
+
+def test_a_poisoned_message_is_planned_again_if_it_still_means_anything() -> None:
+    world = World()
+    one = kept(world, recording(chunk(0, S.RESCUING, lease_until=SOON), chunk(1, ticket=5)))
+    world.queue.poison = [
+        encode_message(RescueMessage(one.key, one.chunks[0].key, 1)),
+        encode_message(RescueMessage(one.key, one.chunks[1].key, 4)),  # an older plan
+        encode_message(RescueMessage(one.key, "0" * 16, 1)),
+        encode_message(RescueMessage("0" * 32, "0" * 16, 1)),
+        b"nonsense",
+    ]
+    world.app().sweep.run()
+    assert world.queue.poison == []
+    assert [delivery.message.chunk_key for delivery in world.queue.waiting] == [one.chunks[0].key]
+    assert the(world).chunks[0].state is S.PENDING
+    assert the(world).chunks[0].crashes == 1
+    assert len(world.ledger.rejected) == 1
+
+
+def test_a_poison_queue_that_fails_stops_nothing_else() -> None:
+    def failing(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
+        if name == "drain_poison":
+            raise StorageUnavailable
+        return call()
+
+    world = World()
+    kept(world, recording(chunk(next_try_at=LATE)))
+    world.app(queue=watched(world.queue, failing)).sweep.run()
+    assert len(world.queue.waiting) == 1
+
+
+def test_one_recording_that_cannot_be_read_stops_no_other() -> None:
+    world = World()
+    bad = kept(world, recording(chunk(next_try_at=LATE), key="0" * 32, deadline=NOON + HOUR))
+    good = kept(world, recording(chunk(next_try_at=LATE)))
+    world.queue.poison = [encode_message(RescueMessage(bad.key, bad.chunks[0].key, 1))]
+
+    def failing(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
+        if name == "load" and arguments == (bad.key,):
+            raise StorageCorrupted
+        return call()
+
+    world.app(ledger=watched(world.ledger, failing)).sweep.run()
+    assert [delivery.message.recording_key for delivery in world.queue.waiting] == [good.key]
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"),
+    [
+        (7 * HOUR, []),
+        (5.5 * HOUR, ["deadline_6h"]),
+        (HOUR / 2, ["deadline_1h"]),
+        (-HOUR, ["deadline_1h"]),
+    ],
+)
+def test_a_deadline_that_nears_is_said_once(left: timedelta, expected: list[str]) -> None:
+    world = World()
+    error = LastError("media_throttled", Blame.ACS, "429", NOON)
+    kept(world, recording(chunk(next_try_at=SOON, last_error=error), deadline=NOON + left))
+    app = world.app()
+    app.sweep.run()
+    app.sweep.run()
+    assert world.notifier.names == expected
+    for _, _, fields in world.notifier.alerts:
+        assert fields["hours_left"] == round(left / HOUR, 2)
+        assert fields["codes"] == ["media_throttled"]
+
+
+def test_each_threshold_is_said_on_its_way_down() -> None:
+    world = World()
+    kept(world, recording(chunk(next_try_at=None), deadline=NOON + 7 * HOUR))
+    app = world.app()
+    for _ in range(8):
+        app.sweep.run()
+        world.clock.advance(HOUR)
+    assert world.notifier.names == ["deadline_6h", "deadline_1h"]
+
+
+@pytest.mark.parametrize("state", [S.IN_FALLBACK, S.RESCUED, S.LOST])
+def test_what_is_no_longer_at_risk_nears_no_deadline(state: ChunkState) -> None:
+    world = swept(chunk(state=state, next_try_at=SOON, finished_at=NOON), deadline=NOON + HOUR / 2)
+    assert world.notifier.names == []
+
+
+def test_a_marker_without_a_document_falls_with_its_deadline() -> None:
+    world = World()
+    coming, gone = (marker(deadline=NOON + HOUR * sign, key=str(sign + 1) * 32) for sign in (1, -1))
+    world.ledger.open = {coming, gone}
+    world.app().sweep.run()
+    assert world.ledger.open == {coming}
+
+
+def test_a_marker_left_over_is_removed_at_the_second_look() -> None:
+    world = World()
+    one = kept(world, recording(chunk(next_try_at=SOON)))
+    closed = kept(world, recording(chunk(state=S.RESCUED), key="0" * 32, closed_at=NOON))
+    left_over = {marker(deadline=NOON + 5 * HOUR, key=key) for key in (one.key, closed.key)}
+    world.ledger.open |= left_over
+    app = world.app()
+    app.sweep.run()
+    assert left_over <= world.ledger.open
+    app.sweep.run()
+    assert world.ledger.open == {one.marker}
+
+
+def test_a_marker_put_just_before_its_document_stands() -> None:
+    """Between the two effects of a change the marker looks left over. Deleted then, the recording would be open
+    and no sweep would ever see it again.
+    """
+    world = World()
+    one = kept(world, recording(started_here=True, check_at=SOON))
+    app = world.app()
+
+    def interrupted(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
+        if name == "save":
+            app.sweep.run()
+        return call()
+
+    other = world.app(ledger=watched(world.ledger, interrupted))
+    other.sweep._books.change(one.key, lambda now: replace(now, deadline=NOON + 48 * HOUR))
+    assert world.ledger.open == {the(world).marker}
+    app.sweep.run()
+    app.sweep.run()
+    assert world.ledger.open == {the(world).marker}
+
+
+def test_the_sweep_reads_page_by_page_and_ends_with_its_time(caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    for number in range(1_100):
+        kept(world, recording(chunk(next_try_at=SOON), key=f"{number:032x}"))
+    with caplog.at_level("INFO", logger="recorder"):
+        world.app().sweep.run()
+    assert '"unfinished":1100,"requeued":0,"poisoned":0,"is_whole":true' in caplog.text
+
+    def slow(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
+        if name == "markers":
+            world.clock.advance(3 * MINUTE)
+        return call()
+
+    caplog.clear()
+    with caplog.at_level("INFO", logger="recorder"):
+        world.app(ledger=watched(world.ledger, slow)).sweep.run()
+    assert '"unfinished":1000,"requeued":0,"poisoned":0,"is_whole":false' in caplog.text
