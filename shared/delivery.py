@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from shared.books import planned
 from shared.errors import BlobExists, DestinationConflict, RecorderError, StorageError, StorageInvalid, StorageRefused
-from shared.lookup import Lookup, container_of, fallback_name
+from shared.lookup import Found, Lookup, container_of, fallback_name
 from shared.recording import ChunkState, LastError
 from shared.retry import delivery_delay
 from shared.telemetry import clean, log
@@ -53,7 +53,7 @@ class Delivery:
     def deliver(self, recording: Recording, chunk: Chunk) -> None:
         """One try to move the chunk. Raises StorageError only when the ledger itself fails."""
         try:
-            blob = self._place(recording, chunk)
+            placed = self._place(recording, chunk)
             fallback = self._containers.fallback()
             for name in (chunk.blob, chunk.metadata_blob):
                 fallback.delete(fallback_name(recording, name or ""))
@@ -66,7 +66,12 @@ class Delivery:
             if standing is None or standing.state is not ChunkState.IN_FALLBACK:
                 return None
             return current.with_chunk(
-                replace(standing, blob=blob, finished_at=self._clock.now()).to(ChunkState.DELIVERED)
+                replace(
+                    standing,
+                    blob=placed.name,
+                    metadata_blob=placed.metadata_place(chunk),
+                    finished_at=self._clock.now(),
+                ).to(ChunkState.DELIVERED)
             )
 
         after = self._books.change(recording.key, decide)
@@ -75,21 +80,36 @@ class Delivery:
             log("chunk.delivered", recording=recording.key, chunk=chunk.index, size=chunk.size, tries=chunk.tries)
             self._aftercare.chunk_is_safe(after, moved)
 
-    def _place(self, recording: Recording, chunk: Chunk) -> str:
-        """The file at its place, verified; its name. Metadata comes along."""
+    def _place(self, recording: Recording, chunk: Chunk) -> Found:
+        """The file at its place, verified; where that is. Metadata comes along.
+
+        What stands there already is compared by its bytes: it may be ours, of a worker that died, or ACS's own, of an
+        export that it took for failed.
+        """
         destination = self._containers.destination(container_of(recording))
         fallback = self._containers.fallback()
         name = chunk.blob or ""
+        standing = destination.stat(name)
+        placed = self._late(destination, recording, chunk) if standing is None else None
+        if placed is None:
+            if standing is None:
+                self._copy(fallback, fallback_name(recording, name), destination, name)
+            elif standing.size != chunk.size:
+                raise DestinationConflict(f"another file stands at {name}; it is kept")
+            if read_back(destination, name, size=chunk.size or 0) != chunk.sha256:
+                raise DestinationConflict(f"{name} has other bytes than the recording; it is kept")
+            placed = Found(name, chunk.size or 0, chunk.sha256, chunk.metadata_blob)
+        metadata = placed.metadata_place(chunk)
+        if chunk.metadata_state == "saved" and metadata:
+            self._copy_small(fallback, fallback_name(recording, chunk.metadata_blob or ""), destination, metadata)
+        return placed
+
+    def _late(self, destination: Container, recording: Recording, chunk: Chunk) -> Found | None:
+        """Whether ACS exported it after all, the same bytes: one copy is enough."""
         late = self._lookup.exported(destination, recording, chunk)
-        if late and late.size == chunk.size and read_back(destination, late.name, size=late.size) == chunk.sha256:
-            return late.name  # ACS exported it after all, the same bytes: one copy is enough
-        if self._lookup.own(destination, name) is None:
-            self._copy(fallback, fallback_name(recording, name), destination, name)
-        if read_back(destination, name, size=chunk.size or 0) != chunk.sha256:
-            raise DestinationConflict(f"{name} has other bytes than the recording; it is kept")
-        if chunk.metadata_state == "saved" and chunk.metadata_blob:
-            self._copy_small(fallback, fallback_name(recording, chunk.metadata_blob), destination, chunk.metadata_blob)
-        return name
+        if late is None or late.size != chunk.size:
+            return None
+        return late if read_back(destination, late.name, size=late.size) == chunk.sha256 else None
 
     def _copy(self, source: Container, source_name: str, target: Container, name: str) -> None:
         try:

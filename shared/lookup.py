@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING
@@ -28,6 +29,12 @@ class Found:
     size: int
     sha256: str | None
     metadata_name: str | None
+
+    def metadata_place(self, chunk: Chunk) -> str | None:
+        """The name of the metadata's blob: as found, else the chunk's own file name beside the media."""
+        if self.metadata_name or chunk.metadata_blob is None:
+            return self.metadata_name
+        return f"{self.name.rpartition('/')[0]}/{chunk.metadata_blob.rpartition('/')[2]}"
 
 
 def container_of(recording: Recording) -> ContainerUrl:
@@ -98,6 +105,19 @@ class Lookup:
         except (ValueError, RecursionError, BlobMissing):
             return False
         return isinstance(document, dict) and document.get("chunkDocumentId") == chunk.document_id
+
+    def standing(self, container: Container, recording: Recording, chunk: Chunk) -> Transferred | Found | None:
+        """What is in the destination of the chunk: by an earlier try of ours, or else as ACS exported it.
+
+        Ours counts first: its worker may have died before the ledger knew, and ACS may have exported since; taking
+        the export then would leave a copy that nobody knows of. DestinationConflict.
+        """
+        found = self.exported(container, recording, chunk)
+        if found is None or not found.size:
+            return self.own(container, chunk.blob or "")
+        with suppress(DestinationConflict):
+            return self.own(container, chunk.blob or "") or found
+        return found
 
     def own(self, container: Container, name: str) -> Transferred | None:
         """The chunk as an earlier try of ours committed it, or None. DestinationConflict where the file is another's.

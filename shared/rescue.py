@@ -31,7 +31,7 @@ from shared.errors import (
     StorageRefused,
     WorkerCrashed,
 )
-from shared.lookup import Lookup, container_of, fallback_name
+from shared.lookup import Found, Lookup, container_of, fallback_name
 from shared.recording import ChunkState, LastError
 from shared.retry import History, delivery_delay, next_try
 from shared.telemetry import clean, log
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from shared.aftercare import Aftercare
     from shared.books import Books
     from shared.delivery import Delivery
-    from shared.lookup import Found
     from shared.ports import Clock, Container, Containers, Random, RescueMessage
     from shared.recording import Chunk, Recording
     from shared.retry import RetryPolicy
@@ -163,7 +162,7 @@ class Rescue:
                 blob=found.name,
                 size=found.size,
                 sha256=found.sha256,
-                metadata_blob=found.metadata_name or chunk.metadata_blob,
+                metadata_blob=found.metadata_place(chunk),
                 metadata_state="saved" if found.metadata_name else chunk.metadata_state,
                 finished_at=now,
                 lease_until=None,
@@ -171,6 +170,7 @@ class Rescue:
         )
         if after:
             log("chunk.exported", recording=recording.key, chunk=chunk.index, size=found.size)
+            self._clear_fallback(recording, chunk)
             self._aftercare.chunk_is_safe(*after)
 
     # --- a rescue
@@ -198,12 +198,11 @@ class Rescue:
         try:
             self._detour.check(place)
             destination = self._destination(recording)
-            found = self._lookup.exported(destination, recording, chunk)
-            if found and found.size:
-                self._is_exported(recording, chunk, found)
+            standing = self._lookup.standing(destination, recording, chunk)
+            if isinstance(standing, Found):
+                self._is_exported(recording, chunk, standing)
                 return
-            own = self._lookup.own(destination, chunk.blob or "")
-            done = own or self._transferred(
+            done = standing or self._transferred(
                 recording, chunk, target=destination, name=chunk.blob or "", until=until, progress=progress
             )
         except (StorageError, DestinationConflict) as error:
@@ -286,7 +285,15 @@ class Rescue:
             reused=done.reused,
             tries=chunk.tries,
         )
+        if state is ChunkState.RESCUED:
+            self._clear_fallback(recording, chunk)
         self._aftercare.chunk_is_safe(*after)
+
+    def _clear_fallback(self, recording: Recording, chunk: Chunk) -> None:
+        """A worker that died may have brought the chunk to the fallback without the ledger knowing."""
+        if chunk.crashes:
+            with suppress(StorageError):
+                self._containers.fallback().delete(fallback_name(recording, chunk.blob or ""))
 
     # --- how a try ends otherwise
 
