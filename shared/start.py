@@ -117,7 +117,7 @@ class Start:
             except (AcsUnavailable, AcsTimeout) as error:
                 if error.retry_after is not None:
                     raise
-                self._clock.pause(0.5 * attempt)
+                self._clock.pause(0.25 * attempt)
         return self._asked_once(request, repeatability)
 
     def _asked_once(self, request: StartRequest, repeatability: str) -> StartedRecording:
