@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # Seconds where the defaults are minutes: the tests wait for retries.
-QUICK = {"RESCUE_FIRST_DELAY_SECONDS": "0.5", "RESCUE_LONGEST_DELAY_SECONDS": "2", "RESCUE_BLOCK_MIB": "1"}
+QUICK = {
+    "RESCUE_FIRST_DELAY_SECONDS": "0.5",
+    "RESCUE_LONGEST_DELAY_SECONDS": "2",
+    "RESCUE_BLOCK_MIB": "1",
+    "RESCUE_MEMORY_MIB": "4",
+}
 
 
 def _world(stack: Stack) -> Iterator[World]:

@@ -26,8 +26,8 @@ def test_a_killed_worker_costs_only_the_blocks_in_flight(strict_world: World) ->
     world = strict_world
     recorded = world.start(recordingContent="audioVideo")
     # A slow line: blocks are staged one after another, and the end is still far when the worker dies.
-    world.stack.acs.add_fault(kind="drip", operation="media", recording_id=recorded.id, rate=400_000)
-    recorded.end(plan(22_000_000, export="firewall"))
+    world.stack.acs.add_fault(kind="drip", operation="media", recording_id=recorded.id, rate=700_000)
+    recorded.end(plan(15_000_000, export="firewall"))
     document = eventually(recorded.chunk)["documentId"]
     eventually(lambda: _staged_bytes(world, document) > 0, what="a staged block")
     world.stack.kill_worker()
@@ -37,7 +37,7 @@ def test_a_killed_worker_costs_only_the_blocks_in_flight(strict_world: World) ->
     assert story["chunks"][0]["lastError"]["code"] == "worker_crashed"
     done = world.logged("chunk.rescued", recording=recorded.key)[0]
     assert done["reused"] > 0
-    assert done["reused"] + done["blocks"] == 21
+    assert done["reused"] + done["blocks"] == 15
 
 
 def test_storage_that_stands_still_for_a_moment_loses_nothing(world: World) -> None:
@@ -88,17 +88,17 @@ def test_what_is_verified_is_deleted_at_acs(strict_world: World) -> None:
 
 
 def test_media_that_lie_are_not_taken(world: World) -> None:
-    """A web page, a cut body, another range, no bytes: each is refused, and the true bytes come later."""
+    """A web page, another range, a cut body: each is refused; a server that ignores ranges still serves."""
     acs = world.stack.acs
     recorded = world.start()
-    for number, kind in enumerate(("html200", "zero-bytes", "wrong-range"), start=1):
+    for number, kind in enumerate(("html200", "wrong-range"), start=1):
         acs.add_fault(kind=kind, operation="media", recording_id=recorded.id, tries=(number,))
-    acs.add_fault(kind="cut", operation="media", recording_id=recorded.id, tries=(4, 5), bytes=70_000)
-    acs.add_fault(kind="ignore-range", operation="media", recording_id=recorded.id, tries=(6, 7))
+    acs.add_fault(kind="cut", operation="media", recording_id=recorded.id, tries=(3, 4), bytes=70_000)
+    acs.add_fault(kind="ignore-range", operation="media", recording_id=recorded.id, tries=(5, 6))
     recorded.end(plan(900_000, export="firewall"))
     story = recorded.whole()
     assert story["route"] == "rescued"
-    assert story["tries"] >= 3
+    assert story["tries"] >= 2
 
 
 def test_throttling_slows_down_and_ends_well(world: World) -> None:

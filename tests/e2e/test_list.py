@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.support import ARCHIVE, eventually, plan
+from tests.e2e.support import eventually, plan
 
 if TYPE_CHECKING:
     from tests.e2e.support import World
@@ -43,18 +43,6 @@ def test_unfinished_recordings_are_listed_nearest_deadline_first(world: World) -
     saving = [one["key"] for page in _pages(world, "&state=saving") for one in page]
     assert recorded[2].key in saving
     assert recorded[0].key not in saving
-
-
-def test_a_recording_in_the_fallback_is_listed_as_safe(world: World) -> None:
-    """State `safe`: no byte depends on ACS any more, and there is still something to do."""
-    world.blobs.delete_container(ARCHIVE)
-    recorded = world.start(containerUrl=world.url(ARCHIVE))
-    recorded.end(plan(5_000))
-    recorded.wait_for("in_fallback")
-    assert recorded.key in [one["key"] for page in _pages(world, "&state=safe") for one in page]
-    world.blobs.create_container(ARCHIVE)
-    recorded.whole()
-    assert recorded.key not in [one["key"] for page in _pages(world) for one in page]
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=x", "state=complete", "cursor=%25%25", "limit=1.5"])

@@ -89,6 +89,8 @@ def test_a_refusing_container_costs_nothing_but_time(world: World) -> None:
     assert (story["state"], story["alerts"]) == ("safe", ["container_missing"])
     assert world.logged("alert.container_missing", recording=recorded.key)
     assert len(world.names("recording-fallback", recorded.key)) == 2
+    listed = world.get("/api/recordings?state=safe").json()["recordings"]
+    assert recorded.key in [one["key"] for one in listed]
     world.blobs.create_container(ARCHIVE)
     story = recorded.whole()
     assert (story["route"], story["chunks"][0]["where"]) == ("delivered", "destination")
