@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from shared.books import planned
-from shared.errors import BlobExists, DestinationConflict, MediaDistrusted, MediaIsAPage, RecorderError, StorageError
+from shared.errors import (
+    BlobExists,
+    DestinationConflict,
+    ExportNotFound,
+    MediaDistrusted,
+    MediaIsAPage,
+    RecorderError,
+    StorageError,
+)
 from shared.lookup import container_of, fallback_name
 from shared.manifest import is_manifest_of, manifest
 from shared.recording import IN_PLACE_STATES, ChunkState, Manifest, RecordingState
@@ -70,19 +78,30 @@ class Aftercare:
     # --- metadata
 
     def _metadata(self, recording: Recording, chunk: Chunk) -> None:
-        if chunk.metadata_location is None:
+        if chunk.metadata_location is None and chunk.claimed_metadata_blob is None:
             self._change(recording, chunk, lambda now: replace(now, metadata_state="absent"))
             return
+        name = chunk.metadata_blob
         try:
-            data = self._media.read_all(chunk.metadata_location, limit=_METADATA_LIMIT)
-            _check_metadata(data)
-            self._put_metadata(recording, chunk, data)
+            if chunk.metadata_location is None:
+                name = self._exported_metadata(recording, chunk)
+            else:
+                self._put_metadata(recording, chunk, chunk.metadata_location)
         except RecorderError as error:
             self._metadata_failed(recording, chunk, error)
         else:
-            self._change(recording, chunk, lambda now: replace(now, metadata_state="saved"))
+            self._change(recording, chunk, lambda now: replace(now, metadata_state="saved", metadata_blob=name))
 
-    def _put_metadata(self, recording: Recording, chunk: Chunk, data: bytes) -> None:
+    def _exported_metadata(self, recording: Recording, chunk: Chunk) -> str:
+        """Where ACS says it exported the metadata to. ExportNotFound: it may come a moment after the media."""
+        name = chunk.claimed_metadata_blob or ""
+        if self._containers.destination(container_of(recording)).stat(name) is None:
+            raise ExportNotFound("the metadata is not in the container")
+        return name
+
+    def _put_metadata(self, recording: Recording, chunk: Chunk, location: str) -> None:
+        data = self._media.read_all(location, limit=_METADATA_LIMIT)
+        _check_metadata(data)
         name = chunk.metadata_blob or ""
         if chunk.state is ChunkState.IN_FALLBACK:
             container, name = self._containers.fallback(), fallback_name(recording, name)
