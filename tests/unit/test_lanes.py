@@ -1,0 +1,158 @@
+"""What all rescues of a process share: lanes for blocks, and the pace that the media host allows."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+
+from shared.errors import MediaThrottled, MediaUnavailable
+from shared.lanes import InlineLanes, Pace, ThreadLanes
+from tests.support.fakes import NOON, FakeClock
+
+SECOND = timedelta(seconds=1)
+
+
+def pace(most: int = 8) -> tuple[Pace, FakeClock]:
+    clock = FakeClock(NOON)
+    return Pace(clock=clock, most=most), clock
+
+
+def throttled(one: Pace, retry_after: timedelta | None = None) -> None:
+    with pytest.raises(MediaThrottled), one.slot():
+        raise MediaThrottled("429", retry_after=retry_after)
+
+
+def test_nobody_is_held_at_first() -> None:
+    one, clock = pace()
+    assert (one.limit, one.hold()) == (8, timedelta(0))
+    with one.slot():
+        pass
+    assert clock.paused == timedelta(0)
+
+
+def test_after_a_429_everybody_waits_and_half_as_many_go_on() -> None:
+    one, clock = pace()
+    throttled(one, 3 * SECOND)
+    assert (one.limit, one.hold()) == (4, 3 * SECOND)
+    with one.slot():
+        pass
+    assert clock.paused == 3 * SECOND
+    assert one.hold() == timedelta(0)
+
+
+def test_a_429_without_a_time_holds_for_a_moment() -> None:
+    one, _ = pace()
+    throttled(one)
+    assert one.hold() == Pace.DEFAULT_HOLD
+
+
+def test_a_long_hold_ends_the_try_instead_of_waiting() -> None:
+    one, clock = pace()
+    throttled(one, 60 * SECOND)
+    clock.advance(10 * SECOND)
+    with pytest.raises(MediaThrottled) as caught, one.slot():
+        pass
+    assert caught.value.retry_after == 50 * SECOND
+    assert clock.paused == timedelta(0)
+    assert one.limit == 4  # told by ourselves: no further sign of the host
+
+
+def test_one_burst_of_answers_is_one_sign() -> None:
+    """Requests that were under way together come back with 429 together."""
+    one, clock = pace()
+    first, second = one.slot(), one.slot()
+    first.__enter__()
+    second.__enter__()
+    for slot, hold in ((first, 2), (second, 4)):
+        slot.__exit__(MediaThrottled, MediaThrottled("429", retry_after=hold * SECOND), None)
+    assert one.limit == 4
+    assert one.hold() == 4 * SECOND
+    clock.advance(5 * SECOND)
+    throttled(one, SECOND)
+    assert one.limit == 2
+
+
+def test_a_shorter_hold_does_not_shorten_a_longer_one() -> None:
+    one, _ = pace()
+    first, second = one.slot(), one.slot()
+    first.__enter__()
+    second.__enter__()
+    for slot, hold in ((first, 9), (second, 1)):
+        slot.__exit__(MediaThrottled, MediaThrottled("429", retry_after=hold * SECOND), None)
+    assert one.hold() == 9 * SECOND
+
+
+def test_at_least_one_always_goes() -> None:
+    one, clock = pace(most=2)
+    for _ in range(5):
+        throttled(one, SECOND)
+        clock.advance(2 * SECOND)
+    assert one.limit == 1
+    with one.slot():
+        pass
+
+
+def test_success_lets_it_grow_back_to_what_is_allowed() -> None:
+    one, clock = pace()
+    throttled(one, SECOND)
+    clock.advance(2 * SECOND)
+    for _ in range(100):
+        with one.slot():
+            pass
+    assert one.limit == 8
+
+
+def test_another_failure_changes_nothing() -> None:
+    one, _ = pace()
+    with pytest.raises(MediaUnavailable), one.slot():
+        raise MediaUnavailable
+    assert (one.limit, one.hold()) == (8, timedelta(0))
+
+
+def test_no_more_at_once_than_allowed() -> None:
+    one, _ = pace(most=2)
+    lock = threading.Lock()
+    gate = threading.Event()
+    counts: list[int] = []
+    inside = 0
+
+    def ask() -> None:
+        nonlocal inside
+        with one.slot():
+            with lock:
+                inside += 1
+                counts.append(inside)
+            gate.wait(0.05)
+            with lock:
+                inside -= 1
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(counts) == 6
+    assert max(counts) <= 2
+
+
+def fail() -> None:
+    raise MediaUnavailable("broken")
+
+
+@pytest.mark.parametrize("lanes", [InlineLanes(), ThreadLanes(3)], ids=["inline", "threads"])
+def test_lanes_give_back_what_a_task_gives_or_raises(lanes: InlineLanes | ThreadLanes) -> None:
+    assert lanes.submit(lambda: 5).result(10) == 5
+    with pytest.raises(MediaUnavailable, match="broken"):
+        lanes.submit(fail).result(10)
+
+
+def test_tasks_begin_in_the_order_they_came() -> None:
+    lanes = ThreadLanes(1)
+    order: list[int] = []
+    futures = [lanes.submit(lambda number=number: order.append(number)) for number in range(20)]  # type: ignore[misc]
+    for future in futures:
+        future.result(10)
+    assert order == list(range(20))
+    assert (InlineLanes.count, lanes.count) == (1, 1)
