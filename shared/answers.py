@@ -73,7 +73,7 @@ def problem_of(error: Exception) -> Answer:
     )
     faults = None
     if isinstance(error, e.InvalidRequest):
-        faults = [{"field": fault.field, "message": clean(fault.message)} for fault in error.faults]
+        faults = [{"field": clean(fault.field), "message": clean(fault.message)} for fault in error.faults]
     if isinstance(error, e.AcsUnavailable) and error.status and error.status != 503:
         status = 502
     headers = {}
