@@ -1,0 +1,375 @@
+"""The bytes of one chunk: resumed, distrusted, committed once, and known by their checksum."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared import errors as e
+from shared import ranges
+from shared.lanes import InlineLanes, Lanes, Pace, ThreadLanes
+from shared.ports import Block
+from shared.transfer import Job, Progress, TimeBudgetSpentError, Transfer, Transferred, read_back, relay
+from tests.support.fakes import NOON, FakeClock, FakeContainer, FakeMedia, MediaFile, lies, watched
+from tests.support.fakes.acs import honest
+from tests.unit.builders import HOUR, MEDIA
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BLOCK = 1_000
+LOCATION = MEDIA.format("0-eus-d1-1")
+NAME = "20261122/call-1/eyJQbGF0-guid/0-audiomp3.d.mp3"
+
+
+def mp3(size: int, *, seed: int = 1) -> bytes:
+    return (b"ID3\x04" + random.Random(seed).randbytes(size))[:size]  # noqa: S311 - bytes of a made-up file
+
+
+class Rig:
+    """A transfer over fakes."""
+
+    def __init__(self, data: bytes, *, lanes: Lanes | None = None, **file: Any) -> None:
+        self.data = data
+        self.clock = FakeClock(NOON)
+        self.media = FakeMedia({LOCATION: MediaFile(data, **file)})
+        self.target = FakeContainer()
+        self.lanes = lanes or InlineLanes()
+        self.progress = Progress()
+
+    def run(self, *, target: Any = None, media: Any = None, block_bytes: int = BLOCK, **job: Any) -> Transferred:
+        transfer = Transfer(
+            media=media or self.media,
+            lanes=self.lanes,
+            pace=Pace(clock=self.clock, most=4),
+            clock=self.clock,
+            block_bytes=block_bytes,
+        )
+        plain = Job(LOCATION, target or self.target, NAME, "mp3", NOON + HOUR)
+        return transfer.run(replace(plain, **job), self.progress)
+
+    def stage(self, *numbers: int, data: bytes | None = None, etag: str | None = '"1"') -> None:
+        """Blocks of these numbers, as an earlier worker staged them."""
+        source = self.data if data is None else data
+        tag = ranges.source_tag(total=len(source), etag=etag)
+        for number in numbers:
+            block = source[number * BLOCK : (number + 1) * BLOCK]
+            self.target.stage(NAME, ranges.block_id(number * BLOCK, block, tag=tag), block)
+
+    @property
+    def written(self) -> bytes:
+        return self.target.blobs[NAME].data
+
+
+def checked(rig: Rig, done: Transferred) -> Transferred:
+    digest = hashlib.sha256(rig.data).hexdigest()
+    assert rig.written == rig.data
+    assert (done.size, done.sha256) == (len(rig.data), digest)
+    assert rig.target.blobs[NAME].sha256 == digest
+    assert rig.target.blobs[NAME].content_type == "audio/mpeg"
+    assert rig.target.uncommitted.get(NAME, {}) == {}
+    return done
+
+
+SIZES = [1, 4, BLOCK - 1, BLOCK, BLOCK + 1, 5 * BLOCK, 5 * BLOCK + 1, 12_345]
+
+
+@pytest.mark.parametrize("lanes", [InlineLanes(), ThreadLanes(4)], ids=["inline", "threads"])
+@pytest.mark.parametrize("size", [size for size in SIZES if size > 2])
+def test_every_byte_arrives(size: int, lanes: Lanes) -> None:
+    rig = Rig(mp3(size), lanes=lanes)
+    done = checked(rig, rig.run())
+    count = -(-size // BLOCK)
+    assert (done.blocks, done.reused, done.etag) == (count, 0, '"1"')
+    assert rig.progress.blocks == count
+    assert sorted(start for _, start, _ in rig.media.asked) == [number * BLOCK for number in range(count)]
+
+
+@given(st.sets(st.integers(0, 9)), st.integers(9_001, 10_000))
+def test_an_interrupted_transfer_goes_on_where_it_stopped(staged: set[int], size: int) -> None:
+    """Whatever blocks an earlier worker left: only the others are fetched, and the first to know the source."""
+    rig = Rig(mp3(size))
+    rig.stage(*staged)
+    done = checked(rig, rig.run())
+    assert (done.blocks, done.reused) == (10 - len(staged), len(staged))
+    asked = {start // BLOCK for _, start, _ in rig.media.asked}
+    assert asked == (set(range(10)) - staged) | {0}
+
+
+def test_blocks_of_a_source_that_has_changed_are_not_used() -> None:
+    rig = Rig(mp3(3_500))
+    rig.stage(0, 1, etag='"of before"')
+    rig.stage(2, data=mp3(4_500))
+    assert checked(rig, rig.run()).reused == 0
+
+
+def test_other_bytes_under_the_same_length_and_etag_discredit_all_that_is_staged() -> None:
+    rig = Rig(mp3(3_500))
+    rig.stage(0, 1, 2, data=mp3(3_500, seed=2))
+    assert checked(rig, rig.run()).reused == 0
+
+
+@pytest.mark.parametrize("etag", [None, '"1"'])
+def test_a_source_without_an_etag_is_known_by_its_length(etag: str | None) -> None:
+    rig = Rig(mp3(3_500), etag=etag)
+    rig.stage(1, etag=etag)
+    assert checked(rig, rig.run()).reused == 1
+
+
+PASSING = [
+    lies.failing(e.MediaUnavailable("reset")),
+    lies.breaking_off(100),
+    lies.breaking_off(0),
+    lies.cut_short(1),
+    lies.quietly_short(1),
+]
+
+
+@pytest.mark.parametrize("lie", PASSING)
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_fault_that_passes_costs_one_request(lie: lies.Answer, times: int) -> None:
+    rig = Rig(mp3(3_500))
+    rig.media.lie(LOCATION, *[lie] * times)
+    checked(rig, rig.run())
+    assert len(rig.media.asked) == 4 + times
+    assert timedelta(0) < rig.clock.paused < timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("lie", PASSING)
+def test_a_fault_that_stays_ends_the_try(lie: lies.Answer) -> None:
+    rig = Rig(mp3(3_500))
+    rig.media.lie(LOCATION, *[lie] * 3)
+    with pytest.raises((e.MediaUnavailable, e.MediaTruncated)):
+        rig.run()
+    assert rig.target.blobs == {}
+
+
+LIES: list[tuple[lies.Answer, type[e.MediaError]]] = [
+    (lies.empty, e.MediaEmpty),
+    (lies.empty_without_length, e.MediaEmpty),
+    (lies.page, e.MediaIsAPage),
+    (lies.page_as_media, e.MediaIsAPage),
+    (lies.noise, e.MediaWrongFormat),
+    (lies.wrong_range, e.MediaWrongRange),
+    (lies.unreadable_range, e.MediaWrongRange),
+    (lies.too_long, e.MediaTooLong),
+    (lies.failing(e.MediaNotFound("404")), e.MediaNotFound),
+    (lies.failing(e.MediaThrottled("429", retry_after=timedelta(minutes=1))), e.MediaThrottled),
+]
+
+
+@pytest.mark.parametrize(("lie", "expected"), LIES)
+def test_a_first_answer_that_is_not_the_recording_is_named(lie: lies.Answer, expected: type[e.MediaError]) -> None:
+    rig = Rig(mp3(3_500))
+    rig.media.lie(LOCATION, lie)
+    with pytest.raises(expected):
+        rig.run()
+    assert rig.target.blobs == {}
+    assert rig.progress.blocks == 0
+
+
+@pytest.mark.parametrize("lanes", [InlineLanes(), ThreadLanes(3)], ids=["inline", "threads"])
+@pytest.mark.parametrize(
+    ("lie", "expected"),
+    [
+        (lies.page, e.MediaIsAPage),
+        (lies.wrong_range, e.MediaWrongRange),
+        (lies.changed_etag, e.MediaChanged),
+        (lies.whole, e.MediaChanged),
+        (lies.too_long, e.MediaTooLong),
+        (lies.failing(e.MediaNotFound("404")), e.MediaNotFound),
+    ],
+)
+def test_a_later_answer_that_does_not_fit_ends_the_try(
+    lie: lies.Answer, expected: type[e.MediaError], lanes: Lanes
+) -> None:
+    """What was staged before stays, and nothing is committed."""
+    rig = Rig(mp3(8_500), lanes=lanes)
+    rig.media.lie(LOCATION, honest, lie)
+    with pytest.raises(expected):
+        rig.run()
+    assert rig.target.blobs == {}
+    assert 1 <= rig.progress.blocks < 9
+    checked(rig, rig.run())
+
+
+def test_of_several_failures_the_429_is_told() -> None:
+    """The others most often fail because of it; and it says when to come again."""
+    rig = Rig(mp3(8_500), lanes=ThreadLanes(4))
+    throttled = lies.failing(e.MediaThrottled("429", retry_after=timedelta(minutes=1)))
+    rig.media.lie(LOCATION, honest, *[throttled] * 8)
+    with pytest.raises(e.MediaThrottled) as caught:
+        rig.run()
+    assert caught.value.retry_after is not None
+
+
+@pytest.mark.parametrize("lie", [lies.whole, lies.whole_without_length])
+@pytest.mark.parametrize("size", [4, BLOCK, 3_500])
+def test_a_server_that_ignores_range_is_read_from_the_start(lie: lies.Answer, size: int) -> None:
+    rig = Rig(mp3(size))
+    rig.media.lie(LOCATION, lie)
+    done = checked(rig, rig.run())
+    assert (done.blocks, done.reused) == (-(-size // BLOCK), 0)
+    assert len(rig.media.asked) == 1
+
+
+def test_from_such_a_server_too_no_block_is_sent_twice() -> None:
+    rig = Rig(mp3(3_500))
+    rig.stage(0, 2)
+    rig.media.lie(LOCATION, lies.whole)
+    done = checked(rig, rig.run())
+    assert (done.blocks, done.reused) == (2, 2)
+
+
+def whole_but(by: int) -> lies.Answer:
+    """200 with another number of bytes than announced."""
+
+    def answer(file: MediaFile, start: int, length: int) -> Any:
+        data = file.data[:by] if by < 0 else file.data + bytes(by)
+        return replace(lies.whole(file, start, length), pieces=iter((data,)))
+
+    return answer
+
+
+@pytest.mark.parametrize(("by", "expected"), [(-1, e.MediaTruncated), (-1_000, e.MediaTruncated), (1, e.MediaTooLong), (2_000, e.MediaTooLong)])  # fmt: skip  # noqa: E501
+def test_a_whole_of_another_length_is_not_committed(by: int, expected: type[e.MediaError]) -> None:
+    rig = Rig(mp3(3_500))
+    rig.media.lie(LOCATION, *[whole_but(by)] * 3)
+    with pytest.raises(expected):
+        rig.run()
+    assert rig.target.blobs == {}
+
+
+class Bin(FakeContainer):
+    """Takes blocks and keeps none."""
+
+    def stage(self, name: str, block_id: str, data: bytes) -> None: ...
+
+
+def test_a_whole_without_end_is_stopped_at_the_limit_of_a_blob() -> None:
+    rig = Rig(mp3(ranges.MAX_BLOCKS + 1))
+    rig.media.lie(LOCATION, lies.whole_without_length)
+    with pytest.raises(e.MediaTooLarge):
+        rig.run(target=Bin(), block_bytes=1)
+
+
+def test_an_invocation_that_has_no_time_left_hands_over_what_it_has() -> None:
+    rig = Rig(mp3(8_500))
+
+    def slow(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
+        rig.clock.advance(timedelta(minutes=20))
+        return call()
+
+    with pytest.raises(TimeBudgetSpentError):
+        rig.run(media=watched(rig.media, slow))
+    assert rig.progress.blocks == 3
+    assert rig.target.blobs == {}
+    done = checked(rig, rig.run(until=rig.clock.now() + HOUR))
+    assert (done.blocks, done.reused) == (6, 3)
+
+
+def test_even_without_any_time_the_first_block_gets_on() -> None:
+    """Each invocation does something, or none would ever end."""
+    rig = Rig(mp3(2_500))
+    with pytest.raises(TimeBudgetSpentError):
+        rig.run(until=NOON)
+    assert rig.progress.blocks == 1
+
+
+def test_a_blob_that_stands_is_not_overwritten() -> None:
+    rig = Rig(mp3(2_500))
+    rig.target.put(NAME, b"another", content_type="x", overwrite=False)
+    with pytest.raises(e.BlobExists):
+        rig.run()
+    assert rig.written == b"another"
+
+
+def test_a_last_look_can_stop_the_commit() -> None:
+    class SeenError(Exception):
+        pass
+
+    def look() -> None:
+        raise SeenError
+
+    rig = Rig(mp3(2_500))
+    with pytest.raises(SeenError):
+        rig.run(before_commit=look)
+    assert rig.target.blobs == {}
+
+
+@pytest.mark.parametrize("error", [e.StorageUnavailable(), e.StorageCorrupted("md5")])
+def test_a_storage_fault_that_passes_costs_one_more_request(error: e.StorageError) -> None:
+    rig = Rig(mp3(2_500))
+    faults = [error, error]
+
+    def failing(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
+        if name == "stage" and faults:
+            raise faults.pop()
+        return call()
+
+    checked(rig, rig.run(target=watched(rig.target, failing)))
+
+
+@pytest.mark.parametrize("error", [e.StorageAccessDenied(), e.StorageThrottled(), e.BlocksMissing()])
+def test_a_storage_that_refuses_ends_the_try(error: e.StorageError) -> None:
+    def failing(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
+        if name == "stage":
+            raise error
+        return call()
+
+    rig = Rig(mp3(2_500))
+    with pytest.raises(type(error)):
+        rig.run(target=watched(rig.target, failing))
+
+
+def test_a_blob_that_is_not_made_of_what_was_sent_is_told() -> None:
+    def lying(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
+        return call()[:-1] if name == "committed" else call()
+
+    rig = Rig(mp3(2_500))
+    with pytest.raises(e.StorageCorrupted):
+        rig.run(target=watched(rig.target, lying))
+
+
+def test_a_checksum_that_cannot_be_noted_is_kept_in_the_ledger_only() -> None:
+    def failing(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
+        if name == "note_sha256":
+            raise e.StorageAccessDenied
+        return call()
+
+    rig = Rig(mp3(2_500))
+    rig.stage(0)
+    done = rig.run(target=watched(rig.target, failing))
+    assert done.sha256 == hashlib.sha256(rig.data).hexdigest()
+    assert rig.target.blobs[NAME].sha256 is None
+
+
+def test_a_blob_is_read_back_whole_or_not_at_all() -> None:
+    target = FakeContainer()
+    target.put("x", b"abc", content_type="x", overwrite=False)
+    assert read_back(target, "x", size=3) == hashlib.sha256(b"abc").hexdigest()
+    with pytest.raises(e.StorageCorrupted, match="3 bytes, 4"):
+        read_back(target, "x", size=4)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("a.mp4", "video/mp4"), ("a.wav", "audio/wav"), ("a.json", "application/octet-stream")]
+)
+@pytest.mark.parametrize("size", SIZES)
+def test_a_relayed_blob_is_the_same_blob(name: str, kind: str, size: int) -> None:
+    source, target = FakeContainer(), FakeContainer()
+    source.put("from", mp3(size), content_type="x", overwrite=False)
+    relay(source, "from", target, name, block_bytes=BLOCK)
+    blob = target.blobs[name]
+    assert (blob.data, blob.content_type) == (mp3(size), kind)
+    assert blob.sha256 == hashlib.sha256(mp3(size)).hexdigest()
+    assert all(ranges.is_our_block(Block(block.id, block.size)) for block in target.committed(name))
+    with pytest.raises(e.BlobExists):
+        relay(source, "from", target, name, block_bytes=BLOCK)
