@@ -254,10 +254,10 @@ class Bin(FakeContainer):
 
 
 def test_a_whole_without_end_is_stopped_at_the_limit_of_a_blob() -> None:
-    rig = Rig(mp3(ranges.MAX_BLOCKS + 1))
+    rig = Rig(mp3(3 * ranges.MAX_BLOCKS + 1))
     rig.media.lie(LOCATION, lies.whole_without_length)
     with pytest.raises(e.MediaTooLarge):
-        rig.run(target=Bin(), block_bytes=1)
+        rig.run(target=Bin(), block_bytes=3)
 
 
 def test_an_invocation_that_has_no_time_left_hands_over_what_it_has() -> None:
