@@ -40,5 +40,12 @@ format: setup ## let ruff write
 test: check ## everything
 	$(BIN)/pytest --cov --cov-report=term-missing:skip-covered
 
+.PHONY: chaos load
+chaos: setup ## 200 recordings while workers are killed, wires cut, storage frozen; every byte compared (ARGS=--help)
+	$(PY) -m bench.chaos $(ARGS)
+
+load: setup ## 10 000 failed exports at once: acknowledged, rescued, memory, transactions (ARGS=--help)
+	$(PY) -m bench.load $(ARGS)
+
 clean: ## remove what set-up and runs left
 	rm -rf $(VENV) local/node_modules .local .pytest_cache .mypy_cache .ruff_cache .coverage

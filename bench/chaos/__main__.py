@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import random
 import sys
 from pathlib import Path
@@ -36,6 +37,7 @@ def _options(arguments: list[str]) -> tuple[Options, Path | None, Path | None]:
 def main(arguments: list[str]) -> int:
     """0 only if every recording is whole and nothing is left over."""
     options, file, log_dir = _options(arguments)
+    logging.getLogger("local.acs").setLevel(logging.ERROR)  # exports that fail are wanted here
     print(f"chaos: {options.recordings} recordings, {options.workers} workers, --seed {options.seed}", flush=True)
     result = Director(options, say=lambda line: print(line, flush=True), log_dir=log_dir).run()
     print(as_text(result), flush=True)

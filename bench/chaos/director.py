@@ -8,7 +8,6 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
@@ -138,6 +137,9 @@ class Director:
         acs.end_call(call.call_id, plan=fate.plan)
         if fate.late_after is not None:
             self._export_late(fate, recording_id)
+        if fate.again_after is not None:
+            time.sleep(fate.again_after)
+            acs.publish_again(recording_id)
 
     def _start(self, body: dict[str, Any], *, key: str) -> str:
         """As a careful caller does: the same request again, with its Idempotency-Key, until there is an answer."""
@@ -169,7 +171,12 @@ class Director:
 
     def _storage(self) -> Storage:
         text = self._azurite.connection_string
-        return Storage(BlobServiceClient.from_connection_string(text), QueueServiceClient.from_connection_string(text))
+        # A look at frozen storage ends soon: it must not hold up the play.
+        options: dict[str, Any] = {"retry_total": 3, "initial_backoff": 0, "increment_base": 1.2, "read_timeout": 6}
+        return Storage(
+            BlobServiceClient.from_connection_string(text, **options),
+            QueueServiceClient.from_connection_string(text, **options),
+        )
 
     def _subscribe(self) -> None:
         """As the stack does, with doubled and reordered deliveries; not slowed down after failures, to stay bounded."""
@@ -233,11 +240,6 @@ class Director:
             found[f"ended {delivery.state}"] += 1
             seen.add(delivery.event_id)
         return found
-
-
-def recording_path(recording_id: str) -> str:
-    """The app's own answer about a recording."""
-    return f"/api/recordings/{quote(recording_id, safe='')}"
 
 
 def _until_done(action: Callable[[], object]) -> None:

@@ -120,7 +120,7 @@ class Prover:
     # --- one recording
 
     def _one(self, fate: Fate, recording_id: str, counted: Counter[str]) -> dict[str, Any]:
-        label = f"recording {fate.number} ({fate.story}, {recording_id})"
+        label = f"recording {fate.number} ({fate.story})"
         try:
             path = f"/api/recordings/{quote(recording_id, safe='')}"
             story: dict[str, Any] = ask(self._stack.host_url, path)
@@ -128,6 +128,7 @@ class Prover:
             self.findings.append(f"{label}: the app does not tell its story: {error}")
             return {}
         truth = self._stack.acs.truth(recording_id)
+        label = f"recording {fate.number} ({fate.story}, key {story['key']})"
         if story["state"] != "complete" or not story.get("closedAt"):
             states = [(chunk["index"], chunk["state"], chunk.get("lastError")) for chunk in story["chunks"]]
             self.findings.append(f"{label}: {story['state']}, closed {story.get('closedAt')}: {states}")

@@ -34,7 +34,8 @@ class Fate:
     """One recording. `starter`: the app starts it, or the service (the app knows it by its event only).
 
     `story` names the kind of fate for the report. `late_after`: seconds from the end to ACS's own late export, with
-    an event or without. `begins`: seconds from the run's start to the call's end.
+    an event or without; `again_after`: to an event that says the same once more. `begins`: seconds from the run's start
+    to the call's end.
     """
 
     number: int
@@ -46,6 +47,7 @@ class Fate:
     begins: float
     late_after: float | None = None
     late_event: bool = False
+    again_after: float | None = None
     faults: tuple[dict[str, Any], ...] = field(default=())
 
 
@@ -115,6 +117,7 @@ def _fate(number: int, story: str, options: Options, rng: random.Random) -> Fate
         begins=options.feeding * rng.random(),
         late_after=rng.uniform(0.5, 12) if is_late else None,
         late_event=rng.random() < 0.5,
+        again_after=rng.uniform(1, 15) if rng.random() < 0.1 else None,
         faults=tuple(fault for chunk, size in enumerate(sizes) for fault in _faults(chunk, size, rng)),
     )
 

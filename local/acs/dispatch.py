@@ -184,7 +184,7 @@ class Dispatcher:
             return await self._hosts[virtual_host(request)](request)
         except RestError as error:
             return error_answer(error)
-        except ConnectionResetError:
+        except ConnectionError:
             # The client left, or a fault closed the connection: there is no one to answer.
             return web.Response(status=499)
 
