@@ -81,10 +81,10 @@ def test_what_is_no_secret_stays_as_it_is() -> None:
 def test_a_megabyte_of_anything_is_cleaned_in_a_second(part: str) -> None:
     """One event of 'http://http://…' kept the pattern of old busy for minutes."""
     text = part * (1_000_000 // len(part))
-    begun = time.perf_counter()
+    begun = time.thread_time()
     redacted(text)
     clean(text)
-    assert time.perf_counter() - begun < 1.5
+    assert time.thread_time() - begun < 1.5
 
 
 def test_a_log_line_is_one_line_and_no_command_to_a_terminal() -> None:

@@ -125,7 +125,7 @@ def test_no_secret_comes_out_of_a_rescue_by_way_of_the_fallback(stack: Stack, bl
     assert "manifest/1" in came_out
     assert "media_unauthorized" in came_out
     assert "event.rejected" in came_out
-    came_out = came_out.replace("sig=…", "")
+    came_out = came_out.replace("sig=…", "").replace("sig=\\u2026", "")
     for word in FORBIDDEN:
         at = came_out.find(word)
         assert at < 0, came_out[max(0, at - 200) : at + 50]
