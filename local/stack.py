@@ -35,6 +35,8 @@ _LOOK_AGAIN = 0.02
 _WORKER = re.compile(r"^worker (\d+) pid (\d+)$", re.MULTILINE)
 _VERDICT = re.compile(r"^(ready|failed) (.*)$", re.MULTILINE)
 _TAIL = 4000
+# The services are reached directly, whatever proxy this machine has.
+_DIRECT = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
 
 
 class StackError(RuntimeError):
@@ -75,7 +77,7 @@ class HostProcess:
             self._process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env={**os.environ, **self.environment, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, **_DIRECT, **self.environment, "PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,

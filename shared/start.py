@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from shared import naming
+from shared import calls, naming
 from shared.errors import (
     AcsTimeout,
     AcsUnavailable,
@@ -22,7 +22,6 @@ from shared.errors import (
 from shared.recording import Recording
 from shared.start_request import parse_start_request
 from shared.telemetry import clean, describe, log
-from shared.watch import call_note
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -132,10 +131,9 @@ class Start:
     def _known(self, request: StartRequest) -> str | None:
         """The key of the recording that runs on this call already, if this app started it."""
         try:
-            note = self._books.ledger.get_note(call_note(request.locator_id))
+            return calls.newest(self._books.ledger, request.locator_id)
         except StorageError:
             return None
-        return note.decode() if note else None
 
     def _write_down(self, request: StartRequest, started: StartedRecording) -> list[str]:
         """Ledger and index. The recording runs already: what fails here is a warning in the answer, not an error."""
@@ -163,7 +161,7 @@ class Start:
 
         try:
             self._books.change_or_create(key, decide)
-            self._books.ledger.put_note(call_note(request.locator_id), key.encode())
+            calls.remember(self._books.ledger, request.locator_id, key=key, at=now)
         except StorageError as error:
             log("ledger.failed", level=logging.ERROR, recording=key, error=describe(error))
             what = "the recording runs, but could not be written to the ledger: if its export fails, "

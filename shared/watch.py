@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared import naming
+from shared import calls, naming
 from shared.books import planned
 from shared.errors import EventRejected
 from shared.events import (
@@ -113,9 +113,9 @@ class Watch:
         if status.recording_id:
             return naming.recording_key(status.recording_id)
         if status.server_call_id:
-            known = self._books.ledger.get_note(call_note(status.server_call_id))
+            known = calls.begun_at(self._books.ledger, status.server_call_id, status.recording_start)
             if known:
-                return known.decode()
+                return known
         start = status.recording_start.isoformat() if status.recording_start else status.chunks[0].document_id
         return naming.recording_key(f"{status.call_id or status.server_call_id}@{start}")
 
@@ -331,8 +331,3 @@ def _late_exports(before: Recording | None, chunks: tuple[Chunk, ...]) -> list[s
         if is_late:
             found.append(f"ACS exported chunk {chunk.index} after all, to {chunk.claimed_blob}")
     return found
-
-
-def call_note(server_call_id: str) -> str:
-    """The ledger's note that leads from a server call id to the recording started for it."""
-    return f"calls/{naming.recording_key(server_call_id)}"
