@@ -57,6 +57,10 @@ class FakeAcs:
         self._by_repeatability[repeatability_id] = started
         return started
 
+    def recording_of(self, locator_id: str) -> str | None:
+        """The id of the newest recording of that call."""
+        return self._by_call.get(locator_id)
+
     def recording_state(self, recording_id: str) -> str:
         if recording_id not in self.states:
             raise RecordingNotFound(status=404)
