@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
@@ -55,6 +56,7 @@ def _split(url: str) -> SplitResult | None:
     return parts
 
 
+@lru_cache(maxsize=1024)  # asked several times at each request, of the same few locations
 def is_media_location(url: str) -> bool:
     """Whether `url` is https on one of the ACS media hosts, on the standard port, without userinfo."""
     parts = _split(url)

@@ -347,7 +347,7 @@ def relay(source: Container, source_name: str, target: Container, name: str, *, 
     digest = hashlib.sha256()
     start = 0
     for data in _cut(source.pieces(source_name), block_bytes):
-        block = Block(ranges.block_id(start, data, tag="000000"), len(data))
+        block = Block(ranges.block_id(start, data, tag="0" * 10), len(data))
         target.stage(name, block.id, data)
         digest.update(data)
         blocks.append(block)

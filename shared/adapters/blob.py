@@ -59,7 +59,7 @@ class BlobContainer:
         self._service = service
         self._client = service.get_container_client(name)
         self._blame = blame
-        self._validates: dict[str, Any] = {"validate_content": "md5"} if checksum == "md5" else {}
+        self._validates: dict[str, Any] = {} if checksum == "off" else {"validate_content": checksum}
         self._creates = creates
 
     @contextmanager
