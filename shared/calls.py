@@ -48,5 +48,5 @@ def _entries(ledger: Ledger, call: str) -> list[tuple[str, datetime]]:
         return []
     try:
         return [(str(entry["key"]), parse_time(entry["startedAt"])) for entry in json.loads(kept)]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return []  # somebody's hand: as good as no note
