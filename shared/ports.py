@@ -152,8 +152,11 @@ class Container(Protocol):
         """Notes the checksum in the blob's metadata."""
         ...
 
-    def put(self, name: str, data: bytes, *, content_type: str, overwrite: bool) -> None:
-        """Writes a small blob; BlobExists where it stands and `overwrite` is False."""
+    def put(self, name: str, data: bytes, *, content_type: str, overwrite: bool, sha256: str | None = None) -> None:
+        """Writes a small blob (at most 100 MiB) in one step, with a checksum as in `stage`.
+
+        BlobExists where it stands and `overwrite` is False. `sha256` is noted in its metadata.
+        """
         ...
 
     def copy_from(self, source: Container, source_name: str, name: str) -> None:

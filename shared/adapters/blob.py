@@ -44,6 +44,7 @@ def blob_service(
         "retry_total": 2,
         "initial_backoff": 1,
         "increment_base": 2,
+        "max_single_put_size": 100 * MIB,
         "max_single_get_size": 4 * MIB,
         "max_chunk_get_size": 4 * MIB,
     }
@@ -143,11 +144,16 @@ class BlobContainer:
         with self._errors():
             self._client.get_blob_client(name).set_blob_metadata({"sha256": sha256})
 
-    def put(self, name: str, data: bytes, *, content_type: str, overwrite: bool) -> None:
+    def put(self, name: str, data: bytes, *, content_type: str, overwrite: bool, sha256: str | None = None) -> None:
         """See the port."""
         with self._errors():
             self._client.upload_blob(
-                name, data, overwrite=overwrite, content_settings=ContentSettings(content_type=content_type)
+                name,
+                data,
+                overwrite=overwrite,
+                metadata={"sha256": sha256} if sha256 else None,
+                content_settings=ContentSettings(content_type=content_type),
+                **self._validates,
             )
 
     def copy_from(self, source: Container, source_name: str, name: str) -> None:

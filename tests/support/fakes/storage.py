@@ -111,11 +111,11 @@ class FakeContainer:
     def note_sha256(self, name: str, sha256: str) -> None:
         self.blobs[name] = replace(self._blob(name), sha256=sha256, etag=f"0x{next(_versions):X}")
 
-    def put(self, name: str, data: bytes, *, content_type: str, overwrite: bool) -> None:
+    def put(self, name: str, data: bytes, *, content_type: str, overwrite: bool, sha256: str | None = None) -> None:
         self._check()
         if name in self.blobs and not overwrite:
             raise BlobExists(blame=self.blame)
-        self._write(name, Blob(data, "", content_type))
+        self._write(name, Blob(data, "", content_type, sha256))
 
     def copy_from(self, source: Container, source_name: str, name: str) -> None:
         facts = source.stat(source_name)
