@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from tests.simulation.many import outcomes
 
+from tests.simulation.run import tell
+
 if TYPE_CHECKING:
     from tests.simulation.run import Outcome
 
@@ -29,7 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
     failed: list[Outcome] = []
     states: Counter[str] = Counter()
     crashes = effects = 0
-    for outcome in outcomes(given.start, given.seeds, processes=given.processes):
+    seeds = range(given.start, given.start + given.seeds)
+    found = map(tell, seeds) if given.trace else outcomes(given.start, given.seeds, processes=given.processes)
+    for outcome in found:
         states.update(outcome.states)
         crashes += outcome.crashes
         effects += outcome.effects

@@ -34,7 +34,7 @@ def require(condition: object, text: str) -> None:
 
 def check(sim: Simulation) -> None:
     """All invariants."""
-    ledger = {key: sim.world.ledger.recording(key) for key in sim.world.ledger.documents}
+    ledger = {key: sim.world.ledger.recording(key) for key in sim.world.sim_ledger.kept}
     known: dict[str, list[tuple[Recording, Chunk]]] = {}
     for recording in ledger.values():
         require(recording.closed_at, f"recording {recording.key} was never closed")

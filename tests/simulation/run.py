@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass
@@ -232,9 +233,35 @@ class Simulation:
         check_deletion(self, chunk)
 
 
+class _Told(logging.Handler):
+    """The app's log lines, as part of the story."""
+
+    def __init__(self, world: SimWorld) -> None:
+        super().__init__()
+        self._world = world
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._world.say(f"· {record.getMessage()}")
+
+
+def tell(seed: int) -> Outcome:
+    """Runs one seed; its trace has the app's log lines too."""
+    simulation = Simulation(seed)
+    logger, handler = logging.getLogger("recorder"), _Told(simulation.world)
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        return _outcome(simulation)
+    finally:
+        logger.removeHandler(handler)
+
+
 def simulate(seed: int) -> Outcome:
     """Runs one seed."""
-    simulation = Simulation(seed)
+    return _outcome(Simulation(seed))
+
+
+def _outcome(simulation: Simulation) -> Outcome:
     failure: str | None = None
     try:
         simulation.run()
@@ -244,5 +271,5 @@ def simulate(seed: int) -> Outcome:
         where = traceback.extract_tb(error.__traceback__)[-1]
         failure = f"{type(error).__name__} from {where.filename}:{where.lineno}: {error}"
     world = simulation.world
-    states = sorted(chunk.state for key in world.ledger.documents for chunk in world.ledger.recording(key).chunks)
-    return Outcome(seed, failure, tuple(world.trace), world.effects, len(world.crashed_at), tuple(states))
+    states = sorted(chunk.state for key in world.sim_ledger.kept for chunk in world.ledger.recording(key).chunks)
+    return Outcome(simulation.seed, failure, tuple(world.trace), world.effects, len(world.crashed_at), tuple(states))
