@@ -40,6 +40,13 @@ format: setup ## let ruff write
 test: check ## everything
 	$(BIN)/pytest --cov --cov-report=term-missing:skip-covered
 
+.PHONY: audit fuzz
+audit: setup ## known vulnerabilities of what is deployed; says so where nobody can be asked
+	$(PY) -m local.audit
+
+fuzz: setup ## atheris over everything that strangers can send (SECONDS=60 for each target)
+	$(PY) -m fuzz $(or $(SECONDS),60)
+
 .PHONY: chaos load
 chaos: setup ## 200 recordings while workers are killed, wires cut, storage frozen; every byte compared (ARGS=--help)
 	$(PY) -m bench.chaos $(ARGS)
