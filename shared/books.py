@@ -9,6 +9,7 @@ Order of effects, chosen so that a crash between any two of them loses nothing:
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -29,6 +30,8 @@ _MOST_RACES = 20
 # With less than this left a try goes by the urgent queue, which does not wait behind a storm of younger failures.
 _URGENT_LEFT = timedelta(hours=3)
 _LONGEST_QUEUE_DELAY = timedelta(days=6)
+# Recordings whose newest version is remembered: many more than a process works on at once.
+_MOST_KNOWN = 64
 
 
 class Books:
@@ -40,14 +43,30 @@ class Books:
         self._notifier = notifier
         self._clock = clock
         self._random = random
+        self._known: dict[str, tuple[Recording, str]] = {}
 
     def load(self, key: str) -> Recording | None:
         """The recording, or None."""
-        found = self.ledger.load(key)
+        found = self._read(key)
         return found[0] if found else None
+
+    def _read(self, key: str) -> tuple[Recording, str] | None:
+        found = self.ledger.load(key)
+        if found:
+            self._remember(key, found)
+        return found
+
+    def _remember(self, key: str, version: tuple[Recording, str]) -> None:
+        with suppress(KeyError, RuntimeError):  # another thread may be at it too: nothing hangs on which one goes
+            while len(self._known) >= _MOST_KNOWN:
+                del self._known[next(iter(self._known))]
+        self._known[key] = version
 
     def change(self, key: str, decide: Callable[[Recording], Recording | None]) -> Recording | None:
         """Reads, decides, writes; again if somebody else wrote in between.
+
+        What this process read or wrote last is taken for what stands, first: the ETag tells if it was not, and a
+        request is saved where it was. Nothing is left undone on the word of memory alone.
 
         `decide` is pure; None means: nothing to change. Returns what stands now if it was changed, else None.
         """
@@ -59,14 +78,19 @@ class Books:
 
     def _race(self, key: str, decide: Callable[[Recording | None], Recording | None]) -> Recording | None:
         for attempt in range(_MOST_RACES):
-            found = self.ledger.load(key)
+            known = self._known.pop(key, None)
+            found = known or self._read(key)
             before, etag = found or (None, None)
             after = decide(before)
             if after is None or after == before:
+                if known:
+                    continue
                 return None
             try:
                 return self._write(before, after, etag)
             except PreconditionFailed:
+                if known:
+                    continue
                 self._clock.pause(self._random.random() * 0.05 * (attempt + 1))
         raise StorageUnavailable(f"the ledger document {key} is being changed all the time")
 
@@ -76,7 +100,7 @@ class Books:
         after = replace(after, marker=wanted)
         if wanted and wanted != old:
             self.ledger.put_marker(wanted)
-        self.ledger.save(after, etag=etag)
+        self._remember(after.key, (after, self.ledger.save(after, etag=etag)))
         if old and old != wanted:
             self.ledger.delete_marker(old)
         return after
