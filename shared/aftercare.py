@@ -75,6 +75,11 @@ class Aftercare:
         elif all(one.is_finished and not _waits_for_metadata(one) for one in current.chunks):
             self._finish(current, chunk.key)
 
+    def tell_lost(self, recording: Recording, chunk: Chunk) -> None:
+        """The loudest thing this app ever says, once."""
+        code = chunk.last_error.code if chunk.last_error else None
+        self._books.alert(recording, f"lost_{chunk.index}", chunk=chunk.index, tries=chunk.tries, code=code)
+
     # --- metadata
 
     def _metadata(self, recording: Recording, chunk: Chunk) -> None:
@@ -152,6 +157,8 @@ class Aftercare:
         if recording.closed_at is not None:
             return
         chunk = recording.chunk(chunk_key)
+        for lost in (one for one in recording.chunks if one.state is ChunkState.LOST):
+            self.tell_lost(recording, lost)  # again, if whoever lost it died before saying so
         if recording.manifest.state == "pending" and chunk and not self._write_manifest(recording, chunk):
             return
         if self._deletes_at_acs and recording.state is RecordingState.COMPLETE and not self._delete(recording):

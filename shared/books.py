@@ -121,13 +121,18 @@ class Books:
             log("queue.failed", level=logging.WARNING, recording=recording.key, code=error.code)
 
     def alert(self, recording: Recording, name: str, *, level: int = logging.ERROR, **fields: object) -> None:
-        """Raises an alert once for this recording: a log line, and an event to the alert topic if there is one."""
-        raised = self.change(recording.key, lambda now: None if name in now.alerts else now.with_alert(name))
-        if raised is None:
+        """Raises an alert once for this recording: a log line, and an event to the alert topic if there is one.
+
+        Told first, remembered after: who dies in between, or loses the race, tells it twice. The other way round it
+        could be lost, and nobody would ever hear of a recording that is.
+        """
+        current = self.load(recording.key)
+        if current is None or name in current.alerts:
             return
         fields = {"deadline": recording.deadline, **fields}
         log(f"alert.{name}", level=level, recording=recording.key, **fields)
         self._notifier.alert(name=name, recording_key=recording.key, fields=fields)
+        self.change(recording.key, lambda now: None if name in now.alerts else now.with_alert(name))
 
 
 def is_open(recording: Recording) -> bool:

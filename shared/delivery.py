@@ -106,7 +106,7 @@ class Delivery:
 
     def _late(self, destination: Container, recording: Recording, chunk: Chunk) -> Found | None:
         """Whether ACS exported it after all, the same bytes: one copy is enough."""
-        late = self._lookup.exported(destination, recording, chunk)
+        late = self._lookup.exported(destination, recording, chunk, all_days=True)
         if late is None or late.size != chunk.size:
             return None
         return late if read_back(destination, late.name, size=late.size) == chunk.sha256 else None
@@ -143,7 +143,11 @@ class Delivery:
                 return current.with_chunk(planned(noted, at=at))
             changed = current.with_chunk(replace(noted, next_try_at=None))
             is_last = all(other.is_finished or other.next_try_at is None for other in changed.chunks)
-            return replace(changed, closed_at=now) if is_last else changed
+            if not is_last:
+                return changed
+            is_pending = changed.manifest.state == "pending"
+            manifest = replace(changed.manifest, state="given_up", next_try_at=None) if is_pending else changed.manifest
+            return replace(changed, closed_at=now, manifest=manifest)
 
         after = self._books.change(recording.key, decide)
         moved = after.chunk(chunk.key) if after else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import TYPE_CHECKING
 
@@ -47,16 +47,34 @@ def fallback_name(recording: Recording, name: str) -> str:
     return f"{recording.key}/{name}"
 
 
+def beside_empty(recording: Recording, chunk: Chunk) -> Chunk:
+    """The chunk under names in a folder of our own: ACS left a file without bytes, which is not overwritten either."""
+    folder = naming.recording_folder(
+        prefix=container_of(recording).prefix,
+        start=(recording.recording_start or recording.created_at).astimezone(UTC),
+        call_id=recording.call_id or recording.key,
+        recording_id=recording.recording_id,
+        key=recording.key,
+    )
+    names = [name and f"{folder}/{name.rpartition('/')[2]}" for name in (chunk.blob, chunk.metadata_blob)]
+    return replace(chunk, blob=names[0], metadata_blob=names[1])
+
+
 class Lookup:
     """Finds chunks in containers. Has no state."""
 
-    def exported(self, container: Container, recording: Recording, chunk: Chunk) -> Found | None:
-        """The chunk as ACS exported it: where the event claims it, else wherever the layout would have it."""
+    def exported(
+        self, container: Container, recording: Recording, chunk: Chunk, *, all_days: bool = False
+    ) -> Found | None:
+        """The chunk as ACS exported it: where the event claims it, else wherever the layout would have it.
+
+        `all_days`: the days around the recording's too, which is else done at the first try only.
+        """
         if chunk.claimed_blob:
             facts = container.stat(chunk.claimed_blob)
             if facts:
                 return self._claimed(container, chunk, facts)
-        return self._searched(container, recording, chunk)
+        return self._searched(container, recording, chunk, all_days=all_days or chunk.tries == 0)
 
     @staticmethod
     def _claimed(container: Container, chunk: Chunk, facts: BlobFacts) -> Found:
@@ -64,8 +82,8 @@ class Lookup:
         has_metadata = metadata is not None and container.stat(metadata) is not None
         return Found(facts.name, facts.size, facts.sha256, metadata if has_metadata else None)
 
-    def _searched(self, container: Container, recording: Recording, chunk: Chunk) -> Found | None:
-        """By listing: the recording's day, at the first try also the days around it (the date's zone is not known)."""
+    def _searched(self, container: Container, recording: Recording, chunk: Chunk, *, all_days: bool) -> Found | None:
+        """By listing: the recording's day, and the days around it (the date's zone is not known)."""
         if recording.call_id is None or recording.recording_start is None:
             return None
         prefixes = naming.call_prefixes(
@@ -73,7 +91,7 @@ class Lookup:
             call_id=recording.call_id,
             start=recording.recording_start.astimezone(UTC),
         )
-        for prefix in prefixes if chunk.tries == 0 else prefixes[:1]:
+        for prefix in prefixes if all_days else prefixes[:1]:
             blobs = [facts for facts in container.find(prefix) if facts.name != chunk.blob]
             names = {facts.name for facts in blobs}
             for facts in blobs:

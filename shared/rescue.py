@@ -31,7 +31,7 @@ from shared.errors import (
     StorageRefused,
     WorkerCrashed,
 )
-from shared.lookup import Found, Lookup, container_of, fallback_name
+from shared.lookup import Found, Lookup, beside_empty, container_of, fallback_name
 from shared.recording import ChunkState, LastError
 from shared.retry import History, delivery_delay, next_try
 from shared.telemetry import clean, log
@@ -129,7 +129,8 @@ class Rescue:
         except RecorderError as error:
             is_absent = isinstance(error, ExportNotFound | ExportEmpty)
             if chunk.media_location and (is_absent or chunk.tries + 1 >= _VERIFY_TRIES):
-                self._fetch_instead(recording, chunk, error)
+                aside = beside_empty(recording, chunk) if isinstance(error, ExportEmpty) else chunk
+                self._fetch_instead(recording, aside, error)
             else:
                 self._failed(recording, chunk, error, progress=0)
         else:
@@ -150,8 +151,8 @@ class Rescue:
         noted = self._noted(chunk, error)
         after = self._move(recording, chunk, lambda now: planned(noted, at=now).to(ChunkState.PENDING))
         if after:
-            self._books.alert(after[0], error.code, level=logging.WARNING, chunk=chunk.index)
             self._books.send_or_leave(*after)
+            self._books.alert(after[0], error.code, level=logging.WARNING, chunk=chunk.index)
 
     def _is_exported(self, recording: Recording, chunk: Chunk, found: Found) -> None:
         after = self._move(
@@ -247,14 +248,17 @@ class Rescue:
             return own
 
     def _last_look(self, recording: Recording, chunk: Chunk) -> Callable[[], None]:
-        """After a long transfer: has ACS exported the chunk meanwhile? Then there is nothing to commit."""
+        """Has ACS exported the chunk meanwhile, or where this try has not looked? Then there is nothing to commit.
+
+        After a long transfer, and at a later try, which began by looking at the recording's own day only.
+        """
         begun = self._clock.now()
 
         def look() -> None:
-            if self._clock.now() - begun < _LONG_TRANSFER:
+            if chunk.tries == 0 and self._clock.now() - begun < _LONG_TRANSFER:
                 return
             with suppress(StorageError):
-                found = self._lookup.exported(self._destination(recording), recording, chunk)
+                found = self._lookup.exported(self._destination(recording), recording, chunk, all_days=True)
                 if found and found.size:
                     raise _ExportedMeanwhileError(found)
 
@@ -388,8 +392,7 @@ class Rescue:
             lambda now: replace(chunk, lease_until=None, next_try_at=None, finished_at=now).to(ChunkState.LOST),
         )
         if after:
-            code = chunk.last_error.code if chunk.last_error else None
-            self._books.alert(after[0], f"lost_{chunk.index}", chunk=chunk.index, tries=chunk.tries, code=code)
+            self._aftercare.tell_lost(*after)
             self._aftercare.chunk_is_safe(*after)
 
     # --- helpers
@@ -430,4 +433,6 @@ def _with_locations(chunk: Chunk, standing: Chunk) -> Chunk:
         media_location=standing.media_location,
         metadata_location=standing.metadata_location,
         delete_location=standing.delete_location,
+        claimed_blob=standing.claimed_blob,
+        claimed_metadata_blob=standing.claimed_metadata_blob,
     )

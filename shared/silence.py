@@ -112,6 +112,7 @@ class Silence:
         self, container: Container, prefix: str, recording: Recording, folders: dict[str, list[Chunk]]
     ) -> None:
         blobs = container.find(prefix)
+        names = {facts.name for facts in blobs}
         media_files: dict[tuple[str, str], BlobFacts] = {}
         for facts in blobs:
             folder, _, file = facts.name.rpartition("/")
@@ -124,6 +125,8 @@ class Silence:
             if not mark or not _INDEX.fullmatch(head) or not tail.endswith(".json"):
                 continue
             metadata = _read_json(container, facts.name)
+            if f"{folder}/manifest.json" in names:
+                continue  # another recording's: of this one no chunk is known, so it has no manifest
             media = media_files.get((folder, head))
             if media is None or (int(head) == 0 and not self._began_with(metadata, recording)):
                 continue
