@@ -102,7 +102,7 @@ class Settings:
     time_budget: timedelta = timedelta(seconds=240)
     block_bytes: int = 4 * MIB
     memory_bytes: int = 48 * MIB
-    checksum: str = "crc64"
+    checksum: str = "md5"
     delivery_window: timedelta = timedelta(days=7)
     delete_at_acs: bool = False
     alert_left: tuple[timedelta, ...] = (timedelta(hours=6), timedelta(hours=1))
@@ -163,7 +163,7 @@ class _Reader:
             "time_budget": budget,
             "block_bytes": block,
             "memory_bytes": memory,
-            "checksum": self.choice("RESCUE_CHECKSUM", ("crc64", "md5", "off")),
+            "checksum": self.choice("RESCUE_CHECKSUM", ("md5", "crc64", "off")),
             "delivery_window": self.duration("DELIVERY_DAYS", 7, unit=timedelta(days=1), least=0.01, most=365),
             "delete_at_acs": self.choice("DELETE_AT_ACS", ("false", "true")) == "true",
             "alert_left": self.hours_list("ALERT_HOURS_LEFT", "6,1"),

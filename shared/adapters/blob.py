@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from azure.core import MatchConditions
+from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import (
     BlobBlock,
     BlobSasPermissions,
@@ -80,8 +81,11 @@ class BlobContainer:
         try:
             with self._errors():
                 facts = self._client.get_blob_client(name).get_blob_properties()
-        except BlobMissing:
-            # A HEAD has no body that says what is missing: the blob, or all of it.
+        except BlobMissing as error:
+            # A HEAD has no body, and not every server says in a header what is missing: the blob, or all of it.
+            cause = error.__cause__
+            if isinstance(cause, HttpResponseError) and _code(cause) == "BlobNotFound":
+                return None
             with self._errors():
                 if not self._client.exists():
                     raise ContainerMissing(blame=self._blame) from None
@@ -212,6 +216,11 @@ class BlobContainer:
             self._client.get_blob_client("acs-byos-recorder-preflight").stage_block(
                 "probe".ljust(33, "0"), b"0", connection_timeout=3, read_timeout=5, retry_total=0
             )
+
+
+def _code(error: HttpResponseError) -> str:
+    headers: Any = getattr(error.response, "headers", {})
+    return str(headers.get("x-ms-error-code"))
 
 
 def _facts(facts: Any) -> BlobFacts:
