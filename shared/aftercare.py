@@ -184,14 +184,17 @@ class Aftercare:
             failures = recording.manifest.failures + 1
             log("manifest.failed", level=logging.WARNING, recording=recording.key, code=error.code, failures=failures)
             if now >= recording.deadline + self._delivery_window:
-                self._books.change(recording.key, lambda r: replace(r, manifest=Manifest("given_up", failures)))
+                self._books.change(
+                    recording.key,
+                    lambda r: replace(r, manifest=Manifest("given_up", failures, None, recording.manifest.blob)),
+                )
                 return True
             at = now + delivery_delay(failures=failures, random=self._random.random())
             self._plan(
                 recording,
                 chunk,
                 lambda one: planned(one, at=at),
-                also=lambda r: replace(r, manifest=Manifest("pending", failures, at)),
+                also=lambda r: replace(r, manifest=Manifest("pending", failures, at, recording.manifest.blob)),
             )
             return False
         written = Manifest("written", recording.manifest.failures, None, name)
@@ -278,8 +281,9 @@ def _put_manifest(container: Container, recording: Recording, data: bytes) -> st
     """Writes the manifest; its name. Only an earlier manifest of this recording is written over, never another's file:
     the folder may be one that an event named.
     """
-    for name in ("manifest.json", f"manifest.{recording.key}.json"):
-        full = f"{_folder(recording)}/{name}"
+    places = [f"{_folder(recording)}/{name}" for name in ("manifest.json", f"manifest.{recording.key}.json")]
+    # Where it was written first it stays: a later event may bring chunks that lie elsewhere.
+    for full in [recording.manifest.blob, *places] if recording.manifest.blob else places:
         try:
             container.put(full, data, content_type="application/json", overwrite=False)
         except BlobExists:

@@ -148,7 +148,7 @@ class Watch:
         is_new = before is None or any(_is_open_again(before.chunk(chunk.key), chunk) for chunk in ordered)
         closed_at = None if is_new else recording.closed_at
         # The manifest tells of all chunks: with one more it is written anew.
-        stands = Manifest() if is_new else recording.manifest
+        stands = Manifest(blob=recording.manifest.blob) if is_new else recording.manifest
         recording = replace(recording, chunks=ordered, events=kept, check_at=None, closed_at=closed_at, manifest=stands)
         for note in (*self._notes(status), *_late_exports(before, ordered)):
             recording = recording.with_note(note)

@@ -145,10 +145,13 @@ class Simulation:
     def _draw(self, number: int, begins: datetime) -> None:
         random = self.random
         recording = draw_recording(
-            random, number=number, begins=begins, container=random.choice(CONTAINERS), block_bytes=BLOCK_BYTES
+            random,
+            number=number,
+            begins=begins,
+            container=random.choice(CONTAINERS),
+            default=CONTAINERS[0],
+            block_bytes=BLOCK_BYTES,
         )
-        if not recording.is_started_here:
-            recording.container = CONTAINERS[0]
         self.recordings.append(recording)
         if recording.is_started_here:
             self._at(recording.start, partial(self._start, recording, 0))
@@ -183,8 +186,7 @@ class Simulation:
         """The call is over. What this app could not start was started by somebody else."""
         acs = self.world.acs
         if recording.is_started_here and acs.recording_of(recording.server_call_id) is None:
-            recording.is_started_here = recording.is_event_lost = False
-            recording.container = CONTAINERS[0]
+            recording.was_started_by_others(CONTAINERS[0])
         acs.states[recording.recording_id] = "inactive"
 
     def _export(self, recording: TrueRecording, chunk: TrueChunk) -> None:

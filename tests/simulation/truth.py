@@ -98,6 +98,14 @@ class TrueRecording:
     chunks: list[TrueChunk] = field(default_factory=list)
     event_delays: list[timedelta] = field(default_factory=list)
 
+    def was_started_by_others(self, default: ContainerUrl) -> None:
+        """This app could not start it after all."""
+        self.is_started_here = self.is_event_lost = False
+        old, self.container = self.container.prefix, default
+        for chunk in self.chunks:
+            chunk.export_name = chunk.export_name.removeprefix(old).strip("/")
+            chunk.export_metadata_name = chunk.export_metadata_name.removeprefix(old).strip("/")
+
     def event_times(self) -> list[datetime]:
         """When ACS sends each of its events."""
         return [self.end + delay for delay in self.event_delays]
@@ -145,19 +153,26 @@ def _seven_digits(moment: datetime) -> str:
 
 
 def draw_recording(
-    random: Random, *, number: int, begins: datetime, container: ContainerUrl, block_bytes: int
+    random: Random,
+    *,
+    number: int,
+    begins: datetime,
+    container: ContainerUrl,
+    default: ContainerUrl,
+    block_bytes: int,
 ) -> TrueRecording:
-    """A recording that starts near `begins`."""
+    """A recording that starts near `begins`: by this app into `container`, or by somebody else into `default`."""
     start = begins + minutes(random.random() * 20)
     end = start + minutes(random.choice((1, 5, 40, 170)) * (0.5 + random.random() / 2))
     is_started_here = random.random() < 0.5
+    place = container if is_started_here else default
     two_events = random.random() < 0.2
     recording = TrueRecording(
         number=number,
         recording_id=base64.b64encode(json.dumps({"PlatformEndpointId": _guid(random), "n": number}).encode()).decode(),
         call_id=_guid(random),
         server_call_id=base64.urlsafe_b64encode(f"https://conv/{_guid(random)}".encode()).decode().rstrip("="),
-        container=container,
+        container=place,
         start=start,
         end=end,
         form=random.choice(("mp3", "mp3", "mp4", "wav")),
