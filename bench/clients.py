@@ -1,0 +1,309 @@
+"""What is measured in a Python process of its own: the product's engine, its whole rescue, the SDKs' own way, obstore.
+
+A client is made once (imports, connections' pools), then told to bring files. `python -m bench.clients JSON` says
+`ready`, does each task it reads from its input (a JSON line) and prints what it cost (a JSON line).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bench.procfs import cpu_seconds, forget_peak, peak_rss, rss
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from shared.app import Ports
+
+CONTAINER = "recordings"
+ACS = "endpoint=https://bench.communication.azure.com/;accesskey=" + base64.b64encode(b"bench").decode()
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Task:
+    """Bring `count` files of `size` bytes; `tag` makes their names new. `at_once`: files under way together."""
+
+    size: int
+    count: int
+    tag: str
+    at_once: int = 4
+
+    def names(self) -> Iterator[tuple[str, str]]:
+        """Path at the source and name in the container, for each file."""
+        for number in range(self.count):
+            yield f"/v1/objects/{self.tag}-{number}/{self.size}/content/video", f"{self.tag}/{number}.wav"
+
+
+class Client(Protocol):
+    """Something that brings files."""
+
+    def run(self, task: Task) -> str | None:
+        """Brings them all; SHA-256 (hex) of one of them, where the client knows it. Raises when one fails."""
+        ...
+
+
+def _settings(config: dict[str, Any]) -> Any:
+    from shared.settings import load_settings  # noqa: PLC0415 - each client loads what it needs
+
+    storage = config["storage"]
+    app = config.get("app_storage") or storage
+    endpoint = dict(part.split("=", 1) for part in storage.rstrip(";").split(";"))["BlobEndpoint"]
+    environment = {
+        "AzureWebJobsStorage": app,
+        "ACS_CONNECTION_STRING": ACS,
+        "RECORDING_CONTAINER_URL": f"{endpoint}/{CONTAINER}",
+        "RECORDING_STORAGE_CONNECTION_STRING": storage,
+        "RESCUE_CHECKSUM": config.get("checksum", "crc64"),
+        "RESCUE_BLOCK_MIB": str(config.get("block_mib", 4)),
+        "RESCUE_MEMORY_MIB": str(config.get("memory_mib", 48)),
+        "LOCAL_ACS_ORIGIN": "http://127.0.0.1:1",
+    }
+    # The settings take a plain loopback origin only; a measurement over TLS needs the other.
+    return replace(load_settings(environment), local_acs_origin=config["source"])
+
+
+class _Product:
+    def __init__(self, config: dict[str, Any]) -> None:
+        from shared.app import azure_ports  # noqa: PLC0415
+
+        self.settings = _settings(config)
+        self.ports: Ports = azure_ports(self.settings)
+
+    @staticmethod
+    def location(path: str) -> str:
+        return f"https://eu-api.asm.skype.com{path}"
+
+
+class Engine(_Product):
+    """`shared.transfer` on the real adapters, without ledger and manifest."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        super().__init__(config)
+        from shared.lanes import Pace  # noqa: PLC0415
+        from shared.transfer import Transfer  # noqa: PLC0415
+
+        settings, ports = self.settings, self.ports
+        self._transfer = Transfer(
+            media=ports.media,
+            lanes=ports.lanes,
+            pace=Pace(clock=ports.clock, most=settings.blocks_in_flight),
+            clock=ports.clock,
+            block_bytes=settings.block_bytes,
+        )
+        self._target = ports.containers.destination(settings.default_container)
+
+    def run(self, task: Task) -> str | None:
+        """See `Client`."""
+        from shared.transfer import Job, Progress  # noqa: PLC0415
+
+        until = datetime.now(UTC) + timedelta(hours=1)
+
+        def bring(names: tuple[str, str]) -> str:
+            path, name = names
+            job = Job(self.location(path), self._target, name, "wav", until)
+            return self._transfer.run(job, Progress()).sha256
+
+        return _at_once(bring, task)
+
+
+class Whole(_Product):
+    """The rescue as the queue function runs it: ledger, metadata, manifest and all."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        super().__init__(config)
+        from shared.app import compose  # noqa: PLC0415
+
+        self._queue = _Queue()
+        self._app = compose(self.settings, replace(self.ports, queue=self._queue))
+
+    def prepare(self, task: Task) -> None:
+        """The events, as Event Grid would have brought them."""
+        for path, name in task.names():
+            self._app.watch.handle(json.dumps([_event(self.location(path), name)]))
+
+    def run(self, task: Task) -> str | None:
+        """See `Client`."""
+        messages, self._queue.sent = self._queue.sent, []
+        with ThreadPoolExecutor(6 if task.count > 1 else 1) as pool:
+            list(pool.map(self._app.rescue.handle, messages))
+        found = [self.ports.ledger.load(message.recording_key) for message in messages]
+        for each in found:
+            if each is None or each[0].closed_at is None:
+                raise RuntimeError(f"a rescue failed: {each}")
+        return found[0][0].chunks[0].sha256 if found[0] else None
+
+
+class Patient(Whole):
+    """The same at a source that says 429: each next try when it is due, until the recording is closed."""
+
+    def run(self, task: Task) -> str | None:  # noqa: ARG002 - what to bring was said to `prepare`
+        """See `Client`."""
+        key = self._queue.sent[0].recording_key
+        give_up = time.monotonic() + 120
+        while self._queue.sent and time.monotonic() < give_up:
+            messages, self._queue.sent = self._queue.sent, []
+            time.sleep(self._queue.delay)
+            for message in messages:
+                self._app.rescue.handle(message)
+        found = self.ports.ledger.load(key)
+        if found is None or found[0].closed_at is None:
+            raise RuntimeError(f"the rescue did not end: {found}")
+        digest: str | None = found[0].chunks[0].sha256
+        return digest
+
+
+class _Queue:
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+        self.delay = 0.0
+
+    def send(self, message: Any, *, delay: timedelta, **_: Any) -> None:
+        self.delay = delay.total_seconds()
+        self.sent.append(message)
+
+    def drain_poison(self, *, limit: int) -> list[Any]:  # noqa: ARG002 - the port's
+        return []
+
+
+def _event(location: str, name: str) -> dict[str, Any]:
+    """A failed export of one chunk."""
+    recording_id = base64.urlsafe_b64encode(name.encode()).decode()
+    now = datetime.now(UTC)
+    chunk = {
+        "documentId": name.replace("/", "-").removesuffix(".wav"),
+        "index": 0,
+        "endReason": "SessionEnded",
+        "contentLocation": location,
+        "metadataLocation": location.replace("content/video", "content/acsmetadata"),
+    }
+    data = {
+        "recordingStorageInfo": {"recordingChunks": [chunk]},
+        "recordingStartTime": (now - timedelta(minutes=5)).isoformat(),
+        "recordingDurationMs": 60_000,
+        "recordingContentType": "Audio",
+        "recordingChannelType": "Mixed",
+        "recordingFormatType": "Wav",
+        "sessionEndReason": "CallEnded",
+        "recordingId": recording_id,
+    }
+    return {
+        "id": recording_id,
+        "topic": "/bench",
+        "subject": f"/recording/call/{recording_id}/recordingId/{recording_id}",
+        "eventType": "Microsoft.Communication.RecordingFileStatusUpdated",
+        "eventTime": now.isoformat(),
+        "dataVersion": "1.0",
+        "metadataVersion": "1",
+        "data": data,
+    }
+
+
+class SdkWay:
+    """What one would write first: `download_recording` into `upload_blob`."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        from azure.communication.callautomation import CallAutomationClient  # noqa: PLC0415
+        from azure.storage.blob import BlobServiceClient  # noqa: PLC0415
+
+        from shared.adapters.transport import LocalOriginTransport  # noqa: PLC0415 - the origin must be rewritten
+
+        transport = LocalOriginTransport(
+            config["source"], acs_endpoint="https://bench.communication.azure.com", connections=10, read_bytes=4096
+        )
+        self._acs = CallAutomationClient.from_connection_string(ACS, transport=transport)
+        self._container = BlobServiceClient.from_connection_string(config["storage"]).get_container_client(CONTAINER)
+
+    def run(self, task: Task) -> str | None:
+        """See `Client`."""
+
+        def bring(names: tuple[str, str]) -> None:
+            path, name = names
+            answer: Any = self._acs.download_recording(_Product.location(path))
+            self._container.upload_blob(name, answer.iter_bytes(), length=task.size)
+
+        return _at_once(bring, task)
+
+
+class Obstore:
+    """obstore (Rust): ranged GETs, streamed into a block upload."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        from obstore.store import AzureStore, HTTPStore  # noqa: PLC0415
+
+        parts = dict(part.split("=", 1) for part in config["storage"].rstrip(";").split(";"))
+        options: Any = {"allow_http": True, "allow_invalid_certificates": True}
+        self._source: Any = HTTPStore(config["source"], client_options=options)
+        self._store: Any = AzureStore(
+            CONTAINER,
+            account_name=parts["AccountName"],
+            account_key=parts["AccountKey"],
+            endpoint=parts["BlobEndpoint"],
+            client_options=options,
+        )
+        self._pool = ThreadPoolExecutor(8)
+
+    def run(self, task: Task) -> str | None:
+        """See `Client`."""
+        import obstore  # noqa: PLC0415
+
+        block = 8 * MIB
+
+        def pieces(path: str) -> Iterator[Any]:
+            asked: list[Any] = []
+            for start in range(0, task.size, block):
+                length = min(block, task.size - start)
+                asked.append(self._pool.submit(obstore.get_range, self._source, path, start=start, length=length))
+                if len(asked) > 4:
+                    yield asked.pop(0).result()
+            for future in asked:
+                yield future.result()
+
+        def bring(names: tuple[str, str]) -> None:
+            path, name = names
+            if task.size <= block:
+                obstore.put(self._store, name, obstore.get(self._source, path).bytes())
+            else:
+                obstore.put(self._store, name, pieces(path), chunk_size=block, max_concurrency=4)
+
+        return _at_once(bring, task)
+
+
+CLIENTS = {"engine": Engine, "whole": Whole, "sdk": SdkWay, "obstore": Obstore, "patient": Patient}
+
+
+def _at_once(bring: Any, task: Task) -> str | None:
+    with ThreadPoolExecutor(task.at_once) as pool:
+        found = list(pool.map(bring, task.names()))
+    return found[0] if found else None
+
+
+def main() -> None:
+    """The child's loop."""
+    config = json.loads(sys.argv[1])
+    if config.get("certificate"):
+        os.environ["REQUESTS_CA_BUNDLE"] = config["certificate"]
+    client: Any = CLIENTS[config["client"]](config)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        task = Task(**json.loads(line))
+        if isinstance(client, Whole):
+            client.prepare(task)
+        forget_peak()
+        idle, cpu, begun = rss(), cpu_seconds(), time.perf_counter()
+        digest = client.run(task)
+        wall = time.perf_counter() - begun
+        result = {"wall": wall, "cpu": cpu_seconds() - cpu, "idle": idle, "peak": peak_rss(), "sha256": digest}
+        print(json.dumps(result), flush=True)
+
+
+if __name__ == "__main__":
+    main()
