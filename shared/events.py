@@ -20,7 +20,9 @@ from shared.telemetry import clean, scrub
 RECORDING_FILE_STATUS_UPDATED = "Microsoft.Communication.RecordingFileStatusUpdated"
 # Event Grid delivers at most 1 MiB an event.
 MAX_EVENT_CHARACTERS = 1_048_576
-MAX_CHUNKS = 1_000
+# A chunk has up to 4 hours, so this is a month: far more than any call. The work on a recording grows with the square
+# of its chunks, for each try reads and writes the whole ledger document: a thousand would keep a worker busy for hours.
+MAX_CHUNKS = 200
 _LONGEST_TEXT = 4096
 _LONGEST_ID = 1024
 _SUBJECT_KEYS = {"call": "call_id", "servercallid": "server_call_id", "recordingid": "recording_id"}
