@@ -136,7 +136,7 @@ class _Reader:
 
     def read(self) -> Settings:
         endpoint, key = self.acs()
-        default = self.container("RECORDING_CONTAINER_URL", self.get("RECORDING_CONTAINER_URL"), is_needed=True)
+        default = self.container("RECORDING_CONTAINER_URL", self.get("RECORDING_CONTAINER_URL"))
         more = [part.strip() for part in (self.get("RECORDING_CONTAINERS_ALLOWED") or "").split(",")]
         places = [self.container("RECORDING_CONTAINERS_ALLOWED", part) for part in more if part]
         window = self.duration("RESCUE_WINDOW_HOURS", 24, unit=timedelta(hours=1), least=0.01, most=24)
@@ -228,10 +228,9 @@ class _Reader:
             self.fault("ACS_MEDIA_AUTH", "is key, but there is none: set ACS_CONNECTION_STRING")
         return chosen if chosen != "auto" else ("key" if key else "identity")
 
-    def container(self, name: str, url: str | None, *, is_needed: bool = False) -> ContainerUrl | None:
+    def container(self, name: str, url: str | None) -> ContainerUrl | None:
         if url is None:
-            if is_needed:
-                self.fault(name, "must be set: https://ACCOUNT.blob.core.windows.net/CONTAINER")
+            self.fault(name, "must be set: https://ACCOUNT.blob.core.windows.net/CONTAINER")
             return None
         try:
             return ContainerUrl.parse(url)

@@ -125,6 +125,50 @@ def test_who_lost_the_race_reads_and_decides_again() -> None:
     assert world.clock.paused < timedelta(seconds=1)
 
 
+@pytest.mark.parametrize("is_known", [True, False])
+def test_who_wrote_and_did_not_hear_of_it_has_written(is_known: bool) -> None:  # noqa: FBT001
+    """The answer was lost, and the SDK's own retry met what it had written itself."""
+    lost = [True]
+
+    def losing(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
+        answer = call()
+        if name == "save" and lost.pop():
+            lost.append(False)
+            raise PreconditionFailed
+        return answer
+
+    world = World()
+    books(world).change_or_create(KEY, lambda _: recording(chunk()))
+    keeper = books(world, ledger=watched(world.ledger, losing))
+    if is_known:
+        lost[:] = [False]
+        keeper.change(KEY, lambda now: now.with_note("before"))
+        lost[:] = [True]
+    seen: list[int] = []
+
+    def decide(now: Recording) -> Recording:
+        seen.append(1)
+        return now.with_note("once")
+
+    after = keeper.change(KEY, decide)
+    assert after is not None
+    assert after.notes[-1] == "once"
+    assert len(seen) == 1
+    assert world.clock.paused == timedelta(0)
+
+
+def test_what_is_remembered_is_bounded_and_never_the_last_word() -> None:
+    world = World()
+    keeper, other = books(world), books(world)
+    for number in range(100):
+        keeper.change_or_create(f"{number:032x}", lambda _, number=number: recording(key=f"{number:032x}"))  # type: ignore[misc]
+    assert len(keeper._known) <= 64
+    key = f"{99:032x}"
+    other.change(key, lambda now: now.with_note("of another process"))
+    assert keeper.change(key, lambda now: now.with_note("late") if now.notes else None) is not None
+    assert world.ledger.recording(key).notes == ("of another process", "late")
+
+
 def test_an_endless_race_is_given_up() -> None:
     def losing(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
         if name == "save":

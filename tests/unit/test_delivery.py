@@ -221,6 +221,21 @@ def test_two_workers_at_once_deliver_once() -> None:
     assert made.queue.waiting == []
 
 
+def test_who_comes_second_at_the_ledger_changes_nothing() -> None:
+    made = world()
+    seen: list[str] = []
+
+    def meanwhile(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
+        if name == "pieces" and not seen:
+            seen.append(name)
+            deliver(made)
+        return call()
+
+    after = deliver(made, containers=Watched(made, meanwhile))
+    assert after.chunks[0].state is S.DELIVERED
+    assert made.queue.waiting == []
+
+
 def test_metadata_that_another_worker_puts_first_is_left() -> None:
     made = world()
     after = deliver(made, containers=Watched(made, around("put", BlobExists(), times=1)))

@@ -32,6 +32,12 @@ def test_a_reader_ignores_what_it_does_not_know(given_recording: Recording) -> N
     assert decode(Recording, json.dumps(plain).encode()) == given_recording
 
 
+def test_a_field_that_is_null_is_none() -> None:
+    plain = to_plain(recording(chunk())) | {"callId": None, "closedAt": None, "duration": None}
+    read = decode(Recording, json.dumps(plain).encode())
+    assert (read.call_id, read.closed_at, read.duration) == (None, None, None)
+
+
 def test_a_reader_takes_defaults_for_what_is_missing() -> None:
     """An older version of the app wrote less."""
     least = {

@@ -206,6 +206,22 @@ def test_a_chunk_with_a_fault_is_used_as_far_as_it_goes(entry: dict[str, Any], i
     assert len(found.faults) == 1
 
 
+def test_ids_that_cannot_be_of_acs_stay_apart() -> None:
+    """Cut or repaired, two of them could become one recording, or one chunk."""
+    long = [status(recordingId="x" * 5_000 + end).recording_id for end in "ab"]
+    broken = [status(recordingId=f"x{bad}").recording_id for bad in ("\ud800", "\udfff", "?")]
+    assert len({*long, *broken}) == 5
+    assert all(len(identity or "") <= 4096 and identity and identity.encode() for identity in (*long, *broken))
+
+
+def test_a_location_is_read_whole_or_not_at_all() -> None:
+    """One that was cut names something else."""
+    [claim] = status(
+        recordingStorageInfo={"recordingChunks": [CHUNK | {"contentLocation": "https://h/" + "x" * 5_000}]}
+    ).chunks
+    assert claim.content_location is None
+
+
 def test_one_bad_chunk_loses_no_other() -> None:
     found = status(recordingStorageInfo={"recordingChunks": ["nonsense", CHUNK]})
     assert len(found.chunks) == 1

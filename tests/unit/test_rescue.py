@@ -11,6 +11,7 @@ import pytest
 
 from shared.errors import (
     Blame,
+    BlobExists,
     MediaNotFound,
     MediaThrottled,
     MediaUnauthorized,
@@ -356,6 +357,7 @@ def test_two_workers_on_one_chunk_make_one_blob() -> None:
 
     def meanwhile(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
         if the(made).chunks[0].state is S.RESCUING and len(made.media.asked) == 2:
+            made.clock.advance(timedelta(seconds=1))
             handle(made)
         return call()
 
@@ -385,6 +387,24 @@ def test_a_file_that_comes_there_during_the_transfer_is_kept_too() -> None:
     one = handle(made, media=watched(made.media, meanwhile))
     assert one.state is S.IN_FALLBACK
     assert made.destination.blobs[one.blob or ""].data == b"another"
+
+
+def test_a_file_that_comes_and_goes_is_a_conflict() -> None:
+    """The commit met it, and it was gone when we looked: nothing is known of it, so nothing is believed."""
+    made = world()
+
+    class Flickering:
+        def destination(self, container: Any) -> Any:
+            exists = failing("commit", BlobExists(blame=Blame.DESTINATION))
+            return watched(made.containers.destination(container), exists)
+
+        def fallback(self) -> Any:
+            return made.containers.fallback()
+
+    one = handle(made, containers=Flickering())
+    assert one.state is S.IN_FALLBACK
+    assert one.last_error is not None
+    assert one.last_error.code == "destination_conflict"
 
 
 # --- the fallback

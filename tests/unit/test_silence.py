@@ -145,6 +145,32 @@ def test_metadata_that_cannot_be_read_stops_nothing(metadata: bytes) -> None:
     assert world.notifier.names == ["silent"]
 
 
+def test_an_export_with_a_manifest_is_of_another_recording() -> None:
+    world, key = begun()
+    ended(world)
+    export(world)
+    world.destination.put(f"{FOLDER}/manifest.json", b"{}", content_type="x", overwrite=False)
+    assert swept(world, key).chunks == ()
+
+
+def test_an_event_that_comes_before_the_end_is_said_wins() -> None:
+    world, key = begun()
+    ended(world)
+    [recording_id] = world.acs.states
+    world.destination.exists = False
+    seen: list[str] = []
+
+    def meanwhile(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
+        if not seen:
+            seen.append(name)
+            world.app().watch.handle(told(recordingId=recording_id, at=world.clock.now()))
+        return call()
+
+    after = swept(world, key, after=60 * HOUR, containers=watched(world.containers, meanwhile))
+    assert after.closed_at is None
+    assert len(after.chunks) == 1
+
+
 def test_an_empty_export_is_none() -> None:
     world, key = begun()
     ended(world)

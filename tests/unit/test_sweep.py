@@ -95,6 +95,22 @@ def test_a_full_queue_is_not_a_lost_message() -> None:
         assert swept(replace(one, next_try_at=NOON - (passed - 2) * MINUTE)).queue.waiting == []
 
 
+def test_a_try_that_somebody_plans_meanwhile_is_left_to_them() -> None:
+    world = World()
+    one = kept(world, recording(chunk(next_try_at=LATE)))
+    planned = one.with_chunk(replace(one.chunks[0], ticket=7))
+
+    def meanwhile(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
+        found = call()
+        if name == "load" and the(world).chunks[0].ticket == 1:
+            world.ledger.save(planned, etag=world.ledger.documents[one.key][1])
+        return found
+
+    world.app(ledger=watched(world.ledger, meanwhile)).sweep.run()
+    assert the(world).chunks[0].ticket == 7
+    assert world.queue.waiting == []
+
+
 def test_a_queue_that_fails_leaves_it_to_the_next_sweep() -> None:
     def failing(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
         if name == "send":

@@ -281,6 +281,12 @@ def test_an_event_without_a_recording_id_is_found_by_its_call() -> None:
     assert one.key == naming.recording_key(recording_id)
 
 
+def test_a_call_that_nobody_started_here_names_its_recording_itself() -> None:
+    one = watch(World(), told(subject="/recording/serverCallId/s", recordingId=None))
+    assert one.key == naming.recording_key(f"s@{(NOON - HOUR).isoformat()}")
+    assert (one.server_call_id, one.call_id) == ("s", "s")
+
+
 def test_without_any_recording_id_a_call_and_its_start_name_the_recording() -> None:
     world = World()
     later = (NOON - HOUR / 2).isoformat()
