@@ -115,7 +115,7 @@ def test_metadata_that_cannot_be_had_is_tried_again(metadata: bytes | None) -> N
 
 
 def test_metadata_is_given_up_after_the_window_and_said_aloud() -> None:
-    world = world_with(chunk(0, S.RESCUED, **DONE), metadata=None)
+    world = world_with(chunk(0, S.RESCUED, **DONE), metadata=None, deadline=NOON + 2 * HOUR)
     care(world)
     app = world.app()
     for _ in range(1_000):
@@ -260,7 +260,7 @@ def test_a_deletion_that_fails_is_tried_again_inside_the_window() -> None:
 
 
 def test_a_deletion_that_fails_to_the_end_is_left_to_acs() -> None:
-    world = world_with(chunk(0, S.RESCUED, **SAVED), deletes=True)
+    world = world_with(chunk(0, S.RESCUED, **SAVED), deletes=True, deadline=NOON + 2 * HOUR)
     care(world, media=watched(world.media, failing_deletes))
     app = world.app(media=watched(world.media, failing_deletes))
     for _ in range(1_000):
@@ -278,6 +278,19 @@ def test_who_planned_meanwhile_is_left_in_peace() -> None:
     world.app().rescue._aftercare.chunk_is_safe(seen, seen.chunks[0])
     assert the(world).chunks[0].ticket == 9
     assert world.queue.waiting == []
+
+
+def test_two_that_finish_at_once_close_it_once(caplog: pytest.LogCaptureFixture) -> None:
+    world = world_with(chunk(0, S.RESCUED, **SAVED))
+
+    def meanwhile(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
+        if name == "destination" and the(world).closed_at is None:
+            caplog.set_level("INFO", logger="recorder")
+            world.app().rescue._aftercare.chunk_is_safe(the(world), the(world).chunks[0])
+        return call()
+
+    assert care(world, containers=watched(world.containers, meanwhile)).closed_at == NOON
+    assert caplog.text.count("recording.closed") == 1
 
 
 def test_a_ledger_that_fails_is_told_to_the_host() -> None:

@@ -41,10 +41,10 @@ EXPORT = f"{ACS_FOLDER}/0-audiomp3.{chunk(0).document_id}.mp3"
 
 
 def world(one: Chunk | None = None, **changes: Any) -> World:
-    """A chunk that waits for its first try, its media at ACS, in blocks of 1000 bytes."""
+    """A chunk that waits for its first try, its media at ACS for two more hours, in blocks of 1000 bytes."""
     made = World(settings(block_bytes=1_000))
     one = one or chunk(0)
-    made.ledger.save(recording(one, **changes), etag=None)
+    made.ledger.save(recording(one, **({"deadline": NOON + 2 * HOUR} | changes)), etag=None)
     for location, data in ((MEDIA.format(one.document_id), DATA), (one.metadata_location, METADATA)):
         if location:
             made.media.files[location] = MediaFile(data)
@@ -526,6 +526,27 @@ def test_locations_that_an_event_adds_meanwhile_are_kept() -> None:
     one = handle(made, media=watched(made.media, adding))
     assert one.state is S.RESCUED
     assert (one.claimed_blob, one.delete_location, one.claimed_metadata_blob) == ("claimed", "added", "m")
+
+
+@pytest.mark.parametrize("outcome", ["exported", "fetched", "lost"])
+def test_a_look_that_was_planned_anew_meanwhile_changes_nothing(outcome: str) -> None:
+    media = {"fetched": MEDIA.format("d")}.get(outcome)
+    made = world(chunk(0, S.EXPECTED, media_location=media, tried_after_deadline=True, claimed_blob=EXPORT))
+    if outcome == "exported":
+        put(made, EXPORT, DATA)
+    if outcome == "lost":
+        made.clock.advance(3 * HOUR)
+
+    class Replanning:
+        def destination(self, container: Any) -> Any:
+            one = the(made)
+            again = replace(one.chunks[0], ticket=2)
+            made.ledger.save(one.with_chunk(again), etag=made.ledger.documents[one.key][1])
+            return made.containers.destination(container)
+
+    before = the(made).chunks[0]
+    assert handle(made, containers=Replanning()) == replace(before, ticket=2)
+    assert made.queue.waiting == []
 
 
 @pytest.mark.parametrize("outcome", ["well", "failure", "no time"])
