@@ -115,14 +115,14 @@ def test_what_is_taken_for_a_media_host_is_one_to_the_http_library_too(location:
 def test_a_rescued_chunk_stays_within_the_recordings_own_place_whatever_folder_the_event_claims() -> None:
     """A chunk claimed in another container of the list named the folder, and so led out of the prefix."""
     tower = Watchtower()
+    place = ContainerUrl.parse(_started(tower).container_url)
     tower.has_at_acs()
     elsewhere = f"{ACCOUNT}/archive/20261122/other/12345678-1/1-audiomp3.mp3"
     tower.hears(event(chunk(), chunk(document="second", index=1, contentLocation=elsewhere)))
-    recording = tower.world.ledger.recording(KEY)
     tower.works()
     tower.check()
-    place = ContainerUrl.parse(recording.container_url)
-    assert all((one.blob or "").startswith(f"{place.prefix}/" if place.prefix else "") for one in recording.chunks)
+    assert place.prefix == "team-a"
+    assert all((one.blob or "").startswith("team-a/") for one in tower.world.ledger.recording(KEY).chunks)
 
 
 @pytest.mark.parametrize("folder", ["finance", "a/b/c", "20261122/call", "2026/call/x", "x" * 900 + "/20261122/call/x"])
@@ -183,6 +183,7 @@ def test_a_forged_event_that_comes_first_does_not_lose_the_recording(is_started_
     tower.hears(event())
     tower.works()
     tower.check()
+    assert tower.world.ledger.recording(KEY).deadline >= NOON + timedelta(hours=23, minutes=50)
     genuine = next(one for one in tower.world.ledger.recording(KEY).chunks if one.document_id == DOCUMENT)
     assert genuine.state is ChunkState.RESCUED
     assert (genuine.blob or "").endswith(".mp3")
