@@ -26,6 +26,7 @@ WICKED = [
     "../../other/x",
     "/etc/passwd",
     "a/../../b",
+    "a..b",
     "a\\..\\b",
     "%2e%2e%2f",
     "a\x00b",
