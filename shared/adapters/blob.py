@@ -197,6 +197,7 @@ class BlobContainer:
                 blob.container_name,
                 blob.blob_name,
                 permission=BlobSasPermissions(read=True),
+                protocol="https" if str(blob.url).startswith("https:") else None,  # an emulator speaks http
                 **times,
                 **signer,
             )
