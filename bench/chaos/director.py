@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import threading
 import time
 from collections import Counter
@@ -36,6 +37,8 @@ SETTINGS = {
     "RESCUE_FIRST_DELAY_SECONDS": "0.5",
     "RESCUE_LONGEST_DELAY_SECONDS": "4",
 }
+# What a request meets whose worker is killed.
+_BROKEN = (OSError, HttpError, http.client.HTTPException)
 _QUEUE_LEASE = 6.0
 _SWEEP_EVERY = 4.0
 _FEEDERS = 8
@@ -62,6 +65,7 @@ class Director:
         self._stack.services.azurite = self._azurite
         self._stop = threading.Event()
         self._recordings: dict[int, str] = {}
+        self._findings: list[str] = []
         self._began = self._zero = 0.0
 
     def run(self) -> Result:
@@ -90,7 +94,7 @@ class Director:
                 troubles=troubles.counted,
                 faults=self._struck(),
                 deliveries=self._deliveries(),
-                findings=prover.findings,
+                findings=[*self._findings, *prover.findings],
                 proof=prover.summary,
             )
 
@@ -110,8 +114,9 @@ class Director:
                     self._stop.wait(min(10.0, left))
                     self._progress(storage)
                 troubles.stop()
-                for future in late:
-                    future.result()
+                self._findings += [
+                    f"a call could not be played: {error!r}" for one in late if (error := one.exception())
+                ]
         finally:
             troubles.stop()
             made.join()
@@ -147,7 +152,7 @@ class Director:
         while True:
             try:
                 started = ask(self._stack.host_url, "/api/recordings", body=body, headers={"Idempotency-Key": key})
-            except (OSError, HttpError):
+            except _BROKEN:
                 if time.monotonic() > give_up:
                     raise
                 time.sleep(0.5)
@@ -195,8 +200,8 @@ class Director:
         while not self._stop.wait(_SWEEP_EVERY):
             try:
                 ask(self._stack.host_url, "/admin/functions/sweep", body={})
-            except (OSError, HttpError, ValueError):
-                continue  # its worker was killed, or it has no body: the next one comes
+            except (*_BROKEN, ValueError):
+                continue  # its worker was killed; or the answer is well, and has no body
 
     def _sleep_until(self, seconds: float) -> None:
         time.sleep(max(0.0, self._zero + seconds - time.monotonic()))

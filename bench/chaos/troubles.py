@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _LOSS = 1 / 150
 # Longer than the time that the app's clients wait for the ledger and the queue.
 _LONG_FREEZE = 12.0
+# Shorter runs have no deployment and no long freeze: recovering from them takes longer than such a run.
+_LONG_RUN = 48.0
 
 
 class Troubles:
@@ -36,7 +38,7 @@ class Troubles:
         self._options = options
         self._stop = threading.Event()
         self._killed: set[int] = set()
-        works = (self._kill, self._freeze, self._cut, self._outages)
+        works = (self._kill, self._freeze, self._cut, self._outages, self._deploy)
         self._threads = [
             threading.Thread(target=work, args=(random.Random(options.seed * 31 + number),), name=work.__name__)
             for number, work in enumerate(works)
@@ -80,7 +82,7 @@ class Troubles:
 
         def one() -> None:
             nonlocal until_long
-            is_long = 0 < until_long <= 10 and self._options.trouble > 4 * _LONG_FREEZE
+            is_long = 0 < until_long <= 10 and self._options.trouble > _LONG_RUN
             until_long -= 10
             self._azurite.pause()
             self._stop.wait(_LONG_FREEZE if is_long else rng.uniform(0.3, 3))
@@ -91,6 +93,13 @@ class Troubles:
 
     def _cut(self, rng: random.Random) -> None:
         self._every(0.5, 2, rng, lambda: self._azurite.cutter.cut(rng.randint(1, 3)))
+
+    def _deploy(self, rng: random.Random) -> None:
+        """A deployment: once, half-way, the host ends gracefully and starts again; meanwhile nobody answers."""
+        if self._options.trouble < _LONG_RUN or self._stop.wait(self._options.trouble * rng.uniform(0.4, 0.6)):
+            return
+        self._stack.restart_host()
+        self.counted["host restarted"] += 1
 
     def _outages(self, rng: random.Random) -> None:
         """In turn: the media host answers 503, then not at all, then allows few requests; exports fail meanwhile."""

@@ -19,12 +19,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seconds", type=float, default=Options.seconds, help="bound of the run")
     parser.add_argument("--seed", type=int, default=Options.seed)
     parser.add_argument("--json", type=Path, default=None, help="also write the numbers there")
+    parser.add_argument("--log-dir", type=Path, default=None, help="keep the host's log there")
     given = parser.parse_args(arguments)
     options = Options(
         events=given.events, size=given.bytes, workers=given.workers, seconds=given.seconds, seed=given.seed
     )
     print(f"load: {options.events} failed exports of {options.size:,} bytes, {options.workers} workers", flush=True)
-    numbers, faults = Load(options, say=lambda line: print(line, flush=True)).run()
+    numbers, faults = Load(options, say=lambda line: print(line, flush=True), log_dir=given.log_dir).run()
     for name, value in numbers.items():
         print(f"  {name}: {value}")
     if given.json:

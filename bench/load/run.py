@@ -70,8 +70,9 @@ class _Memory:
 class Load:
     """One run. `say` takes lines for people."""
 
-    def __init__(self, options: Options, *, say: Callable[[str], None]) -> None:
+    def __init__(self, options: Options, *, say: Callable[[str], None], log_dir: Path | None = None) -> None:
         self._options = options
+        self._log_dir = log_dir
         self._say = say
         self._faults: list[str] = []
         self._numbers: dict[str, Any] = {}
@@ -80,7 +81,11 @@ class Load:
         """The numbers, and what was not as it should be."""
         with tempfile.TemporaryDirectory(prefix="load-") as folder:
             azurite = LoggedAzurite(folder=Path(folder) / "azurite")
-            stack = Stack(workers=self._options.workers, acs_config=AcsConfig(seed=self._options.seed))
+            stack = Stack(
+                workers=self._options.workers,
+                acs_config=AcsConfig(seed=self._options.seed),
+                log_dir=self._log_dir,
+            )
             stack.services.azurite = azurite
             with stack, BlobServiceClient.from_connection_string(azurite.connection_string) as blobs:
                 self._storm(stack, blobs, azurite.log)
@@ -107,6 +112,9 @@ class Load:
             "all rescued after, s": round(seconds, 1),
             "rescued a second": round(options.events / seconds, 1),
         }
+        text = stack.host_log.read_text(encoding="utf-8", errors="replace")
+        self._numbers["queued anew by the sweep"] = text.count('"event":"sweep.requeued"')
+        self._numbers["failed tries"] = text.count('"event":"rescue.failed"')
         self._deliveries(stack)
         self._memory(samples)
         self._transactions(counted)

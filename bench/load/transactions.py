@@ -27,10 +27,14 @@ _QUEUES = {"POST": "Put Message", "GET": "Get Messages", "DELETE": "Delete Messa
 
 
 class LoggedAzurite(Azurite):
-    """Azurite that writes one line a request into `azurite.log` of `folder`."""
+    """Azurite that writes one line a request into `azurite.log` of `folder`, and its data beside it.
+
+    Not in memory: there every write is an extent of its own, and tens of thousands of them stop Azurite for minutes
+    when it looks, every ten minutes, which of them are still needed.
+    """
 
     def __init__(self, *, folder: Path) -> None:
-        super().__init__(folder=folder)
+        super().__init__(folder=folder, in_memory=False)
         self.log = folder / "azurite.log"
 
     def _options(self, folder: Path) -> list[str]:
