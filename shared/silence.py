@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # A chunk's metadata tells its start; it is this recording's if that is as near as this to our start.
 _SAME_START = timedelta(seconds=30)
 _INDEX = re.compile(r"[0-9]{1,9}")
+# The event comes one to a few minutes after the end (facts section 3); a retry of Event Grid's on top.
+_EVENT_DELAY = timedelta(minutes=15)
+_ENDED = "ACS says that it has ended; no event yet"
 _EVENT_GRID_LIFE = timedelta(hours=24)
 
 
@@ -64,6 +67,13 @@ class Silence:
         chunks = self._exported(recording)
         if chunks:
             self._adopt(recording, chunks)
+            return
+        if _ENDED not in recording.notes:
+            # It may have ended a moment ago: events take minutes. The next look, soon, is the one that counts.
+            self._books.change(
+                recording.key,
+                lambda r: None if r.chunks else replace(r.with_note(_ENDED), check_at=now + _EVENT_DELAY),
+            )
             return
         self._books.alert(recording, "silent", started_at=recording.created_at, acs=state)
         if now > recording.deadline + _EVENT_GRID_LIFE:

@@ -15,6 +15,7 @@ import threading
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -153,7 +154,9 @@ class Transfer:
         if head.total == len(data):
             done = self._single(job, head, data, progress)
             return lambda: done
-        return lambda: self._ranged(job, head, data, progress)
+        work, todo = self._begin(job, head, data, progress)
+        # The first block has left its lane by now, and nothing holds on to its bytes.
+        return lambda: self._ranged(work, todo)
 
     def _single(self, job: Job, head: ranges.Head, data: bytes, progress: Progress) -> Transferred:
         """A file of one block, put in one request: four less than by a block list, and nothing to resume.
@@ -178,7 +181,8 @@ class Transfer:
 
     # --- by ranges
 
-    def _ranged(self, job: Job, head: ranges.Head, first: bytes, progress: Progress) -> Transferred:
+    def _begin(self, job: Job, head: ranges.Head, first: bytes, progress: Progress) -> tuple[_Work, list[ranges.Span]]:
+        """What earlier tries left, and what is to be brought; the first block is staged, if it is not."""
         total = head.total or 0
         spans = ranges.plan(total=total, block_bytes=self._block_bytes)
         tag = ranges.source_tag(total=total, etag=head.etag)
@@ -186,29 +190,39 @@ class Transfer:
         kept = reused.get(0)
         if kept is not None and kept.id != ranges.block_id(0, first, tag=tag):
             reused = {}  # other bytes under the same length and ETag: nothing staged is believed
-        work = _Work(job=job, total=total, etag=head.etag, tag=tag, progress=progress)
+        work = _Work(
+            job=job, total=total, etag=head.etag, tag=tag, progress=progress, blocks=dict(reused), reused=len(reused)
+        )
         if reused:
             work.digest.switch_off()
-        blocks = dict(reused)
-        todo = [span for span in spans if span.start not in reused]
-        self._blocks(work, todo, first, blocks)
-        ordered = [blocks[span.start] for span in spans]
-        sha256 = None if reused else work.digest.hexdigest()
-        return self._commit(job, ordered, sha256=sha256, etag=head.etag, reused=len(reused))
+        if 0 not in reused:
+            self._stage(work, 0, first)
+        return work, [span for span in spans if span.start not in work.blocks]
 
-    def _blocks(self, work: _Work, todo: list[ranges.Span], first: bytes, blocks: dict[int, Block]) -> None:
-        """Runs all spans in the lanes, at most as many at once as there are lanes, so that rescues take turns."""
-        waiting: set[Future[tuple[int, Block]]] = set()
+    def _ranged(self, work: _Work, todo: list[ranges.Span]) -> Transferred:
+        self._bring(work, todo)
+        ordered = [work.blocks[start] for start in sorted(work.blocks)]
+        sha256 = None if work.reused else work.digest.hexdigest()
+        return self._commit(work.job, ordered, sha256=sha256, etag=work.etag, reused=work.reused)
+
+    def _bring(self, work: _Work, todo: list[ranges.Span]) -> None:
+        """Runs all spans in the lanes, at most as many at once as there are lanes, so that rescues take turns.
+
+        However late it is, one block at least is brought: every invocation gets on.
+        """
+        waiting: set[Future[None]] = set()
         spans = iter(todo)
+        begun = 0
         is_over = False
         while True:
             while not work.is_stopped and not is_over and len(waiting) < self._lanes.count:
                 span = next(spans, None)
                 if span is None:
                     break
-                is_over = span.start > 0 and self._clock.now() >= work.job.until
+                is_over = begun + work.progress.blocks > 0 and self._clock.now() >= work.job.until
                 if not is_over:
-                    waiting.add(self._lanes.submit(partial(self._block, work, span, first if not span.start else None)))
+                    begun += 1
+                    waiting.add(self._lanes.submit(partial(self._block, work, span)))
             if not waiting:
                 break
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
@@ -216,21 +230,20 @@ class Transfer:
                 error = future.exception()
                 if error is not None:
                     work.stop(error)
-                else:
-                    start, block = future.result()
-                    blocks[start] = block
         if work.failure:
             raise work.failure
         if is_over:
             raise TimeBudgetSpentError
 
-    def _block(self, work: _Work, span: ranges.Span, given: bytes | None) -> tuple[int, Block]:
-        data = given if given is not None else self._again(lambda: self._fetch(work, span))
-        block = Block(ranges.block_id(span.start, data, tag=work.tag), len(data))
+    def _block(self, work: _Work, span: ranges.Span) -> None:
+        self._stage(work, span.start, self._again(lambda: self._fetch(work, span)))
+
+    def _stage(self, work: _Work, start: int, data: bytes) -> None:
+        block = Block(ranges.block_id(start, data, tag=work.tag), len(data))
         self._again(lambda: work.job.target.stage(work.job.name, block.id, data))
         work.progress.add()
-        work.digest.update(span.start, data)
-        return span.start, block
+        work.digest.update(start, data)
+        work.blocks[start] = block
 
     def _fetch(self, work: _Work, span: ranges.Span) -> bytes:
         if work.is_stopped:
@@ -251,7 +264,12 @@ class Transfer:
         digest = hashlib.sha256()
         blocks: list[Block] = []
         start = reused = 0
+        now = self._clock.now()
+        latest = job.until + max(job.until - now, timedelta(0))
         for data in _cut(response.pieces, self._block_bytes):
+            if self._clock.now() >= latest:
+                # It cannot be gone on with later: twice the budget is what it gets, then the host would kill us.
+                raise MediaUnavailable("too slow for a source that gives no ranges")
             if start == 0:
                 ranges.check_format(data, job.format_type)
             if head.total is not None and start + len(data) > head.total:
@@ -301,6 +319,8 @@ class _Work:
     etag: str | None
     tag: str
     progress: Progress
+    blocks: dict[int, Block]
+    reused: int
     failure: BaseException | None = None
 
     def __post_init__(self) -> None:
