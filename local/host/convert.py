@@ -58,7 +58,7 @@ def http_value(
 def _properties(body: bytes) -> dict[str, Any]:
     try:
         tree = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return tree if isinstance(tree, dict) else {}
 
