@@ -21,6 +21,7 @@ from shared.adapters.translate import storage_errors
 from shared.adapters.transport import pooled_transport
 from shared.errors import Blame, BlobExists, BlobMissing, ContainerMissing, ContainerNotAllowed
 from shared.ports import BlobFacts, Block, Container
+from shared.transfer import CONTENT_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -179,7 +180,13 @@ class BlobContainer:
                 length = min(_COPY_BLOCK, facts.size - start)
                 target.stage_block_from_url(f"{start:033d}", url, source_offset=start, source_length=length)
                 blocks.append(BlobBlock(block_id=f"{start:033d}"))
-            target.commit_block_list(blocks, metadata=noted, match_condition=MatchConditions.IfMissing)
+            kind = CONTENT_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
+            target.commit_block_list(
+                blocks,
+                content_settings=ContentSettings(content_type=kind),
+                metadata=noted,
+                match_condition=MatchConditions.IfMissing,
+            )
 
     def read_url(self, name: str) -> str:
         """See the port: a SAS for reading this one blob, an hour long, by account key or user delegation key."""
