@@ -6,7 +6,7 @@ import http.client
 import threading
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +114,8 @@ class Director:
                     self._stop.wait(min(10.0, left))
                     self._progress(storage)
                 troubles.stop()
+                wait(late)
+                self._keep_word(chosen, storage)
                 self._findings += [
                     f"a call could not be played: {error!r}" for one in late if (error := one.exception())
                 ]
@@ -161,16 +163,25 @@ class Director:
 
     def _export_late(self, fate: Fate, recording_id: str) -> None:
         acs = self._stack.acs
+        give_up = time.monotonic() + 60
+        while not acs.resource.find(recording_id).published and time.monotonic() < give_up:
+            time.sleep(0.1)  # first the export that fails, however long that takes
         time.sleep(fate.late_after or 0)
-        # What was claimed from the first comes for sure; else ACS would have lost it, not the app.
-        is_claimed = fate.story.startswith("claimed")
-        chunks = frozenset(range(len(fate.plan.chunks))) if is_claimed else None
-        give_up = time.monotonic() + 30
-        while time.monotonic() < give_up:
-            done = acs.late_export(recording_id, chunks=chunks, event=fate.late_event)
-            if not is_claimed or all(chunk.export == "late" for chunk in done.chunks):
-                return
-            time.sleep(0.5)
+        chunks = frozenset(range(len(fate.plan.chunks))) if fate.is_claimed else None
+        acs.late_export(recording_id, chunks=chunks, event=fate.late_event)
+
+    def _keep_word(self, chosen: list[Fate], storage: Storage) -> None:
+        """What was claimed from the first is written for sure, once storage works; else ACS lost it, not the app.
+
+        A request to frozen storage may have been carried out late, over a newer one, or not at all.
+        """
+        for fate in chosen:
+            recording_id = self._recordings.get(fate.number)
+            if not fate.is_claimed or recording_id is None:
+                continue
+            for real in self._stack.acs.truth(recording_id)["chunks"]:
+                if storage.size(fate.container, real["blobNames"][0]) != real["bytes"]:
+                    self._stack.acs.late_export(recording_id, chunks=frozenset({real["index"]}))
 
     # --- around it
 

@@ -54,6 +54,13 @@ class Storage:
         except ResourceNotFoundError:
             return []
 
+    def size(self, container: str, name: str) -> int | None:
+        """Of a committed blob; None where there is none."""
+        try:
+            return int(self.blobs.get_blob_client(container, name).get_blob_properties().size)
+        except ResourceNotFoundError:
+            return None
+
     def uncommitted(self, container: str) -> list[str]:
         """Names with staged blocks and no blob."""
         try:

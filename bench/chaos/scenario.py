@@ -50,6 +50,11 @@ class Fate:
     again_after: float | None = None
     faults: tuple[dict[str, Any], ...] = field(default=())
 
+    @property
+    def is_claimed(self) -> bool:
+        """Whether ACS says that it exported what it did not yet; the bytes are nowhere else, so it must do so."""
+        return self.story.startswith("claimed")
+
 
 _KINDS = (
     {"recordingContent": "audio", "recordingChannel": "mixed", "recordingFormat": "mp3"},
