@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _MOST_RACES = 20
 # With less than this left a try goes by the urgent queue, which does not wait behind a storm of younger failures.
-_URGENT_LEFT = timedelta(hours=3)
+URGENT_LEFT = timedelta(hours=3)
 _LONGEST_QUEUE_DELAY = timedelta(days=6)
 # Recordings whose newest version is remembered: many more than a process works on at once.
 _MOST_KNOWN = 64
@@ -120,7 +120,7 @@ class Books:
         delay = (chunk.next_try_at or self._clock.now()) - self._clock.now()
         delay = min(max(delay, timedelta(0)), _LONGEST_QUEUE_DELAY)
         left = recording.deadline - self._clock.now()
-        is_urgent = chunk.state in AT_RISK_STATES and left < _URGENT_LEFT
+        is_urgent = chunk.state in AT_RISK_STATES and left < URGENT_LEFT
         self._queue.send(RescueMessage(recording.key, chunk.key, chunk.ticket), delay=delay, is_urgent=is_urgent)
 
     def send_or_leave(self, recording: Recording, chunk: Chunk) -> None:

@@ -240,6 +240,10 @@ class RescueQueue(Protocol):
         """At-least-once, not before `delay` (0 to 7 days)."""
         ...
 
+    def length(self) -> int:
+        """About how many tries wait in both, visible or not yet; 0 where there is no queue."""
+        ...
+
     def drain_poison(self, *, limit: int) -> list[RescueMessage]:
         """Takes up to `limit` messages out of the poison queues; unreadable ones are kept in the ledger's rejects."""
         ...

@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared.books import planned
+from shared.books import URGENT_LEFT, planned
 from shared.errors import RecorderError, StorageError
 from shared.naming import marker_key
 from shared.recording import AT_RISK_STATES, ChunkState, RecordingState
@@ -33,13 +33,16 @@ if TYPE_CHECKING:
 _PAGE = 500
 _POISON_LIMIT = 256
 _LONGEST_GRACE = timedelta(hours=1)
+# With so many tries waiting, one that is late is most likely among them; all that have time enough are left there.
+# Queued anew, a storm would grow by itself.
+_FULL_QUEUE = 1000
 
 
 class Sweep:
     """One pass over the unfinished recordings.
 
-    `grace`: a try is overdue when its time has passed by this; doubled for each requeue, for a full queue is not a
-    lost message.
+    `grace`: a try is overdue when its time has passed by this; doubled for each requeue, and an hour while the queue
+    is full (unless the deadline is near): a full queue is not a lost message.
     """
 
     def __init__(
@@ -63,11 +66,13 @@ class Sweep:
         self._time_budget = time_budget
         self._strays: set[str] = set()
         self._grace = grace
+        self._is_queue_full = False
 
     def run(self) -> None:
         """The pass. A recording that cannot be looked at is logged and left to the next one."""
         until = self._clock.now() + self._time_budget
         poisoned = self._drain_poison()
+        self._is_queue_full = self._queue_length() >= _FULL_QUEUE
         seen = requeued = 0
         strays: set[str] = set()
         cursor: str | None = None
@@ -83,6 +88,13 @@ class Sweep:
                 break
         self._strays = strays
         log("sweep.done", unfinished=seen, requeued=requeued, poisoned=poisoned, is_whole=cursor is None)
+
+    def _queue_length(self) -> int:
+        try:
+            return self._queue.length()
+        except StorageError as error:
+            log("sweep.failed", level=logging.ERROR, error=describe(error))
+            return 0
 
     def _drain_poison(self) -> int:
         try:
@@ -143,6 +155,8 @@ class Sweep:
     def _is_overdue(self, recording: Recording, chunk: Chunk) -> bool:
         due = self._due(recording, chunk)
         grace = min(_LONGEST_GRACE, self._grace * (1 << min(chunk.requeues, 10)))
+        if self._is_queue_full and recording.deadline - self._clock.now() > URGENT_LEFT:
+            grace = _LONGEST_GRACE
         return due is not None and self._clock.now() - due > grace
 
     @staticmethod

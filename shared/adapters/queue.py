@@ -62,6 +62,14 @@ class StorageRescueQueue:
             with storage_errors():
                 client.send_message(text, visibility_timeout=seconds, time_to_live=-1, **_QUICK)
 
+    def length(self) -> int:
+        """See the port."""
+        found = 0
+        for client in self._clients.values():
+            with suppress(ContainerMissing), storage_errors():
+                found += client.get_queue_properties(**_QUICK).approximate_message_count or 0
+        return found
+
     def drain_poison(self, *, limit: int) -> list[RescueMessage]:
         """See the port."""
         found: list[RescueMessage] = []

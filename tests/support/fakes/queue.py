@@ -53,20 +53,27 @@ class FakeQueue:
         due = self._clock.now() + whole
         self.waiting.append(Delivery(next(self._ids), encode_message(message), due, is_urgent=is_urgent))
 
+    def length(self) -> int:
+        return len(self.waiting)
+
     def next_due(self) -> datetime | None:
         """When the next message can be received."""
         return min((delivery.due for delivery in self.waiting), default=None)
 
     def receive(self, *, lease: timedelta = timedelta(minutes=10)) -> Delivery | None:
-        """The message that is visible longest, urgent ones first, hidden for `lease`; None where none is visible."""
+        """The message that is visible longest, urgent ones first, hidden for `lease`; None where none is visible.
+
+        One that was received too often (its workers died each time) goes to the poison queue, as the host has it.
+        """
         now = self._clock.now()
-        visible = [delivery for delivery in self.waiting if delivery.due <= now]
-        if not visible:
-            return None
-        delivery = min(visible, key=lambda one: (not one.is_urgent, one.due, one.id))
-        delivery.dequeue_count += 1
-        delivery.due = now + lease
-        return delivery
+        while visible := [delivery for delivery in self.waiting if delivery.due <= now]:
+            delivery = min(visible, key=lambda one: (not one.is_urgent, one.due, one.id))
+            delivery.dequeue_count += 1
+            delivery.due = now + lease
+            if delivery.dequeue_count <= MAX_DEQUEUE:
+                return delivery
+            self.fail(delivery)
+        return None
 
     def finish(self, delivery: Delivery) -> None:
         """Its function returned: the message is deleted."""
