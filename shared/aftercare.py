@@ -269,21 +269,34 @@ def _waits_for_metadata(chunk: Chunk) -> bool:
     return chunk.state in IN_PLACE_STATES and chunk.metadata_state == "pending"
 
 
-def _folder(recording: Recording) -> str:
-    """Where the recording's files lie: beside a chunk that ACS exported, else in the folder we chose."""
-    for chunk in recording.chunks:
-        if chunk.state in IN_PLACE_STATES and chunk.blob and "/" in chunk.blob:
-            return chunk.blob.rpartition("/")[0]
-    return recording.folder or recording.key
+def _folders(recording: Recording) -> list[str]:
+    """Where the recording's files lie, in the order of its chunks; without any, the folder we chose."""
+    found = [
+        chunk.blob.rpartition("/")[0]
+        for chunk in recording.chunks
+        if chunk.state in IN_PLACE_STATES and chunk.blob and "/" in chunk.blob
+    ]
+    return list(dict.fromkeys(found)) or [recording.folder or recording.key]
+
+
+def _manifest_places(container: Container, recording: Recording) -> list[str]:
+    """Names for the manifest, best first. Where it was written first it stays, though a later event may have brought
+    chunks that lie elsewhere, and the ledger may not know it (a worker that died just after writing it).
+    """
+    first, *others = _folders(recording)
+    places = [recording.manifest.blob] if recording.manifest.blob else []
+    for other in others if not places else ():
+        name = f"{other}/manifest.json"
+        if container.stat(name) and is_manifest_of(container.read(name, length=_METADATA_LIMIT), recording):
+            places.append(name)
+    return [*places, f"{first}/manifest.json", f"{first}/manifest.{recording.key}.json"]
 
 
 def _put_manifest(container: Container, recording: Recording, data: bytes) -> str:
     """Writes the manifest; its name. Only an earlier manifest of this recording is written over, never another's file:
     the folder may be one that an event named.
     """
-    places = [f"{_folder(recording)}/{name}" for name in ("manifest.json", f"manifest.{recording.key}.json")]
-    # Where it was written first it stays: a later event may bring chunks that lie elsewhere.
-    for full in [recording.manifest.blob, *places] if recording.manifest.blob else places:
+    for full in _manifest_places(container, recording):
         try:
             container.put(full, data, content_type="application/json", overwrite=False)
         except BlobExists:

@@ -32,7 +32,7 @@ from shared.errors import (
     WorkerCrashed,
 )
 from shared.lookup import Found, Lookup, beside_empty, container_of, fallback_name
-from shared.recording import ChunkState, LastError
+from shared.recording import IN_PLACE_STATES, ChunkState, LastError
 from shared.retry import History, delivery_delay, next_try
 from shared.telemetry import clean, log
 from shared.transfer import Job, Progress, TimeBudgetSpentError, Transferred
@@ -279,6 +279,8 @@ class Rescue:
             ).to(state),
         )
         if after is None:
+            if state is ChunkState.IN_FALLBACK:
+                self._drop_unknown(recording, chunk)
             return
         log(
             f"chunk.{state}",
@@ -294,8 +296,16 @@ class Rescue:
         self._aftercare.chunk_is_safe(*after)
 
     def _clear_fallback(self, recording: Recording, chunk: Chunk) -> None:
-        """A worker that died may have brought the chunk to the fallback without the ledger knowing."""
-        if chunk.crashes:
+        """An earlier try may have brought the chunk to the fallback without the ledger knowing."""
+        if chunk.tries or chunk.crashes or chunk.requeues:
+            with suppress(StorageError):
+                self._containers.fallback().delete(fallback_name(recording, chunk.blob or ""))
+
+    def _drop_unknown(self, recording: Recording, chunk: Chunk) -> None:
+        """Another worker brought the chunk to its place while this one brought it to the fallback."""
+        current = self._books.load(recording.key)
+        standing = current.chunk(chunk.key) if current else None
+        if standing and standing.state in IN_PLACE_STATES:
             with suppress(StorageError):
                 self._containers.fallback().delete(fallback_name(recording, chunk.blob or ""))
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 import logging
 import multiprocessing
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from tests.simulation.run import Outcome, simulate
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-def outcomes(start: int, count: int, *, processes: int) -> list[Outcome]:
+
+def outcomes(start: int, count: int, *, processes: int) -> Iterator[Outcome]:
     """The outcomes of seeds from `start` on, in order."""
     seeds = range(start, start + count)
     if processes < 2 or count < 20:
         _quiet()
-        return [simulate(seed) for seed in seeds]
+        yield from map(_without_trace, seeds)
+        return
     with multiprocessing.get_context("spawn").Pool(processes, initializer=_quiet) as pool:
-        return pool.map(_without_trace, seeds, chunksize=20)
+        yield from pool.imap(_without_trace, seeds, chunksize=10)
 
 
 def _without_trace(seed: int) -> Outcome:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from shared.app import App
     from shared.locations import AllowList
+    from shared.ports import RescueMessage
     from tests.simulation.trouble import Trouble
     from tests.simulation.truth import TrueChunk
 
@@ -89,7 +90,7 @@ class WitnessContainer(FakeContainer):
         self.written: dict[str, tuple[datetime, str]] = {}
 
     def _write(self, name: str, blob: Blob) -> None:
-        if name in self.blobs and not name.endswith("/manifest.json"):
+        if name in self.blobs and not name.rpartition("/")[2].startswith("manifest."):
             raise Violation(f"{name} is overwritten")
         super()._write(name, blob)
         self.written[name] = (self._clock(), "app")
@@ -235,10 +236,19 @@ class SimWorld(World):
     def gated(self, service: str, port: Any) -> Any:
         """`port`, each call of it through the gate."""
 
-        def around(name: str, call: Callable[[], Any], _arguments: tuple[Any, ...]) -> Any:
+        def around(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
+            if name == "send":
+                self._check_order(arguments[0])
             return self._pass(service, name, call)
 
         return watched(port, around)
+
+    def _check_order(self, message: RescueMessage) -> None:
+        """Ledger first, then queue: a message's plan stands already."""
+        found = self.ledger.load(message.recording_key)
+        chunk = found[0].chunk(message.chunk_key) if found else None
+        if chunk is None or chunk.ticket < message.ticket:
+            raise Violation("a message was sent before its try stood in the ledger")
 
     def _pass(self, service: str, name: str, call: Callable[[], Any]) -> Any:
         self.effects += 1

@@ -1,0 +1,160 @@
+"""Proof that the simulation bites: mistakes put into the real code on purpose, one at a time, each of which it catches.
+
+A mutation names a function, a piece of its source and what stands there instead. A source that has changed so that
+the piece is gone fails the proof too: it must be written anew.
+"""
+
+from __future__ import annotations
+
+import __future__
+
+import importlib
+import inspect
+import textwrap
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.simulation.run import simulate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.simulation.run import Outcome
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A mistake. `function`: `module:Class.method` or `module:function`."""
+
+    name: str
+    function: str
+    old: str
+    new: str
+
+
+MUTATIONS = (
+    Mutation(
+        "queue before ledger",
+        "shared.rescue:Rescue._failed",
+        "    after = self._move(",
+        "    self._books.send_or_leave(recording, self._again(noted, at=at, is_last=is_last))\n    after = self._move(",
+    ),
+    Mutation(
+        "the sweep before the ledger",
+        "shared.sweep:Sweep._requeue",
+        "    after = self._books.change(",
+        "    self._books.send_or_leave(recording, planned(chunk, at=at))\n    after = self._books.change(",
+    ),
+    Mutation(
+        "a commit without If-None-Match",
+        "tests.support.fakes.storage:FakeContainer.commit",
+        "if name in self.blobs:",
+        "if False:",
+    ),
+    Mutation(
+        "off by one in the spans of blocks",
+        "shared.ranges:plan",
+        "range(0, total, block_bytes)",
+        "range(0, total - 1, block_bytes)",
+    ),
+    Mutation(
+        "marker removed before the document is written",
+        "shared.books:Books._write",
+        "    self._remember(",
+        "    if old and old != wanted:\n        self.ledger.delete_marker(old)\n    self._remember(",
+    ),
+    Mutation(
+        "no marker before the document",
+        "shared.books:Books._write",
+        "        self.ledger.put_marker(wanted)",
+        "        pass",
+    ),
+    Mutation(
+        "no look at the ticket",
+        "shared.rescue:Rescue.handle",
+        " or chunk.ticket != message.ticket",
+        "",
+    ),
+    Mutation("no sweep", "shared.sweep:Sweep.run", "until = self._clock.now()", "return\n    until = self._clock.now()"),
+    Mutation(
+        "gives up an hour early",
+        "shared.rescue:next_try",
+        "end = max(history.deadline, history.first_seen_at + policy.late_grace)",
+        "end = history.deadline - timedelta(hours=1)",
+    ),
+    Mutation("an empty export believed", "shared.rescue:Rescue._verify", "if found.size == 0:", "if False:"),
+    Mutation(
+        "the fallback's copy removed before the check",
+        "shared.delivery:Delivery.deliver",
+        "            placed = self._place(",
+        "            self._containers.fallback().delete(fallback_name(recording, chunk.blob or ''))\n"
+        "            placed = self._place(",
+    ),
+    Mutation("no check of the length", "shared.ranges:check_length", "if received < announced:", "if False:"),
+    Mutation("no check of the format", "shared.ranges:check_format", "if looks_like(", "if True or looks_like("),
+    Mutation("no check of the range", "shared.ranges:_partial", "if first != asked.start or ", "if "),
+    Mutation(
+        "no fallback",
+        "shared.rescue:Rescue._bring",
+        "self._alert_refusal(recording, refusal)",
+        "raise refusal",
+    ),
+    Mutation(
+        "an alert remembered before it is told",
+        "shared.books:Books.alert",
+        "    fields = {",
+        "    self.change(recording.key, lambda now: None if name in now.alerts else now.with_alert(name))\n    fields = {",
+    ),
+    Mutation(
+        "only the first chunk of an event",
+        "shared.watch:Watch._merged",
+        "for claim in status.chunks:",
+        "for claim in status.chunks[:1]:",
+    ),
+    Mutation(
+        "no look into the container before a rescue",
+        "shared.lookup:Lookup.standing",
+        "found = self.exported(container, recording, chunk)",
+        "found = None",
+    ),
+)
+
+
+@contextmanager
+def mutated(mutation: Mutation) -> Iterator[None]:
+    """The mistake, in force. ValueError where the function has no such piece (any more)."""
+    module_name, _, path = mutation.function.partition(":")
+    owner = importlib.import_module(module_name)
+    *classes, name = path.split(".")
+    for part in classes:
+        owner = getattr(owner, part)
+    original = vars(owner)[name]
+    function = original.__func__ if isinstance(original, staticmethod) else original
+    source = textwrap.dedent(inspect.getsource(function))
+    if source.count(mutation.old) != 1:
+        raise ValueError(f"{mutation.name}: {mutation.function} does not hold {mutation.old!r} once")
+    code = compile(
+        source.replace(mutation.old, mutation.new),
+        f"<{mutation.name}>",
+        "exec",
+        flags=__future__.annotations.compiler_flag,
+        dont_inherit=True,
+    )
+    made: dict[str, object] = {}
+    exec(code, function.__globals__, made)  # noqa: S102 - the project's own source, with one piece changed
+    setattr(owner, name, made[name])
+    try:
+        yield
+    finally:
+        setattr(owner, name, original)
+
+
+def caught(mutation: Mutation, *, start: int = 1, most: int = 400) -> Outcome | None:
+    """The first seed that shows the mistake, among `most` from `start` on; None if none does."""
+    with mutated(mutation):
+        for seed in range(start, start + most):
+            outcome = simulate(seed)
+            if outcome.failure:
+                return outcome
+    return None
