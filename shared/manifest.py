@@ -59,15 +59,12 @@ def is_manifest_of(data: bytes, recording: Recording) -> bool:
         document = json.loads(data)
     except (ValueError, RecursionError):
         return False
-    return isinstance(document, dict) and (
-        document.get("schema"),
-        document.get("recordingId"),
-        document.get("callId"),
-    ) == (
-        SCHEMA,
-        recording.recording_id,
-        recording.call_id,
-    )
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        return False
+    # The call's id may have become known only after the manifest was written; the recording's own id is enough.
+    if recording.recording_id or document.get("recordingId"):
+        return bool(document.get("recordingId") == recording.recording_id)
+    return bool(document.get("callId") == recording.call_id)
 
 
 def _chunk(chunk: Chunk) -> dict[str, Any]:
