@@ -77,7 +77,7 @@ class MediaResponse:
 
 
 class Media(Protocol):
-    """The ACS media host. Errors: MediaError and below. Redirects are never followed (MediaRedirected)."""
+    """The ACS media host. Errors: MediaError and below. Redirects are followed to media hosts only (MediaRedirected)."""
 
     def open(self, location: str, *, start: int, length: int) -> AbstractContextManager[MediaResponse]:
         """Asks for `length` bytes from `start`; what comes back is checked by `ranges`, not here."""
@@ -125,7 +125,7 @@ class Container(Protocol):
         ...
 
     def read(self, name: str, *, start: int = 0, length: int | None = None) -> bytes:
-        """Bytes of a committed blob (for heads and small files); BlobMissing."""
+        """Bytes of a committed blob (for heads and small files), none behind its end; BlobMissing."""
         ...
 
     def pieces(self, name: str) -> Iterator[bytes]:
@@ -145,7 +145,7 @@ class Container(Protocol):
         ...
 
     def committed(self, name: str) -> list[Block]:
-        """The blocks the blob is made of, in order; BlobMissing."""
+        """The blocks the blob is made of, in order; none where some are only staged, else BlobMissing."""
         ...
 
     def note_sha256(self, name: str, sha256: str) -> None:
@@ -180,7 +180,7 @@ class Containers(Protocol):
     """Where recordings go."""
 
     def destination(self, container: ContainerUrl) -> Container:
-        """The customer's container; ValueError where it is not on the allow-list."""
+        """The customer's container; ContainerNotAllowed where it is not on the allow-list."""
         ...
 
     def fallback(self) -> Container:

@@ -19,7 +19,7 @@ from azure.storage.blob import (
 
 from shared.adapters.translate import storage_errors
 from shared.adapters.transport import pooled_transport
-from shared.errors import Blame, BlobExists, BlobMissing, ContainerMissing, ContainerNotAllowed
+from shared.errors import Blame, BlobExists, BlobMissing, ContainerMissing, ContainerNotAllowed, StorageInvalid
 from shared.ports import BlobFacts, Block, Container
 from shared.transfer import CONTENT_TYPES
 
@@ -105,8 +105,14 @@ class BlobContainer:
 
     def read(self, name: str, *, start: int = 0, length: int | None = None) -> bytes:
         """See the port."""
-        with self._errors():
-            return bytes(self._client.download_blob(name, offset=start, length=length).readall())
+        try:
+            with self._errors():
+                return bytes(self._client.download_blob(name, offset=start, length=length).readall())
+        except StorageInvalid as error:
+            # The service refuses any range of an empty blob, and the SDK asks for one.
+            if isinstance(error.__cause__, HttpResponseError) and error.__cause__.status_code == 416:
+                return b""
+            raise
 
     def pieces(self, name: str) -> Iterator[bytes]:
         """See the port."""
@@ -136,7 +142,7 @@ class BlobContainer:
                 metadata={"sha256": sha256} if sha256 else None,
                 match_condition=MatchConditions.IfMissing,
             )
-        return BlobFacts(name, sum(block.size for block in blocks), str(answer["etag"]), sha256)
+        return BlobFacts(name, sum(block.size for block in blocks), str(answer["etag"]).strip('"'), sha256)
 
     def committed(self, name: str) -> list[Block]:
         """See the port."""

@@ -106,6 +106,9 @@ class FakeContainer:
         return BlobFacts(name, len(data), self.blobs[name].etag, sha256)
 
     def committed(self, name: str) -> list[Block]:
+        if self.uncommitted.get(name) and name not in self.blobs:
+            self._check()
+            return []
         return list(self._blob(name).blocks)
 
     def note_sha256(self, name: str, sha256: str) -> None:
