@@ -1,0 +1,100 @@
+"""A server on the loopback that answers as a test says, and a transport that takes an SDK there."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+from azure.core.credentials import AccessToken
+from azure.core.pipeline.transport._requests_basic import RequestsTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request as it came."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What it gets."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Scripted:
+    """Answers each request by `answer`; `asked` has what came, header names in lower case."""
+
+    def __init__(self, answer: Callable[[Asked], Answer]) -> None:
+        self.asked: list[Asked] = []
+        asked = self.asked
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _answer(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                came = Asked(self.command, self.path, headers, body)
+                asked.append(came)
+                given = answer(came)
+                self.send_response(given.status)
+                for name, value in ({"Content-Length": str(len(given.body))} | given.headers).items():
+                    self.send_header(name, value)
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(given.body)
+
+            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _answer  # noqa: N815 - names the base class looks for
+
+            def log_message(self, *_: Any) -> None:
+                """Nothing on the terminal."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.origin = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join(10)
+        self._server.server_close()
+
+
+class Detoured(RequestsTransport):
+    """Takes every request to `origin`, whatever host the SDK means: so https and tokens stay in the SDK's path."""
+
+    def __init__(self, origin: str) -> None:
+        super().__init__()
+        self._origin = origin
+
+    def send(self, request: Any, **kwargs: Any) -> Any:
+        meant = request.url
+        request.url = self._origin + meant.partition(urlsplit(meant).netloc)[2]
+        try:
+            return super().send(request, **kwargs)
+        finally:
+            request.url = meant
+
+
+class Identity:
+    """A token credential that is always at hand."""
+
+    def get_token(self, *_: str, **__: Any) -> AccessToken:
+        return AccessToken("token-of-the-identity", 4_102_444_800)
