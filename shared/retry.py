@@ -1,6 +1,6 @@
 """When to try again: a pure function of the failure, the history, the clock and one random number.
 
-Delays double from seconds to at most five minutes, drawn with full jitter (uniformly from zero to the bound), so that
+Delays double from seconds to at most three minutes, drawn with full jitter (uniformly from zero to the bound), so that
 ten thousand recordings that failed together do not come back together. A service's Retry-After is honoured on top.
 As the deadline comes near the bound falls to a twelfth of what is left; one try comes just before the deadline and
 one after it, because ACS may still have the media.
@@ -22,7 +22,7 @@ class RetryPolicy:
     """
 
     first: timedelta = timedelta(seconds=5)
-    longest: timedelta = timedelta(minutes=5)
+    longest: timedelta = timedelta(minutes=3)
     shortest: timedelta = timedelta(seconds=1)
     last_margin: timedelta = timedelta(seconds=30)
     afterwards: timedelta = timedelta(minutes=1)

@@ -98,7 +98,7 @@ class Settings:
     rejected_container: str = "rejected-events"
     window: timedelta = timedelta(hours=24)
     first_delay: timedelta = timedelta(seconds=5)
-    longest_delay: timedelta = timedelta(minutes=5)
+    longest_delay: timedelta = timedelta(minutes=3)
     time_budget: timedelta = timedelta(seconds=240)
     block_bytes: int = 4 * MIB
     memory_bytes: int = 48 * MIB
@@ -140,8 +140,8 @@ class _Reader:
         more = [part.strip() for part in (self.get("RECORDING_CONTAINERS_ALLOWED") or "").split(",")]
         places = [self.container("RECORDING_CONTAINERS_ALLOWED", part) for part in more if part]
         window = self.duration("RESCUE_WINDOW_HOURS", 24, unit=timedelta(hours=1), least=0.01, most=24)
-        # Stays below the five minutes that a Consumption plan gives by default.
-        budget = self.duration("RESCUE_TIME_BUDGET_SECONDS", 240, least=5, most=1500)
+        # By default below the five minutes a Consumption plan gives; never above the ten of host.json.
+        budget = self.duration("RESCUE_TIME_BUDGET_SECONDS", 240, least=5, most=540)
         block = self.whole("RESCUE_BLOCK_MIB", 4, least=1, most=100) * MIB
         memory = self.whole("RESCUE_MEMORY_MIB", 48, least=1, most=4096) * MIB
         if memory < block:
@@ -159,7 +159,7 @@ class _Reader:
             "rejected_container": self.name("REJECTED_EVENTS_CONTAINER", "rejected-events"),
             "window": window,
             "first_delay": self.duration("RESCUE_FIRST_DELAY_SECONDS", 5, least=0.1, most=300),
-            "longest_delay": self.duration("RESCUE_LONGEST_DELAY_SECONDS", 300, least=1, most=300),
+            "longest_delay": self.duration("RESCUE_LONGEST_DELAY_SECONDS", 180, least=1, most=300),
             "time_budget": budget,
             "block_bytes": block,
             "memory_bytes": memory,

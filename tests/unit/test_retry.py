@@ -15,7 +15,7 @@ from tests.unit.builders import NOON
 if TYPE_CHECKING:
     from random import Random
 
-POLICY = RetryPolicy()
+POLICY = RetryPolicy(longest=timedelta(minutes=5))
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
