@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from bench.clients import Task
 
 ROOT = Path(__file__).resolve().parent.parent
 GIB = 1024**3
-_LONGEST = 300.0
+# Seconds that any one run may take.
+_LONGEST = 120.0
 
 
 class AbsentError(Exception):
@@ -44,6 +47,17 @@ class Runner(Protocol):
     def run(self, task: Task) -> Cost:
         """One run; raises when it fails."""
         ...
+
+
+@contextlib.contextmanager
+def _limit(process: subprocess.Popen[Any]) -> Iterator[None]:
+    """Kills a run that does not end."""
+    timer = threading.Timer(_LONGEST, process.kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 class Child:
@@ -87,7 +101,8 @@ class Child:
             raise RuntimeError("the child has no input")
         self._process.stdin.write(json.dumps(asdict(task)) + "\n")
         self._process.stdin.flush()
-        return Cost(**json.loads(self._line()))
+        with _limit(self._process):
+            return Cost(**json.loads(self._line()))
 
 
 class Command:
@@ -101,7 +116,8 @@ class Command:
         """See `Runner`."""
         begun = time.perf_counter()
         with subprocess.Popen(self._argv(task), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-            _, status, used = os.wait4(process.pid, 0)
+            with _limit(process):
+                _, status, used = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
             wall = time.perf_counter() - begun - self._startup
             said = process.stderr.read() if process.stderr else b""

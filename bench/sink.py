@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from bench.wire import Connection, Request
 
 _ID = re.compile(r"<(?:Latest|Uncommitted|Committed)>([^<]*)<")
+# Blobs up to this size are kept: ledger, metadata, manifests.
+_KEPT = 128 * 1024
 _DATE = "Sun, 22 Nov 2026 12:00:00 GMT"
 
 
@@ -39,7 +41,10 @@ class Sink:
         if request.method == "PUT" and comp == "block":
             self._put_block(connection, request, f"{container}/{blob}")
             return
-        body = connection.body(request)
+        is_media = request.method == "PUT" and not comp and request.length > _KEPT
+        if is_media:
+            connection.drop(request)
+        body = b"" if is_media else connection.body(request)
         if request.query.get("restype") == "container" or not blob:
             self._container(connection, request, container)
             return
@@ -48,7 +53,12 @@ class Sink:
             if request.method == "PUT" and comp == "blocklist":
                 self._put_list(connection, request, document, body)
             elif request.method == "PUT" and not comp:
-                self._write(connection, request, document, {"body": base64.b64encode(body).decode(), "size": len(body)})
+                self._write(
+                    connection,
+                    request,
+                    document,
+                    {"body": base64.b64encode(body).decode(), "size": request.length or len(body)},
+                )
             elif request.method == "GET" and comp == "blocklist":
                 self._get_list(connection, request, document)
             elif request.method in ("GET", "HEAD"):

@@ -68,10 +68,15 @@ class Connection:
         """The whole body, kept."""
         if "chunked" in request.headers.get("transfer-encoding", ""):
             return self._chunked()
-        while len(self._held) < request.length:
-            self._more()
-        data, self._held = self._held[: request.length], self._held[request.length :]
-        return data
+        pieces, left = [self._held[: request.length]], request.length - len(self._held)
+        self._held = self._held[request.length :]
+        while left > 0:
+            piece = self._sock.recv(min(left, _LARGE))
+            if not piece:
+                raise GoneError
+            pieces.append(piece)
+            left -= len(piece)
+        return b"".join(pieces)
 
     def _chunked(self) -> bytes:
         data = b""
