@@ -76,7 +76,7 @@ class BlobLedger:
         try:
             with storage_errors():
                 self._client.delete_blob(name, **_QUICK)
-        except BlobMissing:
+        except (BlobMissing, ContainerMissing):
             return
 
     def markers(self, *, limit: int, cursor: str | None = None) -> tuple[list[str], str | None]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 QUEUE = "recording-rescues"
 URGENT_QUEUE = "recording-rescues-urgent"
 _QUICK: dict[str, Any] = {"timeout": 10, "read_timeout": 10}
+_MOST_AT_ONCE = 32  # messages in one answer of Get Messages (service documentation)
 
 
 def queue_service(account: StorageAccount, credential: TokenCredential | None) -> QueueServiceClient:
@@ -73,9 +74,14 @@ class StorageRescueQueue:
     def drain_poison(self, *, limit: int) -> list[RescueMessage]:
         """See the port."""
         found: list[RescueMessage] = []
+        left = limit
         for poison in self._poison:
+            if left <= 0:
+                break
+            page = min(left, _MOST_AT_ONCE)
             with suppress(ContainerMissing), storage_errors():
-                for item in poison.receive_messages(messages_per_page=32, max_messages=limit, **_QUICK):
+                for item in poison.receive_messages(messages_per_page=page, max_messages=left, **_QUICK):
+                    left -= 1
                     message = decode_message(item.content)
                     if message:
                         found.append(message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from shared.document import decode, encode
-from shared.errors import BlobExists, PreconditionFailed
+from shared.errors import BlobExists, PreconditionFailed, StorageCorrupted
 from shared.recording import Recording
 
 
@@ -21,7 +21,10 @@ class FakeLedger:
 
     def load(self, key: str) -> tuple[Recording, str] | None:
         found = self.documents.get(key)
-        return (decode(Recording, found[0]), found[1]) if found else None
+        try:
+            return (decode(Recording, found[0]), found[1]) if found else None
+        except ValueError as error:
+            raise StorageCorrupted(f"the ledger document {key} cannot be read") from error
 
     def save(self, recording: Recording, *, etag: str | None) -> str:
         found = self.documents.get(recording.key)
