@@ -23,8 +23,11 @@ def format_time(moment: datetime) -> str:
 
 
 def parse_time(text: str) -> datetime:
-    """Reads RFC 3339 with any number of fraction digits (ACS writes seven); aware, UTC. ValueError if it cannot."""
-    moment = datetime.fromisoformat(_six_digits(text.strip()))
+    """Reads RFC 3339 with any number of fraction digits (ACS writes seven); aware, UTC. ValueError if it cannot.
+
+    Down to the millisecond, as documents keep it: what an event said compares equal to what was kept of it.
+    """
+    moment = datetime.fromisoformat(_three_digits(text.strip()))
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     try:
@@ -33,12 +36,12 @@ def parse_time(text: str) -> datetime:
         raise ValueError("a time at the edge of the calendar") from error
 
 
-def _six_digits(text: str) -> str:
+def _three_digits(text: str) -> str:
     head, dot, tail = text.partition(".")
     if not dot:
         return text
     digits = tail[: len(tail) - len(tail.lstrip("0123456789"))]
-    return f"{head}.{digits[:6].ljust(6, '0')}{tail[len(digits) :]}"
+    return f"{head}.{digits[:3].ljust(3, '0')}{tail[len(digits) :]}"
 
 
 def _camel(name: str) -> str:

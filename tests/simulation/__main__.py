@@ -12,7 +12,6 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from tests.simulation.many import outcomes
-
 from tests.simulation.run import tell
 
 if TYPE_CHECKING:
@@ -38,18 +37,21 @@ def main(arguments: list[str] | None = None) -> int:
         crashes += outcome.crashes
         effects += outcome.effects
         if given.trace:
-            print("\n".join(outcome.trace))
+            _say("\n".join(outcome.trace))
         if outcome.failure:
             failed.append(outcome)
-            print(f"seed {outcome.seed}: {outcome.failure}", flush=True)
+            _say(f"seed {outcome.seed}: {outcome.failure}")
     taken = time.monotonic() - began
     ended = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-    print(f"{given.seeds} seeds in {taken:.1f} s: {effects} effects, {crashes} crashes; chunks: {ended}")
+    _say(f"{given.seeds} seeds in {taken:.1f} s: {effects} effects, {crashes} crashes; chunks: {ended}")
     if failed:
-        print(
-            f"{len(failed)} failed; replay one: python -m tests.simulation --seeds 1 --start {failed[0].seed} --trace"
-        )
+        _say(f"{len(failed)} failed; replay one: python -m tests.simulation --seeds 1 --start {failed[0].seed} --trace")
     return 1 if failed else 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ the piece is gone fails the proof too: it must be written anew.
 """
 
 from __future__ import annotations
-
 import __future__
 
 import importlib
@@ -76,7 +75,9 @@ MUTATIONS = (
         " or chunk.ticket != message.ticket",
         "",
     ),
-    Mutation("no sweep", "shared.sweep:Sweep.run", "until = self._clock.now()", "return\n    until = self._clock.now()"),
+    Mutation(
+        "no sweep", "shared.sweep:Sweep.run", "until = self._clock.now()", "return\n    until = self._clock.now()"
+    ),
     Mutation(
         "gives up an hour early",
         "shared.rescue:next_try",
@@ -104,7 +105,8 @@ MUTATIONS = (
         "an alert remembered before it is told",
         "shared.books:Books.alert",
         "    fields = {",
-        "    self.change(recording.key, lambda now: None if name in now.alerts else now.with_alert(name))\n    fields = {",
+        "    self.change(recording.key, lambda now: None if name in now.alerts else now.with_alert(name))\n"
+        "    fields = {",
     ),
     Mutation(
         "only the first chunk of an event",

@@ -191,7 +191,11 @@ def draw_recording(
     folder = _folder(random, recording)
     for index in range(count):
         event_number = int(two_events and index == count - 1)
-        recording.chunks.append(_draw_chunk(random, recording, index, folder, event_number, block_bytes))
+        recording.chunks.append(
+            _draw_chunk(
+                random, recording, index=index, folder=folder, event_number=event_number, block_bytes=block_bytes
+            )
+        )
     return recording
 
 
@@ -212,7 +216,7 @@ def _folder(random: Random, recording: TrueRecording) -> str:
 
 
 def _draw_chunk(
-    random: Random, recording: TrueRecording, index: int, folder: str, event_number: int, block_bytes: int
+    random: Random, recording: TrueRecording, *, index: int, folder: str, event_number: int, block_bytes: int
 ) -> TrueChunk:
     document_id = f"{index}-eus-d12-{random.getrandbits(128):032x}"
     export = random.choices(EXPORTS, _EXPORT_WEIGHTS)[0]
