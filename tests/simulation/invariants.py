@@ -96,10 +96,13 @@ def _check_chunk(sim: Simulation, true: TrueRecording, chunk: TrueChunk, recordi
             require(entry.metadata_blob in blobs, f"{what}: its metadata is not where the ledger says")
             require(blobs[str(entry.metadata_blob)].data == chunk.metadata, f"{what}: its metadata is wrong")
         _check_doubles(sim, recording, chunk, entry, what)
+        if entry.state is ChunkState.RESCUED:
+            _check_lag(sim, true, chunk, entry, what)
     elif entry.state is ChunkState.IN_FALLBACK:
         name = fallback_name(recording, str(entry.blob))
         require(name in _fallback(sim), f"{what} is not in the fallback")
         _check_bytes(what, chunk, entry, _fallback(sim)[name])
+        _check_lag(sim, true, chunk, entry, what)
         _reported(sim, recording, _GIVEN_UP)
         is_mended = not any(one.end > sim.chaos_ends for one in sim.world.troubles if one.service == "destination")
         # ACS exported what it had later than what we fetched: two right answers, and none is written over.
@@ -133,6 +136,12 @@ def _check_doubles(sim: Simulation, recording: Recording, chunk: TrueChunk, entr
     require(entry.blob in copies, f"{what}: the ledger names another file")
 
 
+def _check_lag(sim: Simulation, true: TrueRecording, chunk: TrueChunk, entry: Chunk, what: str) -> None:
+    """It was saved the first time that it could be had for long enough."""
+    waited = _reachable(sim, true, chunk, until=entry.finished_at) if entry.media_location else timedelta(0)
+    require(waited < REACHABLE, f"{what} could be had for {waited} before it was saved")
+
+
 def _check_loss(sim: Simulation, true: TrueRecording, chunk: TrueChunk, entry: Chunk, what: str) -> None:
     longest = _reachable(sim, true, chunk) if entry.media_location else timedelta(0)
     require(longest < REACHABLE, f"{what} is lost, and could be had for {longest}")
@@ -154,8 +163,10 @@ def _hidden(sim: Simulation, chunk: TrueChunk, entry: Chunk) -> bool:
     )
 
 
-def _reachable(sim: Simulation, true: TrueRecording, chunk: TrueChunk) -> timedelta:
-    """The longest stretch in which the app could have had the chunk and put it somewhere."""
+def _reachable(
+    sim: Simulation, true: TrueRecording, chunk: TrueChunk, *, until: datetime | None = None
+) -> timedelta:
+    """The longest stretch (before `until`) in which the app could have had the chunk and put it somewhere."""
     if chunk.accepted_at is None:
         return timedelta(0)
     troubles = sim.world.troubles
@@ -169,7 +180,7 @@ def _reachable(sim: Simulation, true: TrueRecording, chunk: TrueChunk) -> timede
         if (a.service, b.service) == ("destination", "fallback")
     ]
     begins = max(chunk.accepted_at, chunk.ready_at, *(since for since, _ in chunk.versions))
-    ends = min(true.gone_at, true.end + timedelta(hours=24))
+    ends = min(true.gone_at, true.end + timedelta(hours=24), until or true.gone_at)
     longest, at = timedelta(0), begins
     for start, end in sorted(span for span in blocked if span[0] < span[1]):
         longest = max(longest, min(start, ends) - at)
