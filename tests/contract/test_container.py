@@ -151,7 +151,6 @@ def test_an_empty_blob_can_be_written_and_read(side: Side) -> None:
     assert facts.size == 0
     assert place.read("x") == b""
     assert place.read("x", length=1000) == b""
-    assert b"".join(place.pieces("x")) == b""
 
 
 def test_a_checksum_can_be_noted_later(side: Side) -> None:
