@@ -51,7 +51,8 @@ class Client(Protocol):
         ...
 
 
-def _settings(config: dict[str, Any]) -> Any:
+def settings_of(config: dict[str, Any]) -> Any:
+    """The app's settings for a source and a storage account."""
     from shared.settings import load_settings  # noqa: PLC0415 - each client loads what it needs
 
     storage = config["storage"]
@@ -64,7 +65,7 @@ def _settings(config: dict[str, Any]) -> Any:
         "RECORDING_STORAGE_CONNECTION_STRING": storage,
         "RESCUE_CHECKSUM": config.get("checksum", "crc64"),
         "RESCUE_BLOCK_MIB": str(config.get("block_mib", 4)),
-        "RESCUE_MEMORY_MIB": str(config.get("memory_mib", 48)),
+        "RESCUE_MEMORY_MIB": str(config.get("memory_mib", 44)),
         "LOCAL_ACS_ORIGIN": "http://127.0.0.1:1",
     }
     # The settings take a plain loopback origin only; a measurement over TLS needs the other.
@@ -75,7 +76,7 @@ class _Product:
     def __init__(self, config: dict[str, Any]) -> None:
         from shared.app import azure_ports  # noqa: PLC0415
 
-        self.settings = _settings(config)
+        self.settings = settings_of(config)
         self.ports: Ports = azure_ports(self.settings)
 
     @staticmethod
@@ -123,12 +124,13 @@ class Whole(_Product):
         from shared.app import compose  # noqa: PLC0415
 
         self._queue = _Queue()
-        self._app = compose(self.settings, replace(self.ports, queue=self._queue))
+        queue: Any = self._queue
+        self._app = compose(self.settings, replace(self.ports, queue=queue))
 
     def prepare(self, task: Task) -> None:
         """The events, as Event Grid would have brought them."""
         for path, name in task.names():
-            self._app.watch.handle(json.dumps([_event(self.location(path), name)]))
+            self._app.watch.handle(json.dumps([failed_export(self.location(path), name)]))
 
     def run(self, task: Task) -> str | None:
         """See `Client`."""
@@ -174,8 +176,8 @@ class _Queue:
         return []
 
 
-def _event(location: str, name: str) -> dict[str, Any]:
-    """A failed export of one chunk."""
+def failed_export(location: str, name: str) -> dict[str, Any]:
+    """The event of a failed export of one chunk; `name` makes its ids."""
     recording_id = base64.urlsafe_b64encode(name.encode()).decode()
     now = datetime.now(UTC)
     chunk = {

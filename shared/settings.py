@@ -101,7 +101,7 @@ class Settings:
     longest_delay: timedelta = timedelta(minutes=3)
     time_budget: timedelta = timedelta(seconds=240)
     block_bytes: int = 4 * MIB
-    memory_bytes: int = 48 * MIB
+    memory_bytes: int = 44 * MIB
     checksum: str = "md5"
     delivery_window: timedelta = timedelta(days=7)
     delete_at_acs: bool = False
@@ -143,7 +143,7 @@ class _Reader:
         # By default below the five minutes a Consumption plan gives; never above the ten of host.json.
         budget = self.duration("RESCUE_TIME_BUDGET_SECONDS", 240, least=5, most=540)
         block = self.whole("RESCUE_BLOCK_MIB", 4, least=1, most=100) * MIB
-        memory = self.whole("RESCUE_MEMORY_MIB", 48, least=1, most=4096) * MIB
+        memory = self.whole("RESCUE_MEMORY_MIB", 44, least=1, most=4096) * MIB
         if memory < block:
             self.fault("RESCUE_MEMORY_MIB", "must be at least RESCUE_BLOCK_MIB")
         settings: dict[str, Any] = {
