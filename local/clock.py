@@ -70,7 +70,8 @@ class Clock:
     async def sleep_async(self, seconds: float) -> None:
         """The same for a coroutine."""
         until = self.now() + timedelta(seconds=seconds)
-        while (left := (until - self.now()).total_seconds()) > 0:
+        # Asked again and again, for the clock may be moved from another thread, past this loop's own time.
+        while (left := (until - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 - see above
             await asyncio.sleep(self._real_wait(left))
 
     def _real_wait(self, left: float) -> float:
