@@ -163,9 +163,7 @@ def _hidden(sim: Simulation, chunk: TrueChunk, entry: Chunk) -> bool:
     )
 
 
-def _reachable(
-    sim: Simulation, true: TrueRecording, chunk: TrueChunk, *, until: datetime | None = None
-) -> timedelta:
+def _reachable(sim: Simulation, true: TrueRecording, chunk: TrueChunk, *, until: datetime | None = None) -> timedelta:
     """The longest stretch (before `until`) in which the app could have had the chunk and put it somewhere."""
     if chunk.accepted_at is None:
         return timedelta(0)

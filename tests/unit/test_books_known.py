@@ -26,7 +26,7 @@ class Rig:
         ledger = watched(self.world.ledger, self._around)
         self.books: Books = self.world.app(ledger=ledger).sweep._books
 
-    def _around(self, name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
+    def _around(self, name: str, call: Callable[[], Any], _arguments: tuple[Any, ...]) -> Any:
         self.asked.append(name)
         return call()
 

@@ -13,7 +13,7 @@ P = TypeVar("P")
 class Around(Protocol):
     """Makes the call, or does not; returns what the caller is to see."""
 
-    def __call__(self, name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any: ...
+    def __call__(self, name: str, call: Callable[[], Any], arguments: tuple[Any, ...], /) -> Any: ...
 
 
 class _Watched:
