@@ -27,7 +27,14 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from shared.adapters.translate import acs_errors, media_errors
 from shared.adapters.transport import LocalOriginTransport, pooled_transport
-from shared.errors import MediaError, MediaLocationRefused, MediaRedirected, MediaTooLarge
+from shared.errors import (
+    CallNotFound,
+    MediaError,
+    MediaLocationRefused,
+    MediaRedirected,
+    MediaTooLarge,
+    RecordingNotFound,
+)
 from shared.locations import is_media_location
 from shared.ports import MediaResponse, StartedRecording
 
@@ -127,8 +134,18 @@ class AcsRecordings:
 
     def recording_state(self, recording_id: str) -> str:
         """See the port."""
-        with acs_errors():
-            answer = self._client.get_recording_properties(recording_id, connection_timeout=10, read_timeout=20)
+        try:
+            with acs_errors():
+                answer = self._client.get_recording_properties(recording_id, connection_timeout=10, read_timeout=20)
+        except CallNotFound as error:
+            # The code is the same for both (8522); it was a recording that was asked for.
+            raise RecordingNotFound(
+                str(error),
+                status=error.status,
+                service_code=error.service_code,
+                retry_after=error.retry_after,
+                trace_id=error.trace_id,
+            ) from error
         return _word(answer.recording_state) or "inactive"
 
 

@@ -96,6 +96,7 @@ _BLOB_CODES: dict[str, type[e.StorageError]] = {
     "CannotVerifyCopySource": e.StorageInvalid,
     "APINotImplemented": e.StorageInvalid,
 }
+_LONGEST_REFUSAL = 65_536  # bytes
 _LATE = (ServiceRequestTimeoutError, ServiceResponseTimeoutError)
 _BLOB_STATUSES: dict[int, type[e.StorageError]] = {
     401: e.StorageAccessDenied,
@@ -275,6 +276,9 @@ def _trace(error: AzureError) -> str | None:
     """The media host's trace id (body of its 401, or a header): what Microsoft's support asks for."""
     response: Any = getattr(error, "response", None)
     try:
+        # A download's refusal is not read yet; one of unknown or great length is not worth it.
+        if hasattr(response, "read") and int(response.headers["Content-Length"]) <= _LONGEST_REFUSAL:
+            response.read()
         body = response.json()
     except Exception:  # noqa: BLE001 - whatever a half-read or closed answer raises: there is no trace id then
         body = None
