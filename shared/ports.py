@@ -77,7 +77,7 @@ class MediaResponse:
 
 
 class Media(Protocol):
-    """The ACS media host. Errors: MediaError and below. Redirects are followed to media hosts only (MediaRedirected)."""
+    """The ACS media host. Errors: MediaError and below. Redirects lead to media hosts only (MediaRedirected)."""
 
     def open(self, location: str, *, start: int, length: int) -> AbstractContextManager[MediaResponse]:
         """Asks for `length` bytes from `start`; what comes back is checked by `ranges`, not here."""

@@ -37,7 +37,7 @@ class Answer:
 class Scripted:
     """Answers each request by `answer`; `asked` has what came, header names in lower case."""
 
-    def __init__(self, answer: Callable[[Asked], Answer]) -> None:
+    def __init__(self, answer: Callable[[Asked], Answer], *, with_length: bool = True) -> None:
         self.asked: list[Asked] = []
         asked = self.asked
 
@@ -51,7 +51,8 @@ class Scripted:
                 asked.append(came)
                 given = answer(came)
                 self.send_response(given.status)
-                for name, value in ({"Content-Length": str(len(given.body))} | given.headers).items():
+                length = {"Content-Length": str(len(given.body))} if with_length else {}
+                for name, value in (length | given.headers).items():
                     self.send_header(name, value)
                 self.end_headers()
                 if self.command != "HEAD":

@@ -1,0 +1,320 @@
+"""Port `Media`: ranges as they come, what breaks off, small files whole, deletion; and each answer of a real host."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from shared import errors as e
+from tests.contract.scripted import Answer, Asked, Scripted
+from tests.contract.sides import FakeSide, RealSide
+from tests.support.fakes import lies
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local.acs import AcsEmulator
+    from local.azurite import Azurite
+    from shared.ports import Media
+    from tests.contract.sides import Held, Side
+
+SIZE = 300_000
+# One lie in both tongues: the fake's, and the emulator's fault of the same meaning.
+LIES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "whole": (lies.whole, {"kind": "ignore-range"}),
+    "empty": (lies.empty, {"kind": "zero-bytes"}),
+    "page": (lies.page, {"kind": "html200"}),
+    "wrong range": (lies.wrong_range, {"kind": "wrong-range"}),
+    "etag": (lies.changed_etag, {"kind": "etag"}),
+    "cut": (lies.cut_short(900), {"kind": "cut", "bytes": 100}),
+}
+
+
+def lie(side: Side, held: Held, name: str) -> None:
+    """The next answer for this location is not to be trusted."""
+    if isinstance(side, FakeSide):
+        side.world.media.lie(held.location, LIES[name][0])
+    elif isinstance(side, RealSide):
+        side.acs.add_fault(operation="media", document_id=document(held), count=1, **LIES[name][1])
+
+
+def document(held: Held) -> str:
+    return held.location.split("/")[-3]
+
+
+def read(side: Side, held: Held, start: int, length: int) -> tuple[int, str, int | None, str | None, str | None, bytes]:
+    with side.ports.media.open(held.location, start=start, length=length) as answer:
+        data = b"".join(answer.pieces)
+    return answer.status, answer.content_type, answer.content_length, answer.content_range, answer.etag, data
+
+
+@pytest.mark.parametrize(("start", "length"), [(0, 1), (0, 1000), (1, 99_999), (SIZE - 1, 1), (0, SIZE)])
+def test_a_range_comes_as_it_was_asked_for(side: Side, start: int, length: int) -> None:
+    """Also from the first byte, where the SDK alone would ask for everything."""
+    held = side.media(SIZE)
+    status, kind, size, content_range, etag, data = read(side, held, start, length)
+    assert (status, kind, size) == (206, "audio/mpeg", length)
+    assert content_range == f"bytes {start}-{start + length - 1}/{SIZE}"
+    assert etag
+    assert data == held.data[start : start + length]
+
+
+def test_a_range_over_the_end_is_cut_there(side: Side) -> None:
+    held = side.media(SIZE)
+    status, _, size, content_range, _, data = read(side, held, SIZE - 10, 1000)
+    assert (status, size, content_range) == (206, 10, f"bytes {SIZE - 10}-{SIZE - 1}/{SIZE}")
+    assert data == held.data[-10:]
+
+
+def test_a_range_behind_the_end_is_the_wrong_one(side: Side) -> None:
+    held = side.media(SIZE)
+    with pytest.raises(e.MediaWrongRange):
+        read(side, held, SIZE, 10)
+
+
+def test_a_host_that_ignores_ranges_answers_200_with_all(side: Side) -> None:
+    held = side.media(SIZE)
+    lie(side, held, "whole")
+    status, _, size, content_range, _, data = read(side, held, 10, 10)
+    assert (status, size, content_range) == (200, SIZE, None)
+    assert data == held.data
+
+
+def test_an_answer_without_bytes_is_an_answer(side: Side) -> None:
+    """Judged by `ranges`, not here."""
+    held = side.media(SIZE)
+    lie(side, held, "empty")
+    status, _, size, content_range, _, data = read(side, held, 0, 10)
+    assert (status, size, content_range, data) == (200, 0, None, b"")
+
+
+def test_a_page_says_what_it_is(side: Side) -> None:
+    held = side.media(SIZE)
+    lie(side, held, "page")
+    status, kind, _, _, _, data = read(side, held, 0, 10)
+    assert status == 200
+    assert kind.startswith("text/html")
+    assert data.startswith(b"<")
+
+
+def test_a_wrong_range_is_told_as_it_came(side: Side) -> None:
+    held = side.media(SIZE)
+    lie(side, held, "wrong range")
+    status, _, _, content_range, _, _ = read(side, held, 100, 10)
+    assert status == 206
+    assert content_range
+    assert not content_range.startswith("bytes 100-109/")
+
+
+def test_a_changed_etag_is_told_as_it_came(side: Side) -> None:
+    held = side.media(SIZE)
+    before = read(side, held, 0, 10)[4]
+    assert read(side, held, 10, 10)[4] == before
+    lie(side, held, "etag")
+    assert read(side, held, 20, 10)[4] != before
+
+
+def test_a_body_that_ends_early_is_told_after_what_came(side: Side) -> None:
+    """The bytes before the break are good."""
+    held = side.media(SIZE)
+    lie(side, held, "cut")
+    came = b""
+    with side.ports.media.open(held.location, start=0, length=1000) as answer:
+        while True:
+            try:
+                came += next(answer.pieces)
+            except (e.MediaTruncated, e.MediaUnavailable):
+                break
+    assert held.data.startswith(came)
+    assert len(came) < 1000
+    assert read(side, held, 0, 1000)[5] == held.data[:1000]
+
+
+def test_an_answer_need_not_be_read_to_its_end(side: Side) -> None:
+    held = side.media(SIZE)
+    with side.ports.media.open(held.location, start=0, length=SIZE) as answer:
+        assert answer.status == 206
+    assert read(side, held, 5, 5)[5] == held.data[5:10]
+
+
+def test_a_small_file_is_read_whole_up_to_its_limit(side: Side) -> None:
+    held = side.media(5000)
+    assert side.ports.media.read_all(held.location, limit=5000) == held.data
+    with pytest.raises(e.MediaTooLarge):
+        side.ports.media.read_all(held.location, limit=4999)
+
+
+def _deleted(location: str) -> str:
+    return location.partition("/content/")[0]
+
+
+def test_a_recording_can_be_deleted_twice(side: Side) -> None:
+    held = side.media(1000)
+    side.ports.media.delete(_deleted(held.location))
+    side.ports.media.delete(_deleted(held.location))
+
+
+ASKING: dict[str, Callable[[Media, str], object]] = {
+    "open": lambda media, location: media.open(location, start=0, length=10).__enter__(),
+    "read_all": lambda media, location: media.read_all(location, limit=10_000_000),
+    "delete": lambda media, location: media.delete(location),
+}
+READING = [name for name in ASKING if name != "delete"]
+
+
+@pytest.mark.parametrize("name", READING)
+def test_what_acs_does_not_have_is_told(side: Side, name: str) -> None:
+    held = side.media(1000)
+    with pytest.raises(e.MediaNotFound):
+        ASKING[name](side.ports.media, held.location.replace(document(held), "0-eus-d1-unknown"))
+
+
+@pytest.mark.parametrize("name", ASKING)
+@pytest.mark.parametrize(
+    "location",
+    [
+        "https://attacker.example/v1/objects/x/content/video",
+        "https://us.asm.skype.com.evil.example/x",
+        "http://us-storage.asm.skype.com/x",
+        "https://us-storage.asm.skype.com@evil.example/x",
+        "https://customer.blob.core.windows.net/recordings/x",
+        "",
+    ],
+)
+def test_a_location_off_the_list_is_never_asked(side: Side, name: str, location: str) -> None:
+    with pytest.raises(e.MediaLocationRefused):
+        ASKING[name](side.ports.media, location)
+
+
+# --- each answer of a real host
+
+REFUSALS: dict[str, tuple[dict[str, Any], type[e.MediaError]]] = {
+    "401": ({"kind": "401"}, e.MediaUnauthorized),
+    "403": ({"kind": "status", "status": 403}, e.MediaUnauthorized),
+    "404": ({"kind": "status", "status": 404}, e.MediaNotFound),
+    "410": ({"kind": "status", "status": 410}, e.MediaNotFound),
+    "400 page": ({"kind": "html400"}, e.MediaBadRequest),
+    "408": ({"kind": "status", "status": 408}, e.MediaUnavailable),
+    "429": ({"kind": "status", "status": 429}, e.MediaThrottled),
+    "500": ({"kind": "status", "status": 500}, e.MediaUnavailable),
+    "503": ({"kind": "status", "status": 503}, e.MediaUnavailable),
+    "no answer": ({"kind": "drop"}, e.MediaUnavailable),
+    "redirect away": ({"kind": "redirect", "url": "https://attacker.example/x"}, e.MediaRedirected),
+    "redirect to http": ({"kind": "redirect", "url": "http://us-storage.asm.skype.com/x"}, e.MediaRedirected),
+    "redirect nowhere": ({"kind": "status", "status": 302}, e.MediaRedirected),
+}
+
+
+@pytest.mark.parametrize("asking", READING)
+@pytest.mark.parametrize("name", REFUSALS)
+def test_each_refusal_of_the_host_has_its_error(real: RealSide, asking: str, name: str) -> None:
+    """And each request is asked once: the next try is the queue's to time."""
+    fault, kind = REFUSALS[name]
+    held = real.media(1000)
+    made = real.acs.add_fault(operation="media", document_id=document(held), **fault)
+    with pytest.raises(e.MediaError) as caught:
+        ASKING[asking](real.ports.media, held.location)
+    assert type(caught.value) is kind
+    [told] = [one for one in real.acs.faults.listing() if one["faultId"] == made.fault_id]
+    assert told["struck"] == 1
+
+
+@pytest.mark.parametrize("name", [name for name in REFUSALS if name not in ("404", "410")])
+def test_each_refusal_of_a_deletion_has_its_error(real: RealSide, name: str) -> None:
+    fault, kind = REFUSALS[name]
+    held = real.media(1000)
+    real.acs.add_fault(operation="delete", document_id=document(held), **fault)
+    with pytest.raises(e.MediaError) as caught:
+        real.ports.media.delete(_deleted(held.location))
+    assert type(caught.value) is kind
+
+
+def test_what_is_deleted_is_gone(real: RealSide) -> None:
+    held = real.media(1000)
+    real.ports.media.delete(_deleted(held.location))
+    with pytest.raises(e.MediaNotFound):
+        read(real, held, 0, 10)
+
+
+def test_the_trace_id_of_a_refusal_is_kept(real: RealSide) -> None:
+    """Microsoft's support asks for it."""
+    held = real.media(1000)
+    real.acs.add_fault(operation="media", document_id=document(held), kind="401")
+    with pytest.raises(e.MediaUnauthorized) as caught:
+        read(real, held, 0, 10)
+    assert caught.value.trace_id is not None
+    assert len(caught.value.trace_id) == 36
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_is_told_in_either_form(real: RealSide, status: int) -> None:
+    held = real.media(1000)
+    date = format_datetime(real.acs.clock.now() + timedelta(seconds=100), usegmt=True)
+    for value in ("17", date, "soon"):
+        real.acs.add_fault(
+            operation="media", document_id=document(held), kind="status", status=status, retry_after=value
+        )
+        with pytest.raises(e.MediaError) as caught:
+            read(real, held, 0, 10)
+        real.acs.clear_faults()
+        seconds = caught.value.retry_after.total_seconds() if caught.value.retry_after else None
+        if value == "17":
+            assert seconds == 17
+        elif value == date:
+            assert seconds is not None
+            assert 80 < seconds <= 100
+        else:
+            assert seconds is None
+
+
+@pytest.mark.parametrize("form", ["absolute", "relative"])
+@pytest.mark.parametrize("asking", ["open", "read_all"])
+def test_a_redirect_to_another_media_host_is_followed(real: RealSide, form: str, asking: str) -> None:
+    """Each request signed anew; the range asked for again."""
+    held, other = real.media(1000), real.media(2000)
+    url = other.location if form == "absolute" else other.location.partition(".com")[2]
+    real.acs.add_fault(operation="media", document_id=document(held), kind="redirect", url=url)
+    if asking == "open":
+        assert read(real, held, 100, 10)[5] == other.data[100:110]
+    else:
+        assert real.ports.media.read_all(held.location, limit=2000) == other.data
+
+
+def test_redirects_end(real: RealSide) -> None:
+    held = real.media(1000)
+    made = real.acs.add_fault(operation="media", document_id=document(held), kind="redirect", url=held.location)
+    with pytest.raises(e.MediaRedirected):
+        read(real, held, 0, 10)
+    [told] = [one for one in real.acs.faults.listing() if one["faultId"] == made.fault_id]
+    assert told["struck"] <= 3
+
+
+def test_a_body_that_breaks_off_leaves_the_connections_usable(real: RealSide) -> None:
+    """Twenty times: more than the pool of connections holds."""
+    held = real.media(SIZE)
+    real.acs.add_fault(operation="media", document_id=document(held), kind="cut", bytes=1000, count=20)
+    for _ in range(20):
+        with pytest.raises((e.MediaTruncated, e.MediaUnavailable)):
+            read(real, held, 0, SIZE)
+    assert read(real, held, 0, SIZE)[5] == held.data
+
+
+def test_a_length_that_is_no_number_is_no_length(azurite: Azurite, acs: AcsEmulator) -> None:
+    """A chunked answer: what it holds is known when it ends."""
+
+    def answer(_: Asked) -> Answer:
+        return Answer(200, b"4\r\nID3!\r\n0\r\n\r\n", {"Transfer-Encoding": "chunked", "Content-Type": "audio/mpeg"})
+
+    with Scripted(answer, with_length=False) as server:
+        side = RealSide(azurite, acs, changes={"LOCAL_ACS_ORIGIN": server.origin})
+        with side.ports.media.open("https://us-storage.asm.skype.com/x", start=0, length=4) as got:
+            assert (got.content_length, got.content_range, got.etag) == (None, None, None)
+            assert b"".join(got.pieces) == b"ID3!"
+        side.close()
+    [asked] = server.asked
+    assert asked.headers["range"] == "bytes=0-3"
+    assert asked.headers["host"] == "us-storage.asm.skype.com"
+    assert asked.headers["authorization"].startswith("HMAC-SHA256 ")
