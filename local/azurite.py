@@ -112,6 +112,16 @@ class Azurite:
         script = MODULES / "azurite" / "dist" / "src" / "azurite.js"
         if not script.is_file():
             raise AzuriteError("Azurite is not installed: run `make setup`")
+        try:
+            log = self._launch(script)
+            self._wait_until_listening(log)
+        except BaseException:  # Ctrl-C too: nothing is left behind, whenever it comes
+            self.stop()
+            raise
+        return self
+
+    def _launch(self, script: Path) -> Path:
+        """Starts the process; the file it logs to."""
         folder = self._folder and self._folder.resolve()
         if folder is None:
             folder = self._temporary = Path(tempfile.mkdtemp(prefix="azurite-"))
@@ -128,12 +138,7 @@ class Azurite:
                 env=node.environment(),
                 process_group=0,
             )
-        try:
-            self._wait_until_listening(log)
-        except BaseException:
-            self.stop()
-            raise
-        return self
+        return log
 
     def stop(self) -> None:
         """Ends the process, if any: at once if all is in memory, else after it wrote its data out."""
