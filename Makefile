@@ -47,6 +47,12 @@ audit: setup ## known vulnerabilities of what is deployed; says so where nobody 
 fuzz: setup ## atheris over everything that strangers can send (SECONDS=60 for each target)
 	$(PY) -m fuzz $(or $(SECONDS),60)
 
+.PHONY: simulate
+SEEDS ?= 2000
+SEED_START ?= 1
+simulate: setup ## whole worlds from seeds, every invariant checked (SEEDS=2000 SEED_START=1; one seed: ARGS=--trace)
+	$(PY) -m tests.simulation --seeds $(SEEDS) --start $(SEED_START) $(ARGS)
+
 .PHONY: chaos load
 chaos: setup ## 200 recordings while workers are killed, wires cut, storage frozen; every byte compared (ARGS=--help)
 	$(PY) -m bench.chaos $(ARGS)

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.document import encode
-from shared.errors import PreconditionFailed, StorageUnavailable
+from shared.errors import PreconditionFailed, StorageError, StorageUnavailable
 from shared.naming import marker
 from shared.ports import RescueMessage
 from shared.recording import AT_RISK_STATES
@@ -123,12 +123,16 @@ class Books:
         is_urgent = chunk.state in AT_RISK_STATES and left < URGENT_LEFT
         self._queue.send(RescueMessage(recording.key, chunk.key, chunk.ticket), delay=delay, is_urgent=is_urgent)
 
-    def send_or_leave(self, recording: Recording, chunk: Chunk) -> None:
-        """The same; a queue that fails is logged only, for the ledger has it and the sweep will send it."""
+    def send_or_leave(self, recording: Recording, chunk: Chunk) -> bool:
+        """The same, and whether it went; a queue that fails is logged only, for the ledger has it and the sweep will
+        send it.
+        """
         try:
             self.send(recording, chunk)
-        except StorageUnavailable as error:
+        except StorageError as error:
             log("queue.failed", level=logging.WARNING, recording=recording.key, code=error.code)
+            return False
+        return True
 
     def alert(self, recording: Recording, name: str, *, level: int = logging.ERROR, **fields: object) -> None:
         """Raises an alert once for this recording: a log line, and an event to the alert topic if there is one.

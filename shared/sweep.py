@@ -192,5 +192,18 @@ class Sweep:
         if after is None or moved is None:
             return 0
         log("sweep.requeued", recording=recording.key, chunk=chunk.index, state=chunk.state, requeues=moved.requeues)
-        self._books.send_or_leave(after, moved)
+        if not self._books.send_or_leave(after, moved):
+            self._uncount(after, moved, requeues=chunk.requeues)
+            return 0
         return 1
+
+    def _uncount(self, recording: Recording, chunk: Chunk, *, requeues: int) -> None:
+        """A message that the queue did not take does not wait in it: the next sweep need not be more patient."""
+
+        def decide(current: Recording) -> Recording | None:
+            standing = current.chunk(chunk.key)
+            if standing is None or standing.ticket != chunk.ticket:
+                return None
+            return current.with_chunk(replace(standing, requeues=requeues))
+
+        self._books.change(recording.key, decide)

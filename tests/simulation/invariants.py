@@ -171,6 +171,7 @@ def _reachable(sim: Simulation, true: TrueRecording, chunk: TrueChunk, *, until:
     blocked = [(one.start, one.end) for one in troubles if one.service == "media"]
     late = timedelta(0) if not troubles else RECOVERY
     blocked += [(one.start, _plus(one.end, late)) for one in troubles if one.service in ("ledger", "queue", "worker")]
+    blocked += [(moment, moment + RECOVERY) for moment in sim.world.crashed_at]
     blocked += [
         (max(a.start, b.start), min(a.end, b.end))
         for a in troubles

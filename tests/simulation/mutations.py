@@ -79,10 +79,10 @@ MUTATIONS = (
         "no sweep", "shared.sweep:Sweep.run", "until = self._clock.now()", "return\n    until = self._clock.now()"
     ),
     Mutation(
-        "gives up an hour early",
+        "gives up half a day early",
         "shared.rescue:next_try",
         "end = max(history.deadline, history.first_seen_at + policy.late_grace)",
-        "end = history.deadline - timedelta(hours=1)",
+        "end = history.deadline - timedelta(hours=12)",
     ),
     Mutation("an empty export believed", "shared.rescue:Rescue._verify", "if found.size == 0:", "if False:"),
     Mutation(

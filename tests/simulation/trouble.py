@@ -46,7 +46,8 @@ def draw_troubles(random: Random, *, begins: datetime, chaos: timedelta) -> list
     """A handful of troubles within `chaos`; some of one service, some of the whole storage account of the app."""
     found = []
     for _ in range(random.choice((0, 1, 2, 4, 7))):
-        start = begins + chaos * random.random()
+        # Half of it early, when there is most to disturb.
+        start = begins + chaos * random.random() * random.choice((1, 0.1))
         length = minutes(random.choice(_LENGTHS) * (0.2 + random.random()))
         end = min(start + length, begins + chaos)
         rate = random.choice((1.0, 1.0, 0.5, 0.1))

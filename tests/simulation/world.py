@@ -44,6 +44,11 @@ CONTAINERS = (
     ContainerUrl.parse("https://customer.blob.core.windows.net/others/team"),
 )
 MOST_EFFECTS = 60_000
+# What changes the world: between any two of these a process may die.
+CHANGES = frozenset(
+    {"save", "put_marker", "delete_marker", "put_note", "send", "drain_poison", "alert", "start_recording"}
+    | {"stage", "commit", "put", "copy_from", "delete", "note_sha256"}
+)
 WRITES = frozenset({"stage", "commit", "put", "copy_from", "delete", "note_sha256", "probe"})
 
 
@@ -196,6 +201,8 @@ class SimWorld(World):
         self.refusals = {trouble: refusal_of(random) for trouble in troubles if trouble.kind == "refusal"}
         self.preempt_rate = random.choice((0, 0, 0.01, 0.05))
         self.effects = 0
+        self.writes = 0  # counted before and after each change of the world
+        self.crash_points = sorted(random.sample(range(1, 120), random.choice((0, 0, 1, 2))))
         self.crashed_at: list[datetime] = []
         self.trace: list[str] = []
         self.busy: list[int] = []  # processes with a function under way
@@ -214,6 +221,7 @@ class SimWorld(World):
             containers=self.sim_containers,
             ledger=self.gated("ledger", self.ledger),
             queue=self.gated("queue", self.queue),
+            notifier=self.gated("notifier", self.notifier),
             random=random,
         )
         self.processes: list[App] = [self.app() for _ in range(processes)]
@@ -258,12 +266,16 @@ class SimWorld(World):
         self.clock.advance(timedelta(milliseconds=self.rng.randrange(1, 40)))
         for trouble in self.on(service, "slow"):
             self.clock.advance(timedelta(seconds=60 * trouble.rate * self.rng.random()))
-        self._crash(f"before {service}.{name}")
+        if name in CHANGES:
+            self.writes += 1
+            self._crash(f"before {service}.{name}")
         if self.rng.random() < self.preempt_rate and len(self.busy) < len(self.processes):
             self.between()
         self._refuse(service, name)
         result = call()
-        self._crash(f"after {service}.{name}")
+        if name in CHANGES:
+            self.writes += 1
+            self._crash(f"after {service}.{name}")
         for trouble in self.on(service, "lost"):
             if self.rng.random() < trouble.rate and name != "open":
                 error = after_lost_answer(self.rng, service, name)
@@ -283,6 +295,11 @@ class SimWorld(World):
                 raise error_
 
     def _crash(self, where: str) -> None:
+        if self.busy and self.crash_points and self.writes == self.crash_points[0]:
+            self.crash_points.pop(0)
+            self.say(f"crash at write {self.writes}, {where}")
+            self.crashed_at.append(self.now())
+            raise Crash
         for trouble in self.on("worker", "crash"):
             if self.busy and self.rng.random() < trouble.rate:
                 self.say(f"crash {where}")
