@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -33,10 +33,26 @@ class Lanes(Protocol):
         ...
 
 
+_M_ARENA_MAX = -8  # <malloc.h>
+
+
+def _share_heap() -> None:
+    """Lets threads that are made from now on share one heap (glibc; elsewhere nothing happens).
+
+    By default each gets a heap of its own and keeps there what its last block took: with twelve lanes and six
+    rescues that was 84 MB resident for 46 MB of blocks, and 52 with one heap, at the same speed (docs/performance.md).
+    """
+    import ctypes  # noqa: PLC0415 - milliseconds that a cold start need not wait for
+
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+
+
 class ThreadLanes:
     """Lanes as threads, made when first used."""
 
     def __init__(self, count: int) -> None:
+        _share_heap()
         self.count = count
         self._pool = ThreadPoolExecutor(max_workers=count, thread_name_prefix="lane")
 
