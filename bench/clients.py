@@ -63,7 +63,7 @@ def settings_of(config: dict[str, Any]) -> Any:
         "ACS_CONNECTION_STRING": ACS,
         "RECORDING_CONTAINER_URL": f"{endpoint}/{CONTAINER}",
         "RECORDING_STORAGE_CONNECTION_STRING": storage,
-        "RESCUE_CHECKSUM": config.get("checksum", "crc64"),
+        "RESCUE_CHECKSUM": config.get("checksum", "md5"),
         "RESCUE_BLOCK_MIB": str(config.get("block_mib", 4)),
         "RESCUE_MEMORY_MIB": str(config.get("memory_mib", 44)),
         "LOCAL_ACS_ORIGIN": "http://127.0.0.1:1",

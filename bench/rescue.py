@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from bench import peers
 from bench.clients import CONTAINER, MIB, Task
 from bench.measure import GIB, AbsentError, Child, Runner, Series, alternate, machine
-from bench.report import Goal, publish
+from bench.report import RESULTS, Goal, publish
 from bench.servers import ACCOUNT, Servers
 from bench.source import sha256
 
@@ -112,12 +112,12 @@ QUICK = (
 class _Place:
     """Where a scenario's files go: the sink, or Azurite; and how to see them and drop them there."""
 
-    def __init__(self, scenario: Scenario, servers: Servers, stack: ExitStack) -> None:
+    def __init__(self, *, is_azurite: bool, servers: Servers, stack: ExitStack) -> None:
         self._servers = servers
         self._service: Any = None
         self.storage = servers.storage
         self.sas = f"{servers.sink}/{ACCOUNT}/{CONTAINER}?{SAS}"
-        if scenario.azurite:
+        if is_azurite:
             self._start_azurite(stack)
 
     def _start_azurite(self, stack: ExitStack) -> None:
@@ -165,7 +165,7 @@ def measure(scenario: Scenario, *, rounds: int) -> dict[str, Any]:
     print(scenario.title, flush=True)
     with ExitStack() as stack:
         servers = stack.enter_context(Servers(tls=scenario.tls, rate=scenario.rate))
-        place = _Place(scenario, servers, stack)
+        place = _Place(is_azurite=scenario.azurite, servers=servers, stack=stack)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         subjects: dict[str, tuple[Runner, Callable[[int], Task]]] = {}
         absent: list[Series] = []
@@ -225,15 +225,20 @@ def _runner(config: dict[str, Any], servers: Servers, place: _Place, folder: Pat
 
 
 def throttled(*, size: int, busy: int) -> dict[str, Any]:
-    """How the engine does at a source that answers 429 to more than `busy` requests at once."""
+    """How a rescue does at a source that answers 429 to more than `busy` requests at once. Into Azurite, which keeps
+    the bytes: a rescue that was resumed reads its blob back.
+    """
     print(f"429 above {busy} requests at once", flush=True)
     with Servers(busy=busy, latency=0.01) as servers, ExitStack() as stack:
-        child = stack.enter_context(Child({"client": "patient", "source": servers.source, "storage": servers.storage}))
+        place = _Place(is_azurite=True, servers=servers, stack=stack)
+        child = stack.enter_context(Child({"client": "patient", "source": servers.source, "storage": place.storage}))
         cost = child.run(Task(size, 1, "throttled"))
         connection = http.client.HTTPConnection("127.0.0.1", urlsplit(servers.source).port or 80, timeout=30)
         connection.request("GET", "/stats")
         stats = json.loads(connection.getresponse().read())
         connection.close()
+    if cost.sha256 != sha256(size):
+        raise RuntimeError("wrong bytes")
     return {"size": size, "busy": busy, "wall": round(cost.wall, 2), "refused": stats["refused"]}
 
 
@@ -311,7 +316,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes, one round, nothing published")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", help="names of scenarios, by comma; nothing published then")
+    parser.add_argument("--only", help="tables to measure again, by comma, or `memory`; the others stay as they were")
     chosen = parser.parse_args()
     if chosen.quick:
         for scenario in QUICK:
@@ -320,15 +325,19 @@ def main() -> None:
         return
     wanted = chosen.only.split(",") if chosen.only else None
     about = machine()
-    tables = {s.name: measure(s, rounds=chosen.rounds) for s in SCENARIOS if not wanted or s.name in wanted}
-    if wanted:
-        return
-    memories = memory(sizes=(10_000_000, 100_000_000, 1_000_000_000, 4_000_000_000), at_once=6)
-    slowed = throttled(size=64 * MIB, busy=4)
+    kept = json.loads((RESULTS / "rescue.json").read_text()) if wanted else {}
+    tables = {table["name"]: table for table in kept.get("tables", [])}
+    memories, slowed = kept.get("memory", []), kept.get("throttled")
+    if not wanted or "memory" in wanted:
+        memories = memory(sizes=(10_000_000, 100_000_000, 1_000_000_000, 4_000_000_000), at_once=6)
+        slowed = throttled(size=64 * MIB, busy=4)
+    for scenario in SCENARIOS:
+        if not wanted or scenario.name in wanted:
+            tables[scenario.name] = measure(scenario, rounds=chosen.rounds)
     publish(
         "rescue",
         about=about,
-        tables=list(tables.values()),
+        tables=[tables[scenario.name] for scenario in SCENARIOS],
         goals=goals(tables, memories),
         more={"memory": memories, "throttled": slowed},
     )

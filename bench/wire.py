@@ -45,8 +45,7 @@ class Connection:
         self._held = b""
         self._is_tls = isinstance(sock, ssl.SSLSocket)
         self._scratch = bytearray(_PIECE)
-        self.begun = time.monotonic()
-        self.sent = 0
+        self._free_at = 0.0
 
     def request(self) -> Request:
         """The next request's head. GoneError at the end."""
@@ -122,13 +121,14 @@ class Connection:
         self._sock.sendall(f"HTTP/1.1 {status}\r\n{text}\r\n".encode("latin-1") + body)
 
     def send_file(self, file: BinaryIO, view: memoryview, start: int, length: int, *, rate: int = 0) -> None:
-        """`length` bytes from `start` of `file`, whose bytes `view` shows; `rate` in bytes a second of its life."""
+        """`length` bytes from `start` of `file`, whose bytes `view` shows; at most `rate` bytes a second, if any."""
         end = start + length
         while start < end:
             count = min(end - start, _PIECE if self._is_tls or rate else length)
             if rate:
-                self.sent += count
-                time.sleep(max(0.0, self.begun + self.sent / rate - time.monotonic()))
+                # A connection that idled has no credit for it.
+                self._free_at = max(self._free_at, time.monotonic()) + count / rate
+                time.sleep(max(0.0, self._free_at - time.monotonic()))
             if self._is_tls:
                 self._sock.sendall(view[start : start + count])
             else:
