@@ -199,18 +199,18 @@ class Rescue:
         try:
             self._detour.check(place)
             destination = self._destination(recording)
-            standing = self._lookup.standing(destination, recording, chunk)
-            if isinstance(standing, Found):
-                self._is_exported(recording, chunk, standing)
-                return
-            done = standing or self._transferred(
+            done = self._lookup.standing(destination, recording, chunk) or self._transferred(
                 recording, chunk, target=destination, name=chunk.blob or "", until=until, progress=progress
             )
         except (StorageError, DestinationConflict) as error:
             refusal: RecorderError = error
             self._detour.note(place, error)
         else:
-            self._is_saved(recording, chunk, done, ChunkState.RESCUED)
+            # Out of the `try`: a ledger that fails here is no reason to go to the fallback.
+            if isinstance(done, Found):
+                self._is_exported(recording, chunk, done)
+            else:
+                self._is_saved(recording, chunk, done, ChunkState.RESCUED)
             return
         self._alert_refusal(recording, refusal)
         fallback, name = self._containers.fallback(), fallback_name(recording, chunk.blob or "")

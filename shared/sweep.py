@@ -36,13 +36,14 @@ _LONGEST_GRACE = timedelta(hours=1)
 # With so many tries waiting, one that is late is most likely among them; all that have time enough are left there.
 # Queued anew, a storm would grow by itself.
 _FULL_QUEUE = 1000
+_SHORT_QUEUE = 100
 
 
 class Sweep:
     """One pass over the unfinished recordings.
 
-    `grace`: a try is overdue when its time has passed by this; doubled for each requeue, and an hour while the queue
-    is full (unless the deadline is near): a full queue is not a lost message.
+    `grace`: a try is overdue when its time has passed by this; doubled for each requeue unless the queue is short, and
+    an hour while it is full (unless the deadline is near): a full queue is not a lost message.
     """
 
     def __init__(
@@ -66,13 +67,14 @@ class Sweep:
         self._time_budget = time_budget
         self._strays: set[str] = set()
         self._grace = grace
-        self._is_queue_full = False
+        self._is_queue_full = self._is_queue_short = False
 
     def run(self) -> None:
         """The pass. A recording that cannot be looked at is logged and left to the next one."""
         until = self._clock.now() + self._time_budget
         poisoned = self._drain_poison()
-        self._is_queue_full = self._queue_length() >= _FULL_QUEUE
+        length = self._queue_length()
+        self._is_queue_full, self._is_queue_short = length >= _FULL_QUEUE, length < _SHORT_QUEUE
         seen = requeued = 0
         strays: set[str] = set()
         cursor: str | None = None
@@ -154,7 +156,9 @@ class Sweep:
 
     def _is_overdue(self, recording: Recording, chunk: Chunk) -> bool:
         due = self._due(recording, chunk)
-        grace = min(_LONGEST_GRACE, self._grace * (1 << min(chunk.requeues, 10)))
+        # In a short queue nothing waits for long: what did not come was lost or failed, however often before.
+        doublings = 0 if self._is_queue_short else min(chunk.requeues, 10)
+        grace = min(_LONGEST_GRACE, self._grace * (1 << doublings))
         if self._is_queue_full and recording.deadline - self._clock.now() > URGENT_LEFT:
             grace = _LONGEST_GRACE
         return due is not None and self._clock.now() - due > grace
