@@ -181,8 +181,9 @@ class Silence:
 
 
 def _read_json(container: Container, name: str) -> dict[str, Any]:
+    """The document, empty where it is none. StorageError: it is looked at again later, not taken for an empty one."""
     try:
         document = json.loads(container.read(name, length=1_000_000))
-    except (ValueError, RecursionError, StorageError):
+    except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}

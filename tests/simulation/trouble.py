@@ -45,6 +45,9 @@ class Trouble:
 def draw_troubles(random: Random, *, begins: datetime, chaos: timedelta) -> list[Trouble]:
     """A handful of troubles within `chaos`; some of one service, some of the whole storage account of the app."""
     found = []
+    if random.random() < 0.04:
+        # ACS gives nothing until a little before the end of the window.
+        found.append(Trouble("media", "error", begins, begins + timedelta(hours=13 + 10 * random.random()), 1.0))
     for _ in range(random.choice((0, 1, 2, 4, 7))):
         # Half of it early, when there is most to disturb.
         start = begins + chaos * random.random() * random.choice((1, 0.1))
@@ -144,6 +147,7 @@ def lie_of(random: Random) -> Callable[[MediaFile, int, int], MediaResponse]:
         cut,
         cut,
         lies.whole,
+        lies.whole_quietly_short,
         lies.whole_without_length,
         lies.empty,
         lies.empty_without_length,

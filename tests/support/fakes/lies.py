@@ -68,6 +68,11 @@ def whole(file: MediaFile, _start: int, _length: int) -> MediaResponse:
     return MediaResponse(200, file.content_type, len(file.data), None, file.etag, pieces)
 
 
+def whole_quietly_short(file: MediaFile, start: int, length: int) -> MediaResponse:
+    """200 that announces everything and ends early."""
+    return replace(whole(file, start, length), pieces=iter((file.data[: len(file.data) * 2 // 3],)))
+
+
 def whole_without_length(file: MediaFile, start: int, length: int) -> MediaResponse:
     """The same, and no Content-Length (chunked)."""
     return replace(whole(file, start, length), content_length=None)
