@@ -70,6 +70,8 @@ def _field(value: Any) -> Any:
 
 def log(event: str, *, level: int = logging.INFO, **fields: Any) -> None:
     """Writes one line, e.g. `log("rescue.failed", level=logging.WARNING, recording=key, code=error.code)`."""
+    if not _LOGGER.isEnabledFor(level):
+        return
     line = {"event": event} | {name: _field(value) for name, value in fields.items() if value is not None}
     _LOGGER.log(level, "%s", json.dumps(line, ensure_ascii=False, separators=(",", ":")))
 
