@@ -15,8 +15,7 @@ from tests.simulation.run import simulate, tell
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# As many as every run has time for; `make simulate SEEDS=2000` runs more, and so does SIMULATION_SEEDS here.
-SEEDS = int(os.environ.get("SIMULATION_SEEDS", "600"))
+SEEDS = int(os.environ.get("SIMULATION_SEEDS", "2000"))
 
 
 @pytest.fixture(autouse=True)
