@@ -154,9 +154,9 @@ class Transfer:
         if head.total == len(data):
             done = self._single(job, head, data, progress)
             return lambda: done
-        work, todo = self._begin(job, head, data, progress)
+        work, missing = self._begin(job, head, data, progress)
         # The first block has left its lane by now, and nothing holds on to its bytes.
-        return lambda: self._ranged(work, todo)
+        return lambda: self._ranged(work, missing)
 
     def _single(self, job: Job, head: ranges.Head, data: bytes, progress: Progress) -> Transferred:
         """A file of one block, put in one request: four less than by a block list, and nothing to resume.
@@ -199,19 +199,19 @@ class Transfer:
             self._stage(work, 0, first)
         return work, [span for span in spans if span.start not in work.blocks]
 
-    def _ranged(self, work: _Work, todo: list[ranges.Span]) -> Transferred:
-        self._bring(work, todo)
+    def _ranged(self, work: _Work, missing: list[ranges.Span]) -> Transferred:
+        self._bring(work, missing)
         ordered = [work.blocks[start] for start in sorted(work.blocks)]
         sha256 = None if work.reused else work.digest.hexdigest()
         return self._commit(work.job, ordered, sha256=sha256, etag=work.etag, reused=work.reused)
 
-    def _bring(self, work: _Work, todo: list[ranges.Span]) -> None:
+    def _bring(self, work: _Work, missing: list[ranges.Span]) -> None:
         """Runs all spans in the lanes, at most as many at once as there are lanes, so that rescues take turns.
 
         However late it is, one block at least is brought: every invocation gets on.
         """
         waiting: set[Future[None]] = set()
-        spans = iter(todo)
+        spans = iter(missing)
         begun = 0
         is_over = False
         while True:
