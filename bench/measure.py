@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -24,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 GIB = 1024**3
 # Seconds that any one run may take.
 _LONGEST = 120.0
+_SHA256 = re.compile(rb"[0-9a-f]{64}\b")
 
 
 class AbsentError(Exception):
@@ -106,7 +108,10 @@ class Child:
 
 
 class Command:
-    """A program; `argv` makes its arguments. `startup`: seconds that the program takes to do nothing, not counted."""
+    """A program; `argv` makes its arguments. `startup`: seconds that the program takes to do nothing, not counted.
+
+    If it prints a SHA-256 first, that is what it found.
+    """
 
     def __init__(self, argv: Callable[[Task], Sequence[str]], *, startup: float = 0.0) -> None:
         self._argv = argv
@@ -115,15 +120,31 @@ class Command:
     def run(self, task: Task) -> Cost:
         """See `Runner`."""
         begun = time.perf_counter()
-        with subprocess.Popen(self._argv(task), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        with subprocess.Popen(self._argv(task), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             with _limit(process):
                 _, status, used = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
             wall = time.perf_counter() - begun - self._startup
             said = process.stderr.read() if process.stderr else b""
+            found = _SHA256.match(process.stdout.read() if process.stdout else b"")
         if process.returncode:
             raise RuntimeError(f"{self._argv(task)[0]} ended with {process.returncode}: {said.decode()[-1500:]}")
-        return Cost(wall, used.ru_utime + used.ru_stime, 0, used.ru_maxrss * 1024)
+        digest = found[0].decode() if found else None
+        return Cost(wall, used.ru_utime + used.ru_stime, 0, used.ru_maxrss * 1024, digest)
+
+
+class Steps:
+    """Several runners one after the other, as one: the seconds of all, the highest peak."""
+
+    def __init__(self, *runners: Runner) -> None:
+        self._runners = runners
+
+    def run(self, task: Task) -> Cost:
+        """See `Runner`."""
+        costs = [runner.run(task) for runner in self._runners]
+        digest = next((cost.sha256 for cost in costs if cost.sha256), None)
+        wall, cpu = sum(cost.wall for cost in costs), sum(cost.cpu for cost in costs)
+        return Cost(wall, cpu, max(cost.idle for cost in costs), max(cost.peak for cost in costs), digest)
 
 
 def startup_seconds(argv: Sequence[str]) -> float:
@@ -177,7 +198,7 @@ def alternate(
             after(name, task, cost)
             series[name].size = task.size * task.count
             series[name].costs.append(cost)
-            print(f"    {name:28} {task.size * task.count / 1e6 / cost.wall:8.0f} MB/s", flush=True)
+            print(f"    {name:34} {task.size * task.count / 1e6 / cost.wall:8.0f} MB/s", flush=True)
     return list(series.values())
 
 
@@ -199,6 +220,6 @@ def machine() -> dict[str, Any]:
         "cpu": cpu[0].partition(":")[2].strip() if cpu else "unknown",
         "cores": os.cpu_count(),
         "python": sys.version.split()[0],
-        "rclone": rclone.splitlines()[0] if rclone else "absent",
+        "rclone": rclone.splitlines()[0].removeprefix("rclone ") if rclone else "absent",
         "load_before": round(os.getloadavg()[0], 2),
     }

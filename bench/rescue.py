@@ -1,6 +1,7 @@
 """How fast a recording comes out of ACS into a container, beside what a user would pick instead. `make bench-rescue`.
 
-Everything is a loopback server or a process of this machine. `--quick`: seconds, to see that it runs.
+Everything is a loopback server or a process of this machine. `--quick`: seconds, to see that it runs. Each table is
+saved and published as soon as it is measured. The exit code tells only that it ran; the verdict is the last line.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from urllib.parse import urlsplit
 
 from bench import peers
 from bench.clients import CONTAINER, MIB, Task
-from bench.measure import GIB, AbsentError, Child, Runner, Series, alternate, machine
-from bench.report import RESULTS, Goal, publish
+from bench.measure import GIB, AbsentError, Child, Runner, Series, alternate
+from bench.report import Goal, Results, goals_table, memory_table, plot, speed_table, throttled_line
 from bench.servers import ACCOUNT, Servers
 from bench.source import sha256
 
@@ -58,6 +59,8 @@ def _ours(*checksums: str, whole: str | None = None) -> tuple[tuple[str, dict[st
 
 
 RCLONE = ("rclone", {"client": "rclone"})
+# What our rows give, asked of rclone: the copy, and the SHA-256 of the whole.
+RCLONE_HASHED = ("rclone, then rclone hashsum sha256", {"client": "rclone-hashed"})
 OBSTORE = ("obstore", {"client": "obstore"})
 SDK = ("SDKs' own way", {"client": "sdk"})
 RELAY = ("C relay", {"client": "relay"})
@@ -66,10 +69,14 @@ SCENARIOS = (
         "plain",
         "1 GiB, plain HTTP, sink",
         GIB,
-        (*_ours("off", "crc64", "md5", whole="crc64"), RCLONE, OBSTORE, RELAY, SDK),
+        (*_ours("off", "crc64", "md5", whole="crc64"), RCLONE, RCLONE_HASHED, OBSTORE, RELAY, SDK),
     ),
     Scenario(
-        "tls", "1 GiB, TLS, sink", GIB, (*_ours("off", "crc64", "md5", whole="crc64"), RCLONE, OBSTORE, SDK), tls=True
+        "tls",
+        "1 GiB, TLS, sink",
+        GIB,
+        (*_ours("off", "crc64", "md5", whole="crc64"), RCLONE, RCLONE_HASHED, OBSTORE, SDK),
+        tls=True,
     ),
     Scenario(
         "small",
@@ -174,7 +181,7 @@ def measure(scenario: Scenario, *, rounds: int) -> dict[str, Any]:
                 runner = _runner(config, servers, place, folder, stack)
             except (AbsentError, RuntimeError) as error:
                 absent.append(Series(name, 0, absent=str(error).splitlines()[-1]))
-                print(f"    {name:28} absent: {error}", flush=True)
+                print(f"    {name:34} absent: {error}", flush=True)
                 continue
             size = min(scenario.size, scenario.slow) if config["client"] == "sdk" else scenario.size
             subjects[name] = (runner, partial(_task, name, size, scenario.count))
@@ -217,6 +224,8 @@ def _check_sizes(name: str, task: Task, place: _Place) -> None:
 def _runner(config: dict[str, Any], servers: Servers, place: _Place, folder: Path, stack: ExitStack) -> Runner:
     if config["client"] == "rclone":
         return peers.rclone(servers.source, place.sas, certificate=servers.certificate)
+    if config["client"] == "rclone-hashed":
+        return peers.rclone_then_hash(servers.source, place.sas, certificate=servers.certificate)
     if config["client"] == "relay":
         return peers.relay(servers.source, servers.sink, folder)
     certificate = str(servers.certificate) if servers.certificate else None
@@ -261,8 +270,9 @@ def memory(*, sizes: tuple[int, ...], at_once: int) -> list[dict[str, Any]]:
     return found
 
 
-def _speed(tables: dict[str, dict[str, Any]], table: str, name: str, field: str = "mb_per_s") -> float | None:
-    for subject in tables[table]["subjects"]:
+def _measured(tables: dict[str, dict[str, Any]], table: str, name: str, field: str = "mb_per_s") -> float | None:
+    """One number of a subject; None where the table or the subject was not measured."""
+    for subject in tables.get(table, {"subjects": []})["subjects"]:
         if subject["name"] == name:
             found: float | None = subject.get(field)
             return found
@@ -272,25 +282,28 @@ def _speed(tables: dict[str, dict[str, Any]], table: str, name: str, field: str 
 def _ratio(
     tables: dict[str, dict[str, Any]], table: str, ours: str, theirs: str, field: str = "mb_per_s"
 ) -> float | None:
-    a, b = _speed(tables, table, ours, field), _speed(tables, table, theirs, field)
+    a, b = _measured(tables, table, ours, field), _measured(tables, table, theirs, field)
     return a / b if a and b else None
 
 
+def _to_best(tables: dict[str, dict[str, Any]], table: str, ours: str) -> float | None:
+    """Our speed to that of the fastest client which is not ours."""
+    subjects = tables.get(table, {"subjects": []})["subjects"]
+    others = [s["name"] for s in subjects if s.get("mb_per_s") and not s["name"].startswith(("engine", "whole"))]
+    return min((ratio for name in others if (ratio := _ratio(tables, table, ours, name))), default=None)
+
+
 def goals(tables: dict[str, dict[str, Any]], memories: list[dict[str, Any]]) -> list[Goal]:
-    """The goals of throughput and memory, and what was reached."""
+    """The goals of throughput and memory, and what was reached, if it was measured."""
     off, crc, md5 = "engine, no checksum a block", "engine, CRC-64 a block", "engine, MD5 a block"
-    sdk = SDK[0]
-    azurite = [s for s in tables["azurite"]["subjects"] if s.get("mb_per_s")]
-    best = max((s["mb_per_s"] for s in azurite if not s["name"].startswith(("engine", "whole"))), default=0)
-    at_azurite = _speed(tables, "azurite", md5)
     single = [m["over_mb"] for m in memories if m["count"] == 1]
     large = single[1:] or single
     return [
         Goal("1 GiB over TLS, checks on, to rclone copyurl", _ratio(tables, "tls", crc, "rclone"), 1.0),
         Goal("1 GiB plain, block checksums off, to rclone copyurl", _ratio(tables, "plain", off, "rclone"), 1.0),
-        Goal("1 GiB plain, checks on, to the SDKs' own way", _ratio(tables, "plain", crc, sdk), 25),
+        Goal("1 GiB plain, checks on, to the SDKs' own way", _ratio(tables, "plain", crc, SDK[0]), 25),
         Goal("1 GiB plain, block checksums off, to the C relay", _ratio(tables, "plain", off, "C relay"), 0.7),
-        Goal("Azurite, to the fastest other client", at_azurite / best if at_azurite and best else None, 0.95),
+        Goal("Azurite, to the fastest other client", _to_best(tables, "azurite", md5), 0.95),
         Goal(
             "CPU a GiB plain, off, to rclone's",
             _ratio(tables, "plain", off, "rclone", "cpu_per_gib"),
@@ -306,9 +319,46 @@ def goals(tables: dict[str, dict[str, Any]], memories: list[dict[str, Any]]) -> 
         Goal("100 files of 1 MiB, engine, checks on, to rclone copy", _ratio(tables, "small", crc, "rclone"), 1.0),
         Goal("100 files of 1 MiB over TLS, to rclone copy", _ratio(tables, "small-tls", crc, "rclone"), 1.0),
         Goal("a source limited per connection, to rclone copyurl", _ratio(tables, "limited", crc, "rclone"), 8),
-        Goal("peak over an idle worker, MB", max(m["over_mb"] for m in memories), 64 * 1.048576, is_most=True),
-        Goal("the same from the second size to the largest, most to least", max(large) / min(large), 1.1, is_most=True),
+        Goal(
+            "peak over an idle worker, MB",
+            max((m["over_mb"] for m in memories), default=None),
+            64 * 1.048576,
+            is_most=True,
+        ),
+        Goal(
+            "the same from the second size to the largest, most to least",
+            max(large) / min(large) if large else None,
+            1.1,
+            is_most=True,
+        ),
     ]
+
+
+def _tables(results: Results) -> dict[str, dict[str, Any]]:
+    found = {scenario.name: results.found(scenario.name) for scenario in SCENARIOS}
+    return {name: table for name, table in found.items() if table}
+
+
+def publish(results: Results, *, picture: str | None) -> list[Goal]:
+    """Writes what is measured so far; the goals as they stand."""
+    tables = _tables(results)
+    parts = [speed_table(table, when=results.when(name)) for name, table in tables.items()]
+    memories, slowed = results.found("memory"), results.found("throttled")
+    if memories:
+        parts.append(memory_table(memories, when=results.when("memory")))
+    if slowed:
+        parts.append(throttled_line(slowed, when=results.when("throttled")))
+    if picture:
+        parts.append(picture)
+    reached = goals(tables, memories or [])
+    results.publish("\n\n".join(parts), reached)
+    return reached
+
+
+def _quick() -> None:
+    for scenario in QUICK:
+        measure(scenario, rounds=1)
+    memory(sizes=(1_000_000,), at_once=2)
 
 
 def main() -> None:
@@ -316,31 +366,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes, one round, nothing published")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", help="tables to measure again, by comma, or `memory`; the others stay as they were")
+    parser.add_argument("--only", help="parts to measure (again), by comma; the others stay as they are")
     chosen = parser.parse_args()
     if chosen.quick:
-        for scenario in QUICK:
-            measure(scenario, rounds=1)
-        memory(sizes=(1_000_000,), at_once=2)
+        _quick()
         return
-    wanted = chosen.only.split(",") if chosen.only else None
-    about = machine()
-    kept = json.loads((RESULTS / "rescue.json").read_text()) if wanted else {}
-    tables = {table["name"]: table for table in kept.get("tables", [])}
-    memories, slowed = kept.get("memory", []), kept.get("throttled")
-    if not wanted or "memory" in wanted:
-        memories = memory(sizes=(10_000_000, 100_000_000, 1_000_000_000, 4_000_000_000), at_once=6)
-        slowed = throttled(size=64 * MIB, busy=4)
-    for scenario in SCENARIOS:
-        if not wanted or scenario.name in wanted:
-            tables[scenario.name] = measure(scenario, rounds=chosen.rounds)
-    publish(
-        "rescue",
-        about=about,
-        tables=[tables[scenario.name] for scenario in SCENARIOS],
-        goals=goals(tables, memories),
-        more={"memory": memories, "throttled": slowed},
-    )
+    every: dict[str, Callable[[], Any]] = {
+        **{scenario.name: partial(measure, scenario, rounds=chosen.rounds) for scenario in SCENARIOS},
+        "memory": partial(memory, sizes=(10_000_000, 100_000_000, 1_000_000_000, 4_000_000_000), at_once=6),
+        "throttled": partial(throttled, size=64 * MIB, busy=4),
+    }
+    wanted = chosen.only.split(",") if chosen.only else list(every)
+    if not set(wanted) <= set(every):
+        parser.error(f"--only takes {', '.join(every)}")
+    results = Results.kept("rescue")
+    for name in wanted:
+        results.measure(name, every[name])
+        publish(results, picture=None)
+    # The picture last: matplotlib is not to be in the process that the servers are forked from.
+    print(goals_table(publish(results, picture=plot("rescue", list(_tables(results).values())))))
 
 
 if __name__ == "__main__":
