@@ -64,7 +64,7 @@ def settings_of(config: dict[str, Any]) -> Any:
         "RECORDING_CONTAINER_URL": f"{endpoint}/{CONTAINER}",
         "RECORDING_STORAGE_CONNECTION_STRING": storage,
         "RESCUE_CHECKSUM": config.get("checksum", "md5"),
-        "RESCUE_BLOCK_MIB": str(config.get("block_mib", 4)),
+        "RESCUE_BLOCK_MIB": str(config.get("block_mib", 8)),
         "RESCUE_MEMORY_MIB": str(config.get("memory_mib", 44)),
         "LOCAL_ACS_ORIGIN": "http://127.0.0.1:1",
     }
@@ -98,7 +98,7 @@ class Engine(_Product):
             lanes=ports.lanes,
             pace=Pace(clock=ports.clock, most=settings.blocks_in_flight),
             clock=ports.clock,
-            block_bytes=settings.block_bytes,
+            sizes=settings.block_sizes,
         )
         self._target = ports.containers.destination(settings.default_container)
 

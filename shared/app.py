@@ -96,7 +96,7 @@ def compose(settings: Settings, ports: Ports) -> App:
         lanes=ports.lanes,
         pace=Pace(clock=clock, most=settings.blocks_in_flight),
         clock=clock,
-        block_bytes=settings.block_bytes,
+        sizes=settings.block_sizes,
     )
     delivery = Delivery(
         books=books,
@@ -105,7 +105,7 @@ def compose(settings: Settings, ports: Ports) -> App:
         clock=clock,
         random=random,
         window=settings.delivery_window,
-        block_bytes=settings.block_bytes,
+        block_bytes=settings.block_sizes.first,
     )
     rescue = Rescue(
         books=books,
@@ -185,7 +185,7 @@ def azure_ports(settings: Settings) -> Ports:
         notifier=_notifier(settings, credential),
         clock=SystemClock(),
         random=random_module.SystemRandom(),
-        lanes=ThreadLanes(settings.blocks_in_flight),
+        lanes=ThreadLanes(room=settings.memory_bytes, least=settings.block_sizes.least),
     )
 
 

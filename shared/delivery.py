@@ -15,8 +15,8 @@ from shared.errors import BlobExists, DestinationConflict, RecorderError, Storag
 from shared.lookup import Found, Lookup, container_of, fallback_name
 from shared.recording import ChunkState, LastError
 from shared.retry import delivery_delay
+from shared.streams import read_back, relay
 from shared.telemetry import clean, log
-from shared.transfer import read_back, relay
 
 if TYPE_CHECKING:
     from datetime import timedelta

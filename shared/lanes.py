@@ -1,13 +1,14 @@
 """What all rescues of a process share: the lanes blocks travel in, and the pace ACS allows.
 
-Memory is bounded here: a lane holds at most one block, so blocks in flight x block size is all there is, however
-many rescues run. The lanes are threads of their own: the threads in which Functions runs HTTP and Event Grid
-functions are never taken by a transfer.
+Memory is bounded here: a block is begun only when there is room for its bytes, so the blocks in flight are all there
+is, however many rescues run. The lanes are threads of their own: the threads in which Functions runs HTTP and Event
+Grid functions are never taken by a transfer.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
@@ -24,12 +25,12 @@ T = TypeVar("T")
 
 
 class Lanes(Protocol):
-    """Runs block tasks; `count` at once at the most."""
+    """Runs block tasks whose blocks take `room` bytes together at the most."""
 
-    count: int
+    room: int
 
-    def submit(self, task: Callable[[], T]) -> Future[T]:
-        """Starts `task` when a lane is free; tasks start in the order they were submitted."""
+    def submit(self, task: Callable[[], T], size: int) -> Future[T]:
+        """Starts `task` when there is room for its `size` bytes; tasks start in the order they were submitted."""
         ...
 
 
@@ -49,24 +50,55 @@ def _share_heap() -> None:
 
 
 class ThreadLanes:
-    """Lanes as threads, made when first used."""
+    """Lanes as threads, made when first used: as many as blocks of `least` bytes have room in `room`."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, *, room: int, least: int) -> None:
         _share_heap()
-        self.count = count
-        self._pool = ThreadPoolExecutor(max_workers=count, thread_name_prefix="lane")
+        self.room = room
+        self._free = room
+        self._waiting: deque[tuple[Callable[[], None], int]] = deque()
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(max_workers=max(1, room // least), thread_name_prefix="lane")
 
-    def submit(self, task: Callable[[], T]) -> Future[T]:
-        """See `Lanes`."""
-        return self._pool.submit(task)
+    def submit(self, task: Callable[[], T], size: int) -> Future[T]:
+        """See `Lanes`. A size beyond the room has all of it."""
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                result = task()
+            except BaseException as error:  # noqa: BLE001 - handed to whoever asks the future, as a pool does
+                self._let_in(freed=min(size, self.room))
+                future.set_exception(error)
+            else:
+                self._let_in(freed=min(size, self.room))
+                future.set_result(result)
+
+        with self._lock:
+            self._waiting.append((run, min(size, self.room)))
+        self._let_in()
+        return future
+
+    def _let_in(self, *, freed: int = 0) -> None:
+        """Starts those who wait, first come first served, as far as there is room.
+
+        Nobody is let in past another: a block waits in its lane until the blocks before it are hashed, so those must
+        have got their room earlier.
+        """
+        with self._lock:
+            self._free += freed
+            while self._waiting and self._waiting[0][1] <= self._free:
+                run, size = self._waiting.popleft()
+                self._free -= size
+                self._pool.submit(run)
 
 
 class InlineLanes:
     """One lane, in the caller's own thread: for deterministic runs."""
 
-    count = 1
+    room = 1
 
-    def submit(self, task: Callable[[], T]) -> Future[T]:
+    def submit(self, task: Callable[[], T], size: int) -> Future[T]:  # noqa: ARG002 - the port's name
         """See `Lanes`."""
         future: Future[T] = Future()
         try:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from shared import naming, ranges
 from shared.errors import BlobMissing, DestinationConflict
 from shared.locations import ContainerUrl
-from shared.transfer import Transferred, read_back
+from shared.streams import read_back
+from shared.transfer import Transferred
 
 if TYPE_CHECKING:
     from shared.ports import BlobFacts, Container

@@ -1,5 +1,8 @@
 """Blocks and ranges: what to ask for next, and whether an answer is what was asked.
 
+A file is cut in cells of one size; a block is one cell or several that follow one another. So tries that chose other
+blocks, or other workers, still fit together.
+
 A block's id is its byte offset in fixed width, a tag of the source (its length and ETag) and a CRC of its bytes:
 progress can be read back from the uncommitted block list by any worker, blocks of a source that has changed since
 do not fit, and after the commit the list says which bytes the blob is made of.
@@ -26,7 +29,7 @@ from shared.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from shared.ports import Block, MediaResponse
 
@@ -67,8 +70,27 @@ def is_our_block(block: Block) -> bool:
     return _BLOCK_ID.fullmatch(block.id) is not None
 
 
+@dataclass(frozen=True)
+class BlockSizes:
+    """How large blocks are, in bytes: the first of a file, before anything is known of its source; then `least` where
+    a connection is slow, so that many share the memory, and `most` where it is quick, so that requests are few.
+
+    `first` and `most` are multiples of `least`, which is the size of a cell.
+    """
+
+    least: int
+    first: int
+    most: int
+
+    @classmethod
+    def up_to(cls, most: int) -> BlockSizes:
+        """A quarter, a half and the whole of `most`."""
+        least = max(1, most // 4)
+        return cls(least, 2 * least, 4 * least)
+
+
 def plan(*, total: int, block_bytes: int) -> list[Span]:
-    """All blocks of a file of `total` bytes. MediaEmpty for none, MediaTooLarge beyond a block blob's limit."""
+    """The cells of a file of `total` bytes. MediaEmpty for none, MediaTooLarge beyond a block blob's limit."""
     if total <= 0:
         raise MediaEmpty
     if total > block_bytes * MAX_BLOCKS:
@@ -76,23 +98,55 @@ def plan(*, total: int, block_bytes: int) -> list[Span]:
     return [Span(start, min(block_bytes, total - start)) for start in range(0, total, block_bytes)]
 
 
-def usable_blocks(staged: Iterable[Block], spans: list[Span], *, tag: str) -> dict[int, Block]:
-    """The staged blocks that fit the plan (our id, this source's tag, right offset, right size), by offset.
+def usable_blocks(staged: Iterable[Block], cells: list[Span], *, tag: str) -> dict[int, Block]:
+    """The staged blocks that are made of whole cells (our id, this source's tag), by offset; none overlap.
 
-    Two different blocks at one offset (a source that changed and did not say so): neither is used.
+    Two different blocks of the same cells (a source that changed and did not say so): neither is used.
     """
-    lengths = {span.start: span.length for span in spans}
-    found: dict[int, Block] = {}
-    doubtful: set[int] = set()
+    starts, ends = {cell.start for cell in cells}, {cell.end for cell in cells}
+    found: dict[Span, Block] = {}
+    doubtful: set[Span] = set()
     for block in staged:
         match = _BLOCK_ID.fullmatch(block.id)
-        if match is None or match[2] != tag or lengths.get(int(match[1])) != block.size:
+        if match is None or match[2] != tag:
             continue
-        start = int(match[1])
-        if start in found and found[start].id != block.id:
-            doubtful.add(start)
-        found[start] = block
-    return {start: block for start, block in found.items() if start not in doubtful}
+        span = Span(int(match[1]), block.size)
+        if span.length <= 0 or span.start not in starts or span.end not in ends:
+            continue
+        if span in found and found[span].id != block.id:
+            doubtful.add(span)
+        found[span] = block
+    chosen: dict[int, Block] = {}
+    end = 0
+    for span in sorted(set(found) - doubtful, key=lambda span: (span.start, -span.length)):
+        if span.start >= end:
+            chosen[span.start] = found[span]
+            end = span.end
+    return chosen
+
+
+def missing(cells: list[Span], kept: Mapping[int, Block]) -> list[Span]:
+    """The cells that are in none of the blocks `kept` (by offset)."""
+    found: list[Span] = []
+    end = 0
+    for cell in cells:
+        if cell.start in kept:
+            end = cell.start + kept[cell.start].size
+        if cell.start >= end:
+            found.append(cell)
+    return found
+
+
+def join(cells: Iterable[Span], *, most: int) -> list[Span]:
+    """Blocks of up to `most` bytes, each of cells that follow one another."""
+    joined: list[Span] = []
+    for cell in cells:
+        last = joined[-1] if joined else None
+        if last is not None and last.end == cell.start and last.length + cell.length <= most:
+            joined[-1] = Span(last.start, last.length + cell.length)
+        else:
+            joined.append(cell)
+    return joined
 
 
 @dataclass(frozen=True)

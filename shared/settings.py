@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from shared.locations import AllowList, ContainerUrl, allow_list
+from shared.ranges import BlockSizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -100,7 +101,7 @@ class Settings:
     first_delay: timedelta = timedelta(seconds=5)
     longest_delay: timedelta = timedelta(minutes=3)
     time_budget: timedelta = timedelta(seconds=240)
-    block_bytes: int = 4 * MIB
+    block_bytes: int = 8 * MIB
     memory_bytes: int = 44 * MIB
     checksum: str = "md5"
     delivery_window: timedelta = timedelta(days=7)
@@ -113,9 +114,14 @@ class Settings:
     identity_client_id: str | None = field(default=None)
 
     @property
+    def block_sizes(self) -> BlockSizes:
+        """How large blocks are: `block_bytes` at the most."""
+        return BlockSizes.up_to(self.block_bytes)
+
+    @property
     def blocks_in_flight(self) -> int:
-        """How many blocks may be in memory at once, in the whole process."""
-        return max(1, self.memory_bytes // self.block_bytes)
+        """How many blocks, of the least size, may be in memory at once in the whole process."""
+        return max(1, self.memory_bytes // self.block_sizes.least)
 
 
 def load_settings(environment: Mapping[str, str]) -> Settings:
@@ -142,8 +148,8 @@ class _Reader:
         window = self.duration("RESCUE_WINDOW_HOURS", 24, unit=timedelta(hours=1), least=0.01, most=24)
         # By default below the five minutes a Consumption plan gives; never above the ten of host.json.
         budget = self.duration("RESCUE_TIME_BUDGET_SECONDS", 240, least=5, most=540)
-        block = self.whole("RESCUE_BLOCK_MIB", 4, least=1, most=100) * MIB
-        memory = self.whole("RESCUE_MEMORY_MIB", 44, least=1, most=4096) * MIB
+        memory = self.whole("RESCUE_MEMORY_MIB", 44, least=1, most=4096)
+        block = self.whole("RESCUE_BLOCK_MIB", min(8, memory), least=1, most=100)
         if memory < block:
             self.fault("RESCUE_MEMORY_MIB", "must be at least RESCUE_BLOCK_MIB")
         settings: dict[str, Any] = {
@@ -161,8 +167,8 @@ class _Reader:
             "first_delay": self.duration("RESCUE_FIRST_DELAY_SECONDS", 5, least=0.1, most=300),
             "longest_delay": self.duration("RESCUE_LONGEST_DELAY_SECONDS", 180, least=1, most=300),
             "time_budget": budget,
-            "block_bytes": block,
-            "memory_bytes": memory,
+            "block_bytes": block * MIB,
+            "memory_bytes": memory * MIB,
             "checksum": self.choice("RESCUE_CHECKSUM", ("md5", "crc64", "off")),
             "delivery_window": self.duration("DELIVERY_DAYS", 7, unit=timedelta(days=1), least=0.01, most=365),
             "delete_at_acs": self.choice("DELETE_AT_ACS", ("false", "true")) == "true",

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,9 +33,10 @@ from shared.errors import (
     StorageUnavailable,
 )
 from shared.ports import Block
+from shared.streams import CONTENT_TYPES, cut, read_back, read_exactly
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from datetime import datetime
 
     from shared.lanes import Lanes, Pace
@@ -42,10 +44,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# A connection that gives at least this many bytes a second needs no others beside it to keep a worker's cores busy.
+_QUICK = 64 * 1024 * 1024
 # Faults of one request that another request, a moment later, most often does not meet.
 _PASSING = (MediaUnavailable, MediaTruncated, StorageUnavailable, StorageCorrupted)
 _BLOCK_TRIES = 3
-CONTENT_TYPES = {"mp3": "audio/mpeg", "mp4": "video/mp4", "wav": "audio/wav"}
 
 
 class TimeBudgetSpentError(Exception):
@@ -124,39 +127,42 @@ class _InOrderHash:
 class Transfer:
     """Brings chunks from the media host into a container. One for the process; safe for many threads."""
 
-    def __init__(self, *, media: Media, lanes: Lanes, pace: Pace, clock: Clock, block_bytes: int) -> None:
+    def __init__(self, *, media: Media, lanes: Lanes, pace: Pace, clock: Clock, sizes: ranges.BlockSizes) -> None:
         self._media = media
         self._lanes = lanes
         self._pace = pace
         self._clock = clock
-        self._block_bytes = block_bytes
+        self._sizes = sizes
 
     def run(self, job: Job, progress: Progress) -> Transferred:
         """The whole way. Raises MediaError, StorageError (BlobExists too), or TimeBudgetSpentError."""
-        return self._lanes.submit(lambda: self._first(job, progress)).result()()
+        return self._lanes.submit(lambda: self._first(job, progress), self._sizes.first).result()()
 
     def _first(self, job: Job, progress: Progress) -> Callable[[], Transferred]:
         """The first block, in a lane: says what the source is. Returns what is to be done after it, out of the lane."""
-        asked = ranges.Span(0, self._block_bytes)
+        asked = ranges.Span(0, self._sizes.first)
 
-        def read() -> tuple[ranges.Head, bytes] | Transferred:
+        def read() -> tuple[ranges.Head, bytes, timedelta] | Transferred:
             with self._pace.slot(), self._media.open(job.location, start=0, length=asked.length) as response:
                 head = ranges.accept(response, asked, total=None, etag=None)
                 if not head.is_partial:
                     return self._stream(job, response, head, progress)
-                return head, _read_exactly(response, head.length)
+                begun_at = self._clock.now()
+                return head, read_exactly(response, head.length), self._clock.now() - begun_at
 
         outcome = self._again(read)
         if isinstance(outcome, Transferred):
             return lambda: outcome
-        head, data = outcome
+        head, data, took = outcome
         ranges.check_format(data, job.format_type)
         if head.total == len(data):
             done = self._single(job, head, data, progress)
             return lambda: done
-        work, missing = self._begin(job, head, data, progress)
+        is_quick = len(data) >= _QUICK * took.total_seconds()
+        most = self._sizes.most if is_quick else self._sizes.least
+        work, cells = self._begin(job, head, data, progress)
         # The first block has left its lane by now, and nothing holds on to its bytes.
-        return lambda: self._ranged(work, missing)
+        return lambda: self._ranged(work, ranges.join(cells, most=most))
 
     def _single(self, job: Job, head: ranges.Head, data: bytes, progress: Progress) -> Transferred:
         """A file of one block, put in one request: four less than by a block list, and nothing to resume.
@@ -182,14 +188,15 @@ class Transfer:
     # --- by ranges
 
     def _begin(self, job: Job, head: ranges.Head, first: bytes, progress: Progress) -> tuple[_Work, list[ranges.Span]]:
-        """What earlier tries left, and what is to be brought; the first block is staged, if it is not."""
+        """What earlier tries left, and the cells to be brought; the first block is staged, if it is not."""
         total = head.total or 0
-        spans = ranges.plan(total=total, block_bytes=self._block_bytes)
+        cells = ranges.plan(total=total, block_bytes=self._sizes.least)
         tag = ranges.source_tag(total=total, etag=head.etag)
-        reused = ranges.usable_blocks(job.target.staged(job.name), spans, tag=tag)
+        reused = ranges.usable_blocks(job.target.staged(job.name), cells, tag=tag)
         kept = reused.get(0)
         if kept is not None and kept.id != ranges.block_id(0, first, tag=tag):
             reused = {}  # other bytes under the same length and ETag: nothing staged is believed
+        reused = {start: block for start, block in reused.items() if start == 0 or start >= len(first)}
         work = _Work(
             job=job, total=total, etag=head.etag, tag=tag, progress=progress, blocks=dict(reused), reused=len(reused)
         )
@@ -197,36 +204,34 @@ class Transfer:
             work.digest.switch_off()
         if 0 not in reused:
             self._stage(work, 0, first)
-        return work, [span for span in spans if span.start not in work.blocks]
+        return work, ranges.missing(cells, work.blocks)
 
-    def _ranged(self, work: _Work, missing: list[ranges.Span]) -> Transferred:
-        self._bring(work, missing)
+    def _ranged(self, work: _Work, spans: list[ranges.Span]) -> Transferred:
+        self._bring(work, spans)
         ordered = [work.blocks[start] for start in sorted(work.blocks)]
         sha256 = None if work.reused else work.digest.hexdigest()
         return self._commit(work.job, ordered, sha256=sha256, etag=work.etag, reused=work.reused)
 
-    def _bring(self, work: _Work, missing: list[ranges.Span]) -> None:
-        """Runs all spans in the lanes, at most as many at once as there are lanes, so that rescues take turns.
+    def _bring(self, work: _Work, spans: list[ranges.Span]) -> None:
+        """Runs all spans in the lanes, no more of them at once than there is room for, so that rescues take turns.
 
         However late it is, one block at least is brought: every invocation gets on.
         """
-        waiting: set[Future[None]] = set()
-        spans = iter(missing)
-        begun = 0
-        is_over = False
+        under_way: dict[Future[None], int] = {}
+        left = deque(spans)
+        is_begun = is_over = False
         while True:
-            while not work.is_stopped and not is_over and len(waiting) < self._lanes.count:
-                span = next(spans, None)
-                if span is None:
+            while left and not work.is_stopped and not is_over:
+                if under_way and sum(under_way.values()) + left[0].length > self._lanes.room:
                     break
-                is_over = begun + work.progress.blocks > 0 and self._clock.now() >= work.job.until
+                is_over = (is_begun or work.progress.blocks > 0) and self._clock.now() >= work.job.until
                 if not is_over:
-                    begun += 1
-                    waiting.add(self._lanes.submit(partial(self._block, work, span)))
-            if not waiting:
+                    is_begun, span = True, left.popleft()
+                    under_way[self._lanes.submit(partial(self._block, work, span), span.length)] = span.length
+            if not under_way:
                 break
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in done:
+            for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                del under_way[future]
                 error = future.exception()
                 if error is not None:
                     work.stop(error)
@@ -253,7 +258,7 @@ class Transfer:
             head = ranges.accept(response, span, total=work.total, etag=work.etag)
             if not head.is_partial:
                 raise MediaChanged("the server gave ranges before and does not now")
-            return _read_exactly(response, head.length)
+            return read_exactly(response, head.length)
 
     # --- from a server that ignores Range
 
@@ -266,7 +271,7 @@ class Transfer:
         start = reused = 0
         now = self._clock.now()
         latest = job.until + max(job.until - now, timedelta(0))
-        for data in _cut(response.pieces, self._block_bytes):
+        for data in cut(response.pieces, self._sizes.first):
             if self._clock.now() >= latest:
                 # It cannot be gone on with later: twice the budget is what it gets, then the host would kill us.
                 raise MediaUnavailable("too slow for a source that gives no ranges")
@@ -284,7 +289,7 @@ class Transfer:
             blocks.append(block)
             start += len(data)
             if len(blocks) > ranges.MAX_BLOCKS:
-                ranges.plan(total=start, block_bytes=self._block_bytes)
+                ranges.plan(total=start, block_bytes=self._sizes.first)
         if not blocks:
             raise MediaEmpty
         if head.total is not None:
@@ -336,56 +341,3 @@ class _Work:
         if self.failure is None or isinstance(failure, MediaThrottled):
             self.failure = failure
         self.digest.switch_off()
-
-
-def _read_exactly(response: MediaResponse, length: int | None) -> bytes:
-    """The body, which must have `length` bytes (a partial answer always says how many)."""
-    wanted = length or 0
-    pieces: list[bytes] = []
-    received = 0
-    for piece in response.pieces:
-        received += len(piece)
-        if received > wanted:
-            ranges.check_length(received, wanted)
-        pieces.append(piece)
-    ranges.check_length(received, wanted)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-
-def _cut(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
-    """The same bytes in blocks of `size`, the last one shorter."""
-    held = bytearray()
-    for piece in pieces:
-        held += piece
-        while len(held) >= size:
-            yield bytes(memoryview(held)[:size])
-            del held[:size]
-    if held:
-        yield bytes(held)
-
-
-def read_back(container: Container, name: str, *, size: int) -> str:
-    """SHA-256 of a committed blob, read from its start; StorageCorrupted unless it has `size` bytes."""
-    digest = hashlib.sha256()
-    count = 0
-    for piece in container.pieces(name):
-        digest.update(piece)
-        count += len(piece)
-    if count != size:
-        raise StorageCorrupted(f"the blob has {count} bytes, {size} were sent")
-    return digest.hexdigest()
-
-
-def relay(source: Container, source_name: str, target: Container, name: str, *, block_bytes: int) -> None:
-    """Copies a blob through this process, where the target's server cannot read the source by itself. BlobExists."""
-    blocks: list[Block] = []
-    digest = hashlib.sha256()
-    start = 0
-    for data in _cut(source.pieces(source_name), block_bytes):
-        block = Block(ranges.block_id(start, data, tag="0" * 10), len(data))
-        target.stage(name, block.id, data)
-        digest.update(data)
-        blocks.append(block)
-        start += len(data)
-    kind = CONTENT_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
-    target.commit(name, blocks, sha256=digest.hexdigest(), content_type=kind)

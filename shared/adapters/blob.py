@@ -21,7 +21,7 @@ from shared.adapters.translate import storage_errors
 from shared.adapters.transport import pooled_transport
 from shared.errors import Blame, BlobExists, BlobMissing, ContainerMissing, ContainerNotAllowed, StorageInvalid
 from shared.ports import BlobFacts, Block, Container
-from shared.transfer import CONTENT_TYPES
+from shared.streams import CONTENT_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

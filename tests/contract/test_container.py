@@ -20,7 +20,7 @@ from shared.errors import (
     StorageInvalid,
 )
 from shared.ports import Block
-from shared.transfer import read_back, relay
+from shared.streams import read_back, relay
 from tests.contract.sides import container
 
 if TYPE_CHECKING:

@@ -142,18 +142,18 @@ def fail() -> None:
     raise MediaUnavailable("broken")
 
 
-@pytest.mark.parametrize("lanes", [InlineLanes(), ThreadLanes(3)], ids=["inline", "threads"])
+@pytest.mark.parametrize("lanes", [InlineLanes(), ThreadLanes(room=3, least=1)], ids=["inline", "threads"])
 def test_lanes_give_back_what_a_task_gives_or_raises(lanes: InlineLanes | ThreadLanes) -> None:
-    assert lanes.submit(lambda: 5).result(10) == 5
+    assert lanes.submit(lambda: 5, 1).result(10) == 5
     with pytest.raises(MediaUnavailable, match="broken"):
-        lanes.submit(fail).result(10)
+        lanes.submit(fail, 1).result(10)
 
 
 def test_tasks_begin_in_the_order_they_came() -> None:
-    lanes = ThreadLanes(1)
+    lanes = ThreadLanes(room=1, least=1)
     order: list[int] = []
-    futures = [lanes.submit(lambda number=number: order.append(number)) for number in range(20)]  # type: ignore[misc]
+    futures = [lanes.submit(lambda number=number: order.append(number), 1) for number in range(20)]  # type: ignore[misc]
     for future in futures:
         future.result(10)
     assert order == list(range(20))
-    assert (InlineLanes.count, lanes.count) == (1, 1)
+    assert (InlineLanes.room, lanes.room) == (1, 1)

@@ -36,7 +36,7 @@ def test_the_least_is_enough_and_has_the_documented_defaults() -> None:
     assert given.alert_left == (timedelta(hours=6), timedelta(hours=1))
     assert given.allowed.places == (given.default_container,)
     assert given.delete_at_acs is False
-    assert given.blocks_in_flight == 11
+    assert given.blocks_in_flight == 22
     defaults = {field.name: field.default for field in fields(Settings)}
     for name in ("fallback_container", "time_budget", "block_bytes", "delivery_window", "silent_after", "checksum"):
         assert getattr(given, name) == defaults[name]
@@ -97,7 +97,6 @@ def test_every_fault_is_named_at_once_and_none_prints_a_value() -> None:
         ("AzureWebJobsStorage", "UseDevelopmentStorage=true"),
         ("RESCUE_BLOCK_MIB", "101"),
         ("RESCUE_BLOCK_MIB", "0"),
-        ("RESCUE_MEMORY_MIB", "2"),  # less than one block
         ("ALERT_HOURS_LEFT", "nan"),
         ("ALERT_HOURS_LEFT", "24"),
         ("ALERT_HOURS_LEFT", ","),
@@ -176,7 +175,12 @@ def test_lists_and_switches_are_read() -> None:
     assert given.alert_left == (timedelta(hours=12), timedelta(hours=0.5))
     assert given.delete_at_acs is True
     assert given.identity_client_id == "id"
-    assert given.blocks_in_flight == 1
+    # A block is never larger than the memory for all of them.
+    assert (given.block_bytes, given.blocks_in_flight) == (4 * 1024 * 1024, 4)
+
+
+def test_a_block_that_memory_has_no_room_for_is_refused() -> None:
+    assert "RESCUE_MEMORY_MIB: must be at least RESCUE_BLOCK_MIB" in faults(RESCUE_MEMORY_MIB="2", RESCUE_BLOCK_MIB="4")
 
 
 def test_a_secret_does_not_print() -> None:

@@ -16,7 +16,8 @@ from shared import errors as e
 from shared import ranges
 from shared.lanes import InlineLanes, Lanes, Pace, ThreadLanes
 from shared.ports import Block
-from shared.transfer import Job, Progress, TimeBudgetSpentError, Transfer, Transferred, read_back, relay
+from shared.streams import read_back, relay
+from shared.transfer import Job, Progress, TimeBudgetSpentError, Transfer, Transferred
 from tests.support.fakes import NOON, FakeClock, FakeContainer, FakeMedia, MediaFile, lies, watched
 from tests.support.fakes.acs import honest
 from tests.unit.builders import HOUR, MEDIA
@@ -50,7 +51,7 @@ class Rig:
             lanes=self.lanes,
             pace=Pace(clock=self.clock, most=4),
             clock=self.clock,
-            block_bytes=block_bytes,
+            sizes=ranges.BlockSizes(block_bytes, block_bytes, block_bytes),
         )
         plain = Job(LOCATION, target or self.target, NAME, "mp3", NOON + HOUR)
         return transfer.run(replace(plain, **job), self.progress)
@@ -81,7 +82,7 @@ def checked(rig: Rig, done: Transferred) -> Transferred:
 SIZES = [1, 4, BLOCK - 1, BLOCK, BLOCK + 1, 5 * BLOCK, 5 * BLOCK + 1, 12_345]
 
 
-@pytest.mark.parametrize("lanes", [InlineLanes(), ThreadLanes(4)], ids=["inline", "threads"])
+@pytest.mark.parametrize("lanes", [InlineLanes(), ThreadLanes(room=4 * BLOCK, least=BLOCK)], ids=["inline", "threads"])
 @pytest.mark.parametrize("size", [size for size in SIZES if size > 2])
 def test_every_byte_arrives(size: int, lanes: Lanes) -> None:
     rig = Rig(mp3(size), lanes=lanes)
@@ -175,7 +176,7 @@ def test_a_first_answer_that_is_not_the_recording_is_named(lie: lies.Answer, exp
     assert rig.progress.blocks == 0
 
 
-@pytest.mark.parametrize("lanes", [InlineLanes(), ThreadLanes(3)], ids=["inline", "threads"])
+@pytest.mark.parametrize("lanes", [InlineLanes(), ThreadLanes(room=3 * BLOCK, least=BLOCK)], ids=["inline", "threads"])
 @pytest.mark.parametrize(
     ("lie", "expected"),
     [
@@ -202,7 +203,7 @@ def test_a_later_answer_that_does_not_fit_ends_the_try(
 
 def test_of_several_failures_the_429_is_told() -> None:
     """The others most often fail because of it; and it says when to come again."""
-    rig = Rig(mp3(8_500), lanes=ThreadLanes(4))
+    rig = Rig(mp3(8_500), lanes=ThreadLanes(room=4 * BLOCK, least=BLOCK))
     throttled = lies.failing(e.MediaThrottled("429", retry_after=timedelta(minutes=1)))
     rig.media.lie(LOCATION, honest, *[throttled] * 8)
     with pytest.raises(e.MediaThrottled) as caught:
