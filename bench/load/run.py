@@ -1,124 +1,141 @@
-"""The run: feeds the storm, watches memory, waits for the end, counts."""
+"""The run: feeds the storm, has it watched, waits for the end, counts."""
 
 from __future__ import annotations
 
 import random
 import statistics
 import tempfile
-import threading
-import time
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
+from bench.load.fairness import fairness
 from bench.load.transactions import LoggedAzurite, transactions
+from bench.load.watch import MIB, Watcher
 from local.acs import AcsConfig, ChunkPlan, EndPlan
 from local.acs.request import read_start_request
+from local.clock import Clock
 from local.services import CONTAINER
 from local.stack import Stack
+from shared.naming import recording_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Sequence
 
-MIB = 1024 * 1024
 _LEDGER = "recording-ledger"
 # So many recordings are read back byte for byte; of all, size and noted SHA-256 are compared.
 _READ_BACK = 500
-_LOOK_AGAIN = 10.0
-# Flat: the last fifth of the run may have so much more than the second fifth (the first one warms up).
+# Flat: the last fifth of the run may have so much more than the second fifth (the first one warms up); a run of fewer
+# seconds is all warming up.
 _GROWTH = 1.15
+_SHORTEST = 30
+# The urgent ones ended so long ago: their events are late, and of the 24 hours two are left.
+_AGO = timedelta(hours=22)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """`size` in bytes of each recording's media; `seconds` bounds the wait for the rescues."""
+    """`size` in bytes of each recording's media; `seconds` bounds the storm; `urgent`: the share with 2 hours left."""
 
     events: int = 10_000
     size: int = 20_000
     workers: int = 2
     seconds: float = 3600.0
     seed: int = 1
-
-
-class _Memory:
-    """Resident bytes of each worker, every second, in a thread."""
-
-    def __init__(self, stack: Stack) -> None:
-        self._pids = stack.host.worker_pids()
-        self._samples: dict[int, list[int]] = {index: [] for index in self._pids}
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="memory")
-        self._thread.start()
-
-    def _run(self) -> None:
-        while not self._stop.wait(1.0):
-            for index, pid in self._pids.items():
-                pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-                self._samples[index].append(pages * 4096)
-
-    def stop(self) -> dict[int, list[int]]:
-        """Ends it; the samples by worker."""
-        self._stop.set()
-        self._thread.join()
-        return self._samples
+    urgent: float = 0.1
 
 
 class Load:
-    """One run. `say` takes lines for people."""
+    """One run. `say` takes lines for people, every 15 s at least while the storm goes on.
+
+    `numbers` and `faults` (what was not as it should be) grow as it goes on, so that a run that is broken off has some.
+    `is_whole`: all recordings were rescued.
+    """
 
     def __init__(self, options: Options, *, say: Callable[[str], None], log_dir: Path | None = None) -> None:
         self._options = options
         self._log_dir = log_dir
         self._say = say
-        self._faults: list[str] = []
-        self._numbers: dict[str, Any] = {}
+        self.faults: list[str] = []
+        self.numbers: dict[str, Any] = {}
+        self.is_whole = False
 
     def run(self) -> tuple[dict[str, Any], list[str]]:
-        """The numbers, and what was not as it should be."""
-        with tempfile.TemporaryDirectory(prefix="load-") as folder:
-            azurite = LoggedAzurite(folder=Path(folder) / "azurite")
-            stack = Stack(
-                workers=self._options.workers,
-                acs_config=AcsConfig(seed=self._options.seed),
-                log_dir=self._log_dir,
-            )
-            stack.services.azurite = azurite
-            with stack, BlobServiceClient.from_connection_string(azurite.connection_string) as blobs:
-                self._storm(stack, blobs, azurite.log)
-        return self._numbers, self._faults
-
-    def _storm(self, stack: Stack, blobs: BlobServiceClient, log: Path) -> None:
-        options = self._options
-        calls = self._calls(stack)
-        _, before = transactions(log)
-        memory = _Memory(stack)
-        began = time.monotonic()
+        """The numbers and the faults. Ctrl-C ends it early: then they are of what was done until then."""
         try:
-            plan = EndPlan(chunks=(ChunkPlan(size=options.size),), export="role-missing")
-            for call in calls:
+            with tempfile.TemporaryDirectory(prefix="load-") as folder:
+                self._run(Path(folder))
+        except KeyboardInterrupt:
+            self.faults.append("interrupted: the numbers are of a part of the run")
+        return self.numbers, self.faults
+
+    def _run(self, folder: Path) -> None:
+        azurite = LoggedAzurite(folder=folder / "azurite")
+        stack = Stack(
+            workers=self._options.workers,
+            clock=Clock(start=datetime.now(UTC) - _AGO),
+            acs_config=AcsConfig(seed=self._options.seed),
+            log_dir=self._log_dir,
+        )
+        stack.services.azurite = azurite
+        with stack, BlobServiceClient.from_connection_string(azurite.connection_string) as blobs:
+            calls = self._calls(stack)
+            urgent = self._end_early(stack, calls)
+            _, before = transactions(azurite.log)
+            watcher = Watcher(stack, events=self._options.events, tell=self._tell)
+            try:
+                with watcher:
+                    self._feed(stack, calls, urgent)
+                    self._wait(watcher)
+            finally:
+                # Of an interrupted run, too.
+                self._sum_up(stack, watcher, urgent)
+                self._transactions(transactions(azurite.log, skip=before)[0])
+            self._compare(stack, blobs, watcher.log.closed)
+
+    def _plan(self, *, publish: bool) -> EndPlan:
+        return EndPlan(chunks=(ChunkPlan(size=self._options.size),), export="role-missing", publish_event=publish)
+
+    def _end_early(self, stack: Stack, calls: Sequence[str]) -> dict[str, str]:
+        """Ends the urgent calls, without events yet, and moves the clock to the present. Call → recording."""
+        chosen = random.Random(self._options.seed).sample(calls, round(len(calls) * self._options.urgent))
+        ended = {call: stack.acs.end_call(call, plan=self._plan(publish=False))[0].recording_id for call in chosen}
+        stack.acs.wait_idle()
+        stack.clock.advance(_AGO)
+        return ended
+
+    def _feed(self, stack: Stack, calls: Sequence[str], urgent: dict[str, str]) -> None:
+        """All events at once, the urgent ones anywhere between the others."""
+        plan = self._plan(publish=True)
+        for call in calls:
+            if call in urgent:
+                stack.acs.publish_again(urgent[call])
+            else:
                 stack.acs.end_call(call, plan=plan)
-            self._numbers["all calls ended after, s"] = round(time.monotonic() - began, 1)
-            acknowledged = self._wait(stack, blobs, began)
-        finally:
-            samples = memory.stop()
-        seconds = time.monotonic() - began
-        counted, _ = transactions(log, skip=before)
-        self._numbers |= {
-            "all acknowledged after, s": round(acknowledged, 1),
-            "all rescued after, s": round(seconds, 1),
-            "rescued a second": round(options.events / seconds, 1),
+
+    def _wait(self, watcher: Watcher) -> None:
+        self.numbers["all calls ended after, s"] = round(watcher.seconds, 1)
+        if not watcher.done.wait(max(0.0, self._options.seconds - watcher.seconds)):
+            self.faults.append(f"not done within {self._options.seconds:.0f} s: the numbers are of a part of the run")
+
+    def _tell(self, watcher: Watcher) -> None:
+        """How far it is: into the numbers, and to people."""
+        log = watcher.log
+        self.numbers |= {
+            "seconds": round(watcher.seconds, 1),
+            "acknowledged": len(log.recorded),
+            "rescued": len(log.closed),
         }
-        text = stack.host_log.read_text(encoding="utf-8", errors="replace")
-        self._numbers["queued anew by the sweep"] = text.count('"event":"sweep.requeued"')
-        self._numbers["failed tries"] = text.count('"event":"rescue.failed"')
-        self._deliveries(stack)
-        self._memory(samples)
-        self._transactions(counted)
-        self._compare(stack, blobs)
+        resident = ", ".join(f"{size / MIB:.0f}" for size in watcher.samples[-1].resident.values())
+        self._say(
+            f"  {watcher.seconds:6.0f} s  {len(log.recorded)} acknowledged, {len(log.closed)} rescued"
+            f" of {self._options.events}; workers {resident} MiB"
+        )
 
     def _calls(self, stack: Stack) -> list[str]:
         """Calls under record into the default container; the app hears of them by their events only."""
@@ -140,84 +157,96 @@ class Load:
             found.append(call.call_id)
         return found
 
-    def _wait(self, stack: Stack, blobs: BlobServiceClient, began: float) -> float:
-        """Until nothing is open any more; seconds until all events were acknowledged."""
-        ledger = blobs.get_container_client(_LEDGER)
-        acknowledged = 0.0
-        while time.monotonic() < began + self._options.seconds:
-            # Looking costs transactions too: seldom, where there is much to be looked at.
-            stack.eventgrid.wait_idle(_LOOK_AGAIN)
-            time.sleep(_LOOK_AGAIN * min(1.0, self._options.events / 1000))
-            if not acknowledged and stack.eventgrid.pending == 0:
-                acknowledged = time.monotonic() - began
-            known, unfinished = _count(ledger, "recordings/"), _count(ledger, "open/")
-            self._say(
-                f"  {time.monotonic() - began:6.0f} s  {stack.eventgrid.pending} events waiting,"
-                f" {known} recordings known, {unfinished} unfinished"
-            )
-            if acknowledged and known == self._options.events and not unfinished:
-                return acknowledged
-        self._faults.append(f"not done within {self._options.seconds:.0f} s")
-        return acknowledged
-
     # --- what came of it
 
+    def _sum_up(self, stack: Stack, watcher: Watcher, urgent: dict[str, str]) -> None:
+        log, rescued = watcher.log, len(watcher.log.closed)
+        self.is_whole = watcher.done.is_set()
+        seconds = (max(log.closed.values()) if self.is_whole else watcher.began + watcher.seconds) - watcher.began
+        acknowledged = watcher.acknowledged_at
+        self._tell(watcher)
+        self.numbers |= {
+            "seconds": round(seconds, 1),
+            "all acknowledged after, s": round(acknowledged - watcher.began, 1) if acknowledged else None,
+            "all rescued after, s": round(seconds, 1) if self.is_whole else None,
+            "rescued a second": round(rescued / seconds, 1),
+            "queued anew by the sweep": log.counted["sweep.requeued"],
+            "failed tries": log.counted["rescue.failed"],
+            "worker CPU a recording, ms": round(watcher.cpu / max(1, rescued) * 1000, 1),
+        }
+        keys = {recording_key(recording) for recording in urgent.values()}
+        for name, found in fairness(keys, recorded=log.recorded, closed=log.closed).items():
+            self.numbers[f"order: {name}"] = found
+        self._deliveries(stack)
+        self._memory(watcher)
+
     def _deliveries(self, stack: Stack) -> None:
-        tries = [one for delivery in stack.eventgrid.deliveries for one in delivery.attempts]
-        outcomes = Counter(f"{one.outcome} {one.status}" for one in tries)
-        states = Counter(str(delivery.state) for delivery in stack.eventgrid.deliveries)
-        times = sorted(one.seconds for one in tries)
-        self._numbers |= {
+        deliveries = stack.eventgrid.deliveries
+        tries = [one for delivery in deliveries for one in delivery.attempts]
+        states = Counter(str(delivery.state) for delivery in deliveries)
+        delivered = [(one.publish_time, one.attempts[-1]) for one in deliveries if one.state == "delivered"]
+        whole = [(last.at - published).total_seconds() + last.seconds for published, last in delivered]
+        self.numbers |= {
             "events": dict(states),
-            "tries to deliver": dict(outcomes),
-            "POST to answer, ms": {
-                name: round(times[min(len(times) - 1, int(len(times) * share))] * 1000)
-                for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("most", 1.0))
-            },
+            "tries to deliver": dict(Counter(f"{one.outcome} {one.status}" for one in tries)),
+            "POST to answer, ms": _shares([one.seconds * 1000 for one in tries]),
+            "event to acknowledged, ms": _shares([seconds * 1000 for seconds in whole]),
         }
         if states["delivered"] != self._options.events:
-            self._faults.append(f"events: {dict(states)}")
+            self.faults.append(f"events: {dict(states)}")
 
-    def _memory(self, samples: dict[int, list[int]]) -> None:
-        for index, sizes in samples.items():
+    def _memory(self, watcher: Watcher) -> None:
+        for index in watcher.samples[0].resident:
+            there = [(one.rescued, one.resident[index]) for one in watcher.samples if index in one.resident]
+            sizes = [size for _, size in there]
+            quarters = {
+                f"{share} %": next((size for done, size in there if done >= self._options.events * share / 100), None)
+                for share in (25, 50, 75, 100)
+            }
             fifth = max(1, len(sizes) // 5)
             early, late = statistics.mean(sizes[fifth : 2 * fifth] or sizes), statistics.mean(sizes[-fifth:])
-            self._numbers[f"worker {index}, resident MiB"] = {
-                "at the start": round(sizes[0] / MIB),
-                "second fifth": round(early / MIB),
-                "last fifth": round(late / MIB),
-                "most": round(max(sizes) / MIB),
+            found = {
+                "at the start": sizes[0],
+                **quarters,
+                "most": max(sizes),
+                "second fifth": early,
+                "last fifth": late,
             }
-            if late > early * _GROWTH:
-                self._faults.append(f"worker {index} grows: from {early / MIB:.0f} to {late / MIB:.0f} MiB")
+            self.numbers[f"worker {index}, resident MiB"] = {
+                name: None if size is None else round(size / MIB) for name, size in found.items()
+            }
+            if len(sizes) >= _SHORTEST and late > early * _GROWTH:
+                self.faults.append(f"worker {index} grows: from {early / MIB:.0f} to {late / MIB:.0f} MiB")
 
     def _transactions(self, counted: Counter[str]) -> None:
-        total = sum(counted.values())
-        each = {name: round(count / self._options.events, 2) for name, count in counted.most_common()}
-        self._numbers["storage transactions a recording"] = round(total / self._options.events, 1)
-        self._numbers["of which"] = {name: count for name, count in each.items() if count >= 0.01}
+        rescued = max(1, self.numbers["rescued"])
+        each = {name: round(count / rescued, 2) for name, count in counted.most_common()}
+        self.numbers["storage transactions a recording"] = round(sum(counted.values()) / rescued, 1)
+        self.numbers["of which"] = {name: count for name, count in each.items() if count >= 0.01}
 
-    def _compare(self, stack: Stack, blobs: BlobServiceClient) -> None:
+    def _compare(self, stack: Stack, blobs: BlobServiceClient, closed: Collection[str]) -> None:
+        """What the app says it rescued: size and noted SHA-256 of all, the bytes of some."""
+        self._say("  reading back")
         container = blobs.get_container_client(CONTAINER)
         listed = list(container.list_blobs(include=["metadata"]))
         there = {str(blob.name).rpartition("/")[2]: blob for blob in listed}
-        recordings = stack.acs.resource.recordings()
+        rescued = [one for one in stack.acs.resource.recordings() if recording_key(one.recording_id) in closed]
+        chosen = set(random.Random(self._options.seed).sample(range(len(rescued)), min(_READ_BACK, len(rescued))))
         wrong = 0
-        for recording in recordings:
+        for number, recording in enumerate(rescued):
             media = recording.chunks[0].media
             blob = there.get(f"0-audiomp3.{media.document_id}.mp3")
-            is_right = blob is not None and blob.size == media.size
-            wrong += not (is_right and blob is not None and (blob.metadata or {}).get("sha256") == media.sha256)
-        chosen = random.Random(self._options.seed).sample(recordings, min(_READ_BACK, len(recordings)))
-        for recording in chosen:
-            media = recording.chunks[0].media
-            blob = there.get(f"0-audiomp3.{media.document_id}.mp3")
-            data = container.download_blob(blob.name).readall() if blob is not None else b""
-            wrong += data != b"".join(media.blocks())
-        self._numbers["files in the container"] = len(listed)
-        self._numbers["read back byte for byte"] = len(chosen)
+            if blob is None or blob.size != media.size or (blob.metadata or {}).get("sha256") != media.sha256:
+                wrong += 1
+            elif number in chosen:
+                wrong += container.download_blob(blob.name).readall() != b"".join(media.blocks())
+        self.numbers["files in the container"] = len(listed)
+        self.numbers["read back byte for byte"] = len(chosen)
         if wrong:
-            self._faults.append(f"{wrong} recordings are missing or differ")
+            self.faults.append(f"{wrong} recordings are missing or differ")
+        unfinished = _count(blobs.get_container_client(_LEDGER), "open/")
+        if unfinished and self.is_whole:
+            self.faults.append(f"{unfinished} recordings are unfinished in the ledger")
 
 
 def _count(container: ContainerClient, prefix: str) -> int:
@@ -225,3 +254,9 @@ def _count(container: ContainerClient, prefix: str) -> int:
         return sum(1 for _ in container.list_blob_names(name_starts_with=prefix))
     except ResourceNotFoundError:
         return 0
+
+
+def _shares(values: list[float]) -> dict[str, int]:
+    ordered = sorted(values) or [0.0]
+    places = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "most": 1.0}
+    return {name: round(ordered[min(len(ordered) - 1, int(len(ordered) * share))]) for name, share in places.items()}
