@@ -2,16 +2,23 @@
 
 What is kept lies in files below one folder, so that several processes serve it together. Signatures are not looked
 at: the clients make them all the same, and that is what they are measured for.
+
+Requests are counted: `GET /requests` tells how many of which kind. `PUT /finished/{n}` lets n documents stand in the
+ledger that only listings know: a million blobs in no time.
 """
 
 from __future__ import annotations
 
 import base64
+import bisect
 import contextlib
 import fcntl
+import heapq
 import json
+import multiprocessing
 import re
 import time
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
@@ -25,6 +32,11 @@ _ID = re.compile(r"<(?:Latest|Uncommitted|Committed)>([^<]*)<")
 # Blobs up to this size are kept: ledger, metadata, manifests.
 _KEPT = 128 * 1024
 _DATE = "Sun, 22 Nov 2026 12:00:00 GMT"
+# The most that one answer of List Blobs holds (service documentation).
+_PAGE = 5000
+_LEDGER = "recording-ledger"
+_QUEUES = "recording-rescues"
+_KINDS = ("list", "read", "write", "delete", "queue")
 
 
 class Sink:
@@ -32,12 +44,22 @@ class Sink:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        # Shared by the processes forked after this.
+        self._finished: Any = multiprocessing.Value("q", 0)
+        self._asked: dict[str, Any] = {kind: multiprocessing.Value("q", 0) for kind in _KINDS}
 
     def handle(self, connection: Connection, request: Request) -> None:
         """One request."""
-        _, _, rest = request.path.lstrip("/").partition("/")
+        account, _, rest = request.path.lstrip("/").partition("/")
+        if account in ("requests", "finished"):
+            self._control(connection, rest)
+            return
         container, _, blob = rest.partition("/")
         comp = request.query.get("comp", "")
+        self._count(request, container)
+        if container.startswith(_QUEUES):
+            self._queue(connection, request)
+            return
         if request.method == "PUT" and comp == "block":
             self._put_block(connection, request, f"{container}/{blob}")
             return
@@ -48,7 +70,10 @@ class Sink:
         if request.query.get("restype") == "container" or not blob:
             self._container(connection, request, container)
             return
-        document = f"{container}/{blob}"
+        self._blob(connection, request, f"{container}/{blob}", body)
+
+    def _blob(self, connection: Connection, request: Request, document: str, body: bytes) -> None:
+        comp = request.query.get("comp", "")
         with self._locked(document):
             if request.method == "PUT" and comp == "blocklist":
                 self._put_list(connection, request, document, body)
@@ -68,6 +93,32 @@ class Sink:
                 connection.answer("202 Accepted", _headers())
             else:
                 connection.answer("200 OK", _headers())
+
+    # --- what a measurement asks beside
+
+    def _count(self, request: Request, container: str) -> None:
+        kind = {"GET": "read", "HEAD": "read", "DELETE": "delete"}.get(request.method, "write")
+        if request.query.get("comp") == "list":
+            kind = "list"
+        if container.startswith(_QUEUES):
+            kind = "queue"
+        asked = self._asked[kind]
+        with asked.get_lock():
+            asked.value += 1
+
+    def _control(self, connection: Connection, finished: str) -> None:
+        if finished:
+            self._finished.value = int(finished)
+        found = {kind: asked.value for kind, asked in self._asked.items()}
+        connection.answer("200 OK", {"Content-Type": "application/json"}, json.dumps(found).encode())
+
+    @staticmethod
+    def _queue(connection: Connection, request: Request) -> None:
+        """Every queue exists and is empty; what is sent is not kept."""
+        connection.body(request)
+        headers = {**_headers(), "x-ms-approximate-messages-count": "0", "Content-Type": "application/xml"}
+        body = '<?xml version="1.0" encoding="utf-8"?><QueueMessagesList/>'
+        connection.answer("200 OK" if request.method == "GET" else "204 No Content", headers, body.encode())
 
     # --- blocks
 
@@ -146,13 +197,27 @@ class Sink:
         if request.query.get("comp") != "list":
             connection.answer("201 Created" if request.method == "PUT" else "200 OK", {**_headers(), "ETag": '"0x1"'})
             return
-        prefix = quote(f"{container}/{request.query.get('prefix', '')}", safe="")
-        files = sorted(path.name for path in self._folder.iterdir())
-        names = [name for name in files if name.startswith(prefix) and name.endswith(".json")]
-        found = "".join(_blob_xml(kept) for name in names if (kept := self._read(unquote(name.removesuffix(".json")))))
+        prefix, marker = request.query.get("prefix", ""), request.query.get("marker", "")
+        most = min(int(request.query.get("maxresults") or _PAGE), _PAGE)
+        names = list(islice(self._names(container, prefix, marker), most + 1))
+        following = f"<NextMarker>{quote(names.pop())}</NextMarker>" if len(names) > most else "<NextMarker/>"
+        found = "".join(_blob_xml(name, self._read(f"{container}/{name}")) for name in names)
         head = '<?xml version="1.0" encoding="utf-8"?><EnumerationResults>'
-        body = f"{head}<Blobs>{found}</Blobs><NextMarker/></EnumerationResults>"
+        # The SDK asks for the next page in the size that this one says.
+        body = f"{head}<MaxResults>{most}</MaxResults><Blobs>{found}</Blobs>{following}</EnumerationResults>"
         connection.answer("200 OK", {**_headers(), "Content-Type": "application/xml"}, body.encode())
+
+    def _names(self, container: str, prefix: str, marker: str) -> Iterator[str]:
+        """The container's blobs that begin with `prefix`, from `marker` on, in order."""
+        wanted = quote(f"{container}/{prefix}", safe="")
+        there = (path.name for path in self._folder.iterdir())
+        files = [file for file in there if file.startswith(wanted) and file.endswith(".json")]
+        names = (unquote(file.removesuffix(".json")).removeprefix(f"{container}/") for file in files)
+        own = sorted(name for name in names if name >= marker)
+        finished = self._finished.value if container == _LEDGER else 0
+        first = bisect.bisect_left(range(finished), max(prefix, marker), key=_finished_name)
+        made = takewhile(lambda name: name.startswith(prefix), map(_finished_name, range(first, finished)))
+        return heapq.merge(own, made)
 
     # --- files
 
@@ -174,10 +239,14 @@ class Sink:
             yield
 
 
-def _blob_xml(kept: dict[str, Any]) -> str:
-    name, etag = quote(kept["name"].partition("/")[2]), kept["etag"].strip('"')
-    properties = f"<Content-Length>{kept['size']}</Content-Length><Etag>{etag}</Etag><BlobType>BlockBlob</BlobType>"
-    return f"<Blob><Name>{name}</Name><Properties>{properties}</Properties></Blob>"
+def _finished_name(number: int) -> str:
+    return f"recordings/{number:032x}.json"
+
+
+def _blob_xml(name: str, kept: dict[str, Any] | None) -> str:
+    size, etag = (kept["size"], kept["etag"].strip('"')) if kept else (2000, "0x1")
+    properties = f"<Content-Length>{size}</Content-Length><Etag>{etag}</Etag><BlobType>BlockBlob</BlobType>"
+    return f"<Blob><Name>{quote(name)}</Name><Properties>{properties}</Properties></Blob>"
 
 
 def _blocks_xml(blocks: Any) -> str:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import report
+from bench import report, storm
+from bench.load.fairness import fairness
+from bench.load.watch import AppLog
 from bench.measure import Cost, Steps
 from bench.report import Goal, Results, goals_table
 from bench.rescue import goals
@@ -17,8 +19,19 @@ from bench.rescue import goals
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-@pytest.mark.parametrize("bench", ["rescue", "window"])
-def test_a_bench_runs_in_its_quick_form(bench: str) -> None:
+@pytest.mark.parametrize(
+    ("bench", "told"),
+    [
+        ("rescue", "MB over idle"),
+        ("window", "| 12 h |"),
+        # Twenty thousand finished recordings are five pages for whoever lists them all, and nothing for the app.
+        (
+            "storm",
+            "'listing': {'list': 1, 'read': 5}, 'sweep': {'list': 1, 'read': 5, 'queue': 4}, 'everything': {'list': 5}",
+        ),
+    ],
+)
+def test_a_bench_runs_in_its_quick_form(bench: str, told: str) -> None:
     """It checks by itself that every byte came; nothing is published."""
     ran = subprocess.run(
         [sys.executable, "-m", f"bench.{bench}", "--quick"],
@@ -29,7 +42,7 @@ def test_a_bench_runs_in_its_quick_form(bench: str) -> None:
         check=False,
     )
     assert ran.returncode == 0, ran.stderr[-3000:]
-    assert ("MB over idle" if bench == "rescue" else "| 12 h |") in ran.stdout
+    assert told in ran.stdout
 
 
 # --- what is told of the goals
@@ -105,3 +118,57 @@ def test_steps_cost_what_all_of_them_cost() -> None:
     both = Steps(Fixed(Cost(1.0, 2.0, 0, 70)), Fixed(Cost(0.5, 0.25, 0, 50, sha256="ab")))
 
     assert both.run(None) == Cost(1.5, 2.25, 0, 70, "ab")  # type: ignore[arg-type]
+
+
+# --- storms
+
+
+def test_without_any_storm_no_goal_is_met_or_missed() -> None:
+    found = storm.goals([], [], [])
+
+    assert [goal.verdict for goal in found] == ["not measured"] * len(found)
+
+
+def test_a_step_that_grows_with_the_storm_is_missed_though_the_sum_is_flat() -> None:
+    def of(events: int, **kinds: float) -> dict[str, object]:
+        return {"events": events, "transactions": 20.0, "kinds": kinds, "rank": None, "faults": []}
+
+    by_size = [of(100, put=9.0, get=1.0, rare=0.01), of(400, put=8.0, get=2.0, rare=0.05)]
+
+    steps = {goal.what: goal for goal in storm.goals(by_size, by_size, [])}
+    assert storm.growth(by_size) == {"get": [1.0, 2.0], "put": [9.0, 8.0]}
+    assert steps["the step whose requests grow most, N to N/4"].reached == 2.0
+    assert steps["requests a recording, N/4 to N, most to least"].is_met
+
+
+def test_the_order_of_completion_is_told_by_ranks_and_waits() -> None:
+    closed = {"a": 5.0, "b": 1.0, "c": 4.0, "d": 9.0, "e": 8.0}
+    found = fairness({"b", "c"}, recorded=dict.fromkeys(closed, 1.0), closed=closed)
+
+    assert found == {
+        "urgent": {"median rank": 0.125, "median wait, s": 1.5},
+        "others": {"median rank": 0.75, "median wait, s": 7.0},
+    }
+    assert fairness(set(), recorded={}, closed={})["urgent"]["median rank"] is None
+
+
+def test_the_apps_log_is_read_from_where_it_ended_and_by_whole_lines(tmp_path: Path) -> None:
+    def line(event: str, key: str) -> str:
+        return f'[2026-11-22T13:41:27.334Z] w0 INF {{"event":"{event}","recording":"{key}","chunks":1}}\n'
+
+    file = tmp_path / "host.log"
+    file.write_text(line("recording.closed", "of-an-earlier-run"))
+    log = AppLog(file)
+    with file.open("a") as more:
+        more.write("worker 0 pid 1\n" + line("event.recorded", "a") + line("recording.closed", "a"))
+        more.write(line("recording.closed", "b")[:60])
+        more.flush()
+        log.read()
+        assert (list(log.recorded), list(log.closed)) == (["a"], ["a"])
+        more.write(line("recording.closed", "b")[60:] + line("rescue.failed", "c"))
+    log.read()
+    log.read()
+
+    assert list(log.closed) == ["a", "b"]
+    assert log.closed["b"] == pytest.approx(1795354887.334)
+    assert log.counted["rescue.failed"] == 1
