@@ -36,6 +36,8 @@ _GROWTH = 1.15
 _SHORTEST = 30
 # The urgent ones ended so long ago: their events are late, and of the 24 hours two are left.
 _AGO = timedelta(hours=22)
+# Of the emulator: an event waits behind all that ended before it.
+_PATIENCE = 600.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +107,7 @@ class Load:
         """Ends the urgent calls, without events yet, and moves the clock to the present. Call → recording."""
         chosen = random.Random(self._options.seed).sample(calls, round(len(calls) * self._options.urgent))
         ended = {call: stack.acs.end_call(call, plan=self._plan(publish=False))[0].recording_id for call in chosen}
-        stack.acs.wait_idle()
+        stack.acs.wait_idle(_PATIENCE)
         stack.clock.advance(_AGO)
         return ended
 
@@ -114,7 +116,7 @@ class Load:
         plan = self._plan(publish=True)
         for call in calls:
             if call in urgent:
-                stack.acs.publish_again(urgent[call])
+                stack.acs.publish_again(urgent[call], timeout=_PATIENCE)
             else:
                 stack.acs.end_call(call, plan=plan)
 
