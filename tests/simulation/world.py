@@ -28,7 +28,7 @@ from tests.support.fakes.acs import honest
 from tests.support.fakes.storage import Blob
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
     from random import Random
 
@@ -44,6 +44,8 @@ CONTAINERS = (
     ContainerUrl.parse("https://customer.blob.core.windows.net/others/team"),
 )
 MOST_EFFECTS = 60_000
+# What a call takes.
+_STEPS = tuple(timedelta(milliseconds=count) for count in range(1, 40))
 # What changes the world: between any two of these a process may die.
 CHANGES = frozenset(
     {"save", "put_marker", "delete_marker", "put_note", "send", "drain_poison", "alert", "start_recording"}
@@ -61,7 +63,9 @@ class Violation(AssertionError):
 
 
 class SimLedger(FakeLedger):
-    """Keeps recordings as they are; each tenth goes through its document, which costs most of a run otherwise."""
+    """Keeps recordings as they are. Each tenth goes through its document, and late in a long world, which only repeats
+    itself, each hundredth: it costs most of a run otherwise.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +80,7 @@ class SimLedger(FakeLedger):
         if (standing[1] if standing else None) != etag:
             raise PreconditionFailed
         self._saves += 1
-        if self._saves % 10 == 0:
+        if self._saves % (10 if self._saves < 200 else 100) == 0:
             recording = decode(Recording, encode(recording))
         self.kept[recording.key] = (recording, str(self._saves))
         return str(self._saves)
@@ -198,6 +202,9 @@ class SimWorld(World):
         self.rng = random
         self.random = random
         self.troubles = troubles
+        # By service, and till when there are any: asked several times at each effect.
+        self._troubles = {one.service: [t for t in troubles if t.service == one.service] for one in troubles}
+        self._troubled_until = {service: max(t.end for t in its) for service, its in self._troubles.items()}
         self.refusals = {trouble: refusal_of(random) for trouble in troubles if trouble.kind == "refusal"}
         self.preempt_rate = random.choice((0, 0, 0.01, 0.05))
         self.effects = 0
@@ -232,10 +239,12 @@ class SimWorld(World):
     def say(self, text: str) -> None:
         self.trace.append(f"{self.now():%d %H:%M:%S} {'  ' * len(self.busy)}{text}")
 
-    def on(self, service: str, *kinds: str) -> list[Trouble]:
+    def on(self, service: str, *kinds: str) -> Sequence[Trouble]:
         """What troubles the service now."""
         now = self.clock.moment
-        return [one for one in self.troubles if one.service == service and one.kind in kinds and one.is_on(now)]
+        if service not in self._troubles or now >= self._troubled_until[service]:
+            return ()
+        return [one for one in self._troubles[service] if one.kind in kinds and one.is_on(now)]
 
     def lie(self) -> Callable[[MediaFile, int, int], MediaResponse] | None:
         """A lie, if the media host tells one now."""
@@ -263,7 +272,7 @@ class SimWorld(World):
         self.effects += 1
         if self.effects > MOST_EFFECTS:
             raise Violation("an endless loop: too many effects")
-        self.clock.advance(timedelta(milliseconds=self.rng.randrange(1, 40)))
+        self.clock.moment += _STEPS[self.rng.randrange(39)]
         for trouble in self.on(service, "slow"):
             self.clock.advance(timedelta(seconds=60 * trouble.rate * self.rng.random()))
         if name in CHANGES:
