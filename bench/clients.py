@@ -89,6 +89,9 @@ class Engine(_Product):
 
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__(config)
+        self._has_digests = config.get("digests", True)
+        if not self._has_digests:
+            _take_out_digests()
         from shared.lanes import Pace  # noqa: PLC0415
         from shared.transfer import Transfer  # noqa: PLC0415
 
@@ -113,7 +116,19 @@ class Engine(_Product):
             job = Job(self.location(path), self._target, name, "wav", until)
             return self._transfer.run(job, Progress()).sha256
 
-        return _at_once(bring, task)
+        digest = _at_once(bring, task)
+        return digest if self._has_digests else None
+
+
+def _take_out_digests() -> None:
+    """Lets the engine compute nothing over the bytes: shows what moving them costs, and what knowing them."""
+    from types import SimpleNamespace  # noqa: PLC0415
+
+    from shared import ranges, transfer  # noqa: PLC0415
+
+    nothing = SimpleNamespace(update=lambda _: None, hexdigest=lambda: "0" * 64)
+    vars(transfer)["hashlib"] = SimpleNamespace(sha256=lambda _=b"": nothing)
+    vars(ranges)["zlib"] = SimpleNamespace(crc32=lambda _: 0)
 
 
 class Whole(_Product):

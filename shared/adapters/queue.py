@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from azure.storage.queue import QueueServiceClient, TextBase64EncodePolicy
 
 from shared.adapters.translate import storage_errors
+from shared.adapters.transport import pooled_transport
 from shared.errors import BlobExists, ContainerMissing
 from shared.messages import decode_message, encode_message
 from shared.telemetry import scrub
@@ -25,12 +26,18 @@ if TYPE_CHECKING:
 QUEUE = "recording-rescues"
 URGENT_QUEUE = "recording-rescues-urgent"
 _QUICK: dict[str, Any] = {"timeout": 10, "read_timeout": 10}
+_CONNECTIONS = 16
 _MOST_AT_ONCE = 32  # messages in one answer of Get Messages (service documentation)
 
 
 def queue_service(account: StorageAccount, credential: TokenCredential | None) -> QueueServiceClient:
     """The SDK's client for the app's own account."""
-    options: dict[str, Any] = {"retry_total": 2, "initial_backoff": 1, "increment_base": 2}
+    options: dict[str, Any] = {
+        "transport": pooled_transport(_CONNECTIONS, read_bytes=65_536),
+        "retry_total": 2,
+        "initial_backoff": 1,
+        "increment_base": 2,
+    }
     if account.connection_string:
         return QueueServiceClient.from_connection_string(account.connection_string.reveal(), **options)
     return QueueServiceClient(account.queue_url or "", credential=credential, **options)
