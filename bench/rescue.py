@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bench.measure import Cost
+    from local.azurite import Azurite
 
 SAS = "sv=2019-12-12&sr=c&sp=rwdlc&sig=eA%3D%3D"
 
@@ -123,6 +124,7 @@ class _Place:
 
     def __init__(self, *, is_azurite: bool, servers: Servers, stack: ExitStack) -> None:
         self._servers = servers
+        self._azurite: Azurite | None = None
         self._service: Any = None
         self.storage = servers.storage
         self.sas = f"{servers.sink}/{ACCOUNT}/{CONTAINER}?{SAS}"
@@ -134,14 +136,21 @@ class _Place:
 
         from local.azurite import ACCOUNT_KEY, Azurite  # noqa: PLC0415
 
-        azurite = stack.enter_context(Azurite())
+        self._azurite = azurite = stack.enter_context(Azurite())
         self.storage = azurite.connection_string
         self._service = stack.enter_context(BlobServiceClient.from_connection_string(self.storage))
-        self._service.create_container(CONTAINER)
+        self._begin()
         permission = ContainerSasPermissions(read=True, write=True, delete=True, list=True, create=True)
         expiry = datetime.now(UTC) + timedelta(days=1)
         sas = generate_container_sas(ACCOUNT, CONTAINER, account_key=ACCOUNT_KEY, permission=permission, expiry=expiry)
         self.sas = f"{azurite.blob_url}/{CONTAINER}?{sas}"
+
+    def _begin(self) -> None:
+        """Makes the container; a few megabytes, so that no client meets an Azurite whose code is not compiled yet."""
+        container = self._service.create_container(CONTAINER)
+        for _ in range(4):
+            container.upload_blob("warm", bytes(8 * MIB), overwrite=True)
+        container.delete_blob("warm")
 
     def size_of(self, name: str) -> int:
         """Bytes of the committed blob."""
@@ -160,13 +169,13 @@ class _Place:
             connection.close()
 
     def empty(self) -> None:
-        """Drops all files."""
-        if self._service is None:
+        """Drops all files. Azurite begins anew: it grows slower with all it ever held, whoever comes next."""
+        if self._azurite is None:
             self._servers.empty()
             return
-        container = self._service.get_container_client(CONTAINER)
-        for name in list(container.list_blob_names()):
-            container.delete_blob(name)
+        self._azurite.stop()
+        self._azurite.start()
+        self._begin()
 
 
 def measure(scenario: Scenario, *, rounds: int) -> dict[str, Any]:
