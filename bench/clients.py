@@ -65,7 +65,7 @@ def settings_of(config: dict[str, Any]) -> Any:
         "RECORDING_STORAGE_CONNECTION_STRING": storage,
         "RESCUE_CHECKSUM": config.get("checksum", "md5"),
         "RESCUE_BLOCK_MIB": str(config.get("block_mib", 8)),
-        "RESCUE_MEMORY_MIB": str(config.get("memory_mib", 44)),
+        "RESCUE_MEMORY_MIB": str(config.get("memory_mib", 40)),
         "LOCAL_ACS_ORIGIN": "http://127.0.0.1:1",
     }
     # The settings take a plain loopback origin only; a measurement over TLS needs the other.

@@ -102,7 +102,7 @@ class Settings:
     longest_delay: timedelta = timedelta(minutes=3)
     time_budget: timedelta = timedelta(seconds=240)
     block_bytes: int = 8 * MIB
-    memory_bytes: int = 44 * MIB
+    memory_bytes: int = 40 * MIB
     checksum: str = "md5"
     delivery_window: timedelta = timedelta(days=7)
     delete_at_acs: bool = False
@@ -148,7 +148,7 @@ class _Reader:
         window = self.duration("RESCUE_WINDOW_HOURS", 24, unit=timedelta(hours=1), least=0.01, most=24)
         # By default below the five minutes a Consumption plan gives; never above the ten of host.json.
         budget = self.duration("RESCUE_TIME_BUDGET_SECONDS", 240, least=5, most=540)
-        memory = self.whole("RESCUE_MEMORY_MIB", 44, least=1, most=4096)
+        memory = self.whole("RESCUE_MEMORY_MIB", 40, least=1, most=4096)
         block = self.whole("RESCUE_BLOCK_MIB", min(8, memory), least=1, most=100)
         if memory < block:
             self.fault("RESCUE_MEMORY_MIB", "must be at least RESCUE_BLOCK_MIB")

@@ -36,7 +36,7 @@ def test_the_least_is_enough_and_has_the_documented_defaults() -> None:
     assert given.alert_left == (timedelta(hours=6), timedelta(hours=1))
     assert given.allowed.places == (given.default_container,)
     assert given.delete_at_acs is False
-    assert given.blocks_in_flight == 22
+    assert given.blocks_in_flight == 20
     defaults = {field.name: field.default for field in fields(Settings)}
     for name in ("fallback_container", "time_budget", "block_bytes", "delivery_window", "silent_after", "checksum"):
         assert getattr(given, name) == defaults[name]
