@@ -62,8 +62,8 @@ load: setup ## 10 000 failed exports at once: acknowledged, rescued, memory, tra
 
 bench: bench-rescue bench-coldstart bench-events bench-window bench-storm ## all measurements, into docs/performance.md
 
-bench-rescue bench-coldstart bench-events bench-storm bench-window: bench-%: bench-deps ## one of them
-	$(PY) -m bench.$*
+bench-rescue bench-coldstart bench-events bench-storm bench-window: bench-%: bench-deps ## one of them (ARGS=--help)
+	$(PY) -m bench.$* $(ARGS)
 
 bench-deps: setup
 	$(PY) -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
