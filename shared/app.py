@@ -27,6 +27,7 @@ from shared.silence import Silence
 from shared.start import Start
 from shared.story import Story
 from shared.sweep import Sweep
+from shared.telemetry import LogOnlyNotifier
 from shared.transfer import Transfer
 from shared.watch import Watch
 
@@ -206,10 +207,10 @@ def _credential(settings: Settings) -> Any:
 
 
 def _notifier(settings: Settings, credential: Any) -> Notifier:
-    from shared.adapters.notify import LogOnlyNotifier, TopicNotifier  # noqa: PLC0415 - heavy, on first use
-
     if settings.alert_topic is None:
         return LogOnlyNotifier()
+    from shared.adapters.notify import TopicNotifier  # noqa: PLC0415 - heavy, and not always needed
+
     key = settings.alert_topic_key
     return TopicNotifier(settings.alert_topic, key=key.reveal() if key else None, credential=credential)
 

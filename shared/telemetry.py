@@ -90,3 +90,10 @@ def whereabouts(error: BaseException) -> str:
     """Where it was raised, innermost call first, without the texts of errors: nobody cleaned those."""
     frames = traceback.extract_tb(error.__traceback__)
     return " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames[:-9:-1])
+
+
+class LogOnlyNotifier:
+    """Port `Notifier` where no topic is set: the log line is the alert."""
+
+    def alert(self, *, name: str, recording_key: str, fields: dict[str, object]) -> None:
+        """See the port."""

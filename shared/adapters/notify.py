@@ -44,10 +44,3 @@ class TopicNotifier:
             self._client.send(event, connection_timeout=3, read_timeout=5, retry_total=2)
         except AzureError as error:
             log("alert.not_sent", level=logging.ERROR, alert=name, recording=recording_key, error=describe(error))
-
-
-class LogOnlyNotifier:
-    """Port `Notifier` where no topic is set: the log line is the alert."""
-
-    def alert(self, *, name: str, recording_key: str, fields: dict[str, object]) -> None:
-        """See the port."""

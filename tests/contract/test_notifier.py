@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.eventgrid import EventGrid, Subscription
-from shared.adapters.notify import LogOnlyNotifier, TopicNotifier
+from shared.adapters.notify import TopicNotifier
 from shared.errors import Blame
+from shared.telemetry import LogOnlyNotifier
 from tests.contract.scripted import Answer, Asked, Scripted
 from tests.eventgrid.receiver import Receiver
 from tests.support.fakes import NOON, FakeNotifier

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shared import app as app_module
-from shared.adapters.notify import LogOnlyNotifier, TopicNotifier
+from shared.adapters.notify import TopicNotifier
 from shared.app import SystemClock, azure_ports, compose, the_app
 from shared.settings import load_settings
+from shared.telemetry import LogOnlyNotifier
 from tests.unit.test_settings import LEAST, STORAGE
 
 if TYPE_CHECKING:
