@@ -73,21 +73,21 @@ def test_an_identity_is_asked_for_only_where_no_key_serves(changes: dict[str, st
 
 PROGRAM = """
 import sys
+sys.modules["aiohttp"] = None  # as deployed: it is the laptop's only, and the storage SDK takes it where it finds it
 from shared.app import azure_ports, compose
 from shared.settings import load_settings
 settings = load_settings(dict(pair.split("=", 1) for pair in sys.argv[1:]))
 compose(settings, azure_ports(settings))
-print(sorted(name for name in ("azure.identity", "azure.eventgrid.aio", "aiohttp", "msal") if name in sys.modules))
+print(sorted(name for name in ("azure.identity", "azure.eventgrid", "msal") if name in sys.modules))
 """
 
 
-def test_a_cold_start_with_keys_does_not_load_the_identity() -> None:
+def test_a_cold_start_with_keys_and_no_topic_loads_neither_identity_nor_event_grid() -> None:
     pairs = [f"{name}={value}" for name, value in KEYS.items()]
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *pairs], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
-    assert "azure.identity" not in done.stdout
-    assert "msal" not in done.stdout
+    assert done.stdout.strip() == "[]"
 
 
 def test_the_clock_is_the_machines() -> None:
