@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from shared import naming
+from shared import naming, ranges
 from shared.document import parse_time
 from shared.errors import RecorderError, RecordingNotFound, StorageError
 from shared.events import identity
@@ -122,27 +122,32 @@ class Silence:
         self, container: Container, prefix: str, recording: Recording, folders: dict[str, list[Chunk]]
     ) -> None:
         blobs = container.find(prefix)
-        names = {facts.name for facts in blobs}
+        places = [facts.name.rpartition("/") for facts in blobs]
+        # Of this recording no chunk is known: what was rescued, and where a manifest stands, is another's.
+        others = {folder for facts, (folder, _, file) in zip(blobs, places, strict=True) if _is_anothers(facts, file)}
+        known = {file for folder, _, file in places if folder in others}
         media_files: dict[tuple[str, str], BlobFacts] = {}
-        for facts in blobs:
-            folder, _, file = facts.name.rpartition("/")
+        for facts, (folder, _, file) in zip(blobs, places, strict=True):
             head, _, tail = file.partition("-")
             if facts.size and not tail.startswith("acsmetadata"):
                 media_files.setdefault((folder, head), facts)
-        for facts in blobs:
-            folder, _, file = facts.name.rpartition("/")
+        for facts, (folder, _, file) in zip(blobs, places, strict=True):
             head, mark, tail = file.partition("-acsmetadata")
-            if not mark or not _INDEX.fullmatch(head) or not tail.endswith(".json"):
+            if not mark or not _INDEX.fullmatch(head) or not tail.endswith(".json") or folder in others:
                 continue
             metadata = _read_json(container, facts.name)
-            if f"{folder}/manifest.json" in names:
-                continue  # another recording's: of this one no chunk is known, so it has no manifest
+            document = identity(metadata.get("chunkDocumentId")) or file
+            # ACS may have exported late what was rescued to another folder: that is known there by its document.
+            if naming.metadata_file(index=int(head), document_id=document) in known:
+                continue
             media = media_files.get((folder, head))
             if media is None or (int(head) == 0 and not self._began_with(metadata, recording)):
                 continue
             if int(head) and folder not in folders:
                 continue
-            document = identity(metadata.get("chunkDocumentId")) or file
+            if _is_rescued(container, media.name):
+                folders.pop(folder, None)
+                continue
             chunk = Chunk(
                 key=naming.chunk_key(document, int(head)),
                 document_id=document,
@@ -152,7 +157,6 @@ class Silence:
                 metadata_blob=facts.name,
                 metadata_state="saved",
                 size=media.size,
-                sha256=media.sha256,
                 first_seen_at=self._clock.now(),
                 finished_at=self._clock.now(),
             )
@@ -178,6 +182,17 @@ class Silence:
         after = self._books.change(recording.key, decide)
         if after:
             self._books.alert(after, "event_missing", level=logging.WARNING, chunks=len(chunks))
+
+
+def _is_anothers(facts: BlobFacts, file: str) -> bool:
+    """Whether the file says that its folder is another recording's: with our note of a checksum, or as a manifest."""
+    return bool(facts.sha256) or file == "manifest.json"
+
+
+def _is_rescued(container: Container, name: str) -> bool:
+    """Whether the file is made of our blocks: a rescue whose worker died before it noted the checksum."""
+    blocks = container.committed(name)
+    return bool(blocks) and all(ranges.is_our_block(block) for block in blocks)
 
 
 def _read_json(container: Container, name: str) -> dict[str, Any]:

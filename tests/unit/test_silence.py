@@ -11,6 +11,8 @@ import pytest
 
 from shared.errors import AcsUnavailable
 from shared.locations import ContainerUrl
+from shared.ports import Block
+from shared.ranges import block_id
 from shared.recording import ChunkState, Recording, RecordingState
 from tests.support.fakes import CONTAINER, World, settings, watched
 from tests.unit.builders import HOUR, NOON
@@ -156,6 +158,35 @@ def test_an_export_with_a_manifest_is_of_another_recording() -> None:
     export(world)
     world.destination.put(f"{FOLDER}/manifest.json", b"{}", content_type="x", overwrite=False)
     assert swept(world, key).chunks == ()
+
+
+@pytest.mark.parametrize("index", [0, 1])
+@pytest.mark.parametrize("is_noted", [True, False])
+def test_what_was_rescued_for_another_recording_is_no_export(*, index: int, is_noted: bool) -> None:
+    """A neighbour that began in the same seconds, and is not done yet: its folder has no manifest."""
+    world, key = begun()
+    ended(world)
+    export(world, indices=(0, 1, 2))
+    name = f"{FOLDER}/{index}-audiomp3.mp3"
+    world.destination.delete(name)
+    block = Block(block_id(0, b"ID3", tag="0" * 10), 3)
+    world.destination.stage(name, block.id, b"ID3")
+    world.destination.commit(name, [block], sha256="ab" if is_noted else None, content_type="audio/mpeg")
+    after = swept(world, key)
+    assert after.chunks == ()
+    assert world.notifier.names == ["silent"]
+
+
+def test_what_acs_exported_after_its_rescue_is_no_export_of_another_recording() -> None:
+    world, key = begun()
+    ended(world)
+    export(world)
+    rescued = f"20261122/call-1/{key[:8]}-ours"
+    world.destination.put(f"{rescued}/0-audiomp3.d0.mp3", b"ID3", content_type="x", overwrite=False, sha256="ab")
+    world.destination.put(f"{rescued}/0-acsmetadata.d0.json", b"{}", content_type="x", overwrite=False)
+    after = swept(world, key)
+    assert after.chunks == ()
+    assert world.notifier.names == ["silent"]
 
 
 def test_an_event_that_comes_before_the_end_is_said_wins() -> None:
