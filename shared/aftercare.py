@@ -74,6 +74,8 @@ class Aftercare:
             self._books.send_or_leave(current, standing)
         elif all(one.is_finished and not _waits_for_metadata(one) for one in current.chunks):
             self._finish(current, chunk.key)
+        elif all(_is_done_with(one) for one in current.chunks):
+            self._close_undelivered(current)
 
     def tell_lost(self, recording: Recording, chunk: Chunk) -> None:
         """The loudest thing this app ever says, once."""
@@ -175,6 +177,20 @@ class Aftercare:
                 tries=sum(one.tries for one in closed.chunks),
             )
 
+    def _close_undelivered(self, recording: Recording) -> None:
+        """The delivery of a chunk was given up (and said aloud) while this one still had something to wait for."""
+
+        def decide(current: Recording) -> Recording | None:
+            if current.closed_at is not None or not all(_is_done_with(one) for one in current.chunks):
+                return None
+            is_pending = current.manifest.state == "pending"
+            manifest = replace(current.manifest, state="given_up", next_try_at=None) if is_pending else current.manifest
+            return replace(current, closed_at=self._clock.now(), manifest=manifest)
+
+        closed = self._books.change(recording.key, decide)
+        if closed:
+            log("recording.closed", level=logging.ERROR, recording=recording.key, state=closed.state)
+
     def _write_manifest(self, recording: Recording, chunk: Chunk) -> bool:
         now = self._clock.now()
         try:
@@ -267,6 +283,11 @@ class Aftercare:
 
 def _waits_for_metadata(chunk: Chunk) -> bool:
     return chunk.state in IN_PLACE_STATES and chunk.metadata_state == "pending"
+
+
+def _is_done_with(chunk: Chunk) -> bool:
+    """Whether nothing is to come for the chunk."""
+    return chunk.is_given_up or (chunk.is_finished and not _waits_for_metadata(chunk))
 
 
 def _folders(recording: Recording) -> list[str]:

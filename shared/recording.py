@@ -128,6 +128,11 @@ class Chunk:
         """Whether nothing is left to do for its bytes."""
         return self.state in IN_PLACE_STATES or self.state is ChunkState.LOST
 
+    @property
+    def is_given_up(self) -> bool:
+        """Whether its delivery was given up: the bytes stay in the fallback, and no further try is planned."""
+        return self.state is ChunkState.IN_FALLBACK and self.next_try_at is None
+
 
 @dataclass(frozen=True)
 class Manifest:

@@ -168,12 +168,14 @@ class Sweep:
         """When something should have happened to the chunk; None where nothing is to come."""
         if chunk.state is ChunkState.RESCUING:
             return chunk.lease_until
-        if not chunk.is_finished:
+        if not chunk.is_finished and not chunk.is_given_up:
             return chunk.next_try_at
-        if chunk.is_safe and chunk.metadata_state == "pending":
+        if chunk.is_finished and chunk.is_safe and chunk.metadata_state == "pending":
             return chunk.next_try_at or chunk.finished_at
-        if all(one.is_finished for one in recording.chunks) and chunk.key == recording.chunks[0].key:
-            # Everything is in place and the recording is not closed: the manifest, or a crash before it.
+        is_over = all(one.is_finished or one.is_given_up for one in recording.chunks)
+        if is_over and chunk.key == recording.chunks[0].key:
+            # Everything is in place (or stays where it is) and the recording is not closed: the manifest, or a crash
+            # before it.
             planned_for = [at for at in (chunk.next_try_at, recording.manifest.next_try_at) if at]
             finished = [one.finished_at for one in recording.chunks if one.finished_at]
             return max([*planned_for, *finished], default=None)

@@ -79,6 +79,25 @@ def test_a_lost_chunk_does_not_keep_the_recording_open() -> None:
     assert after.manifest.state == "written"
 
 
+@pytest.mark.parametrize("manifest", ["pending", "written"])
+def test_what_ends_after_a_delivery_was_given_up_closes_the_recording(manifest: str) -> None:
+    """Else nobody would come by any more: the chunk in the fallback has no further try."""
+    chunks = (chunk(0, S.IN_FALLBACK, **SAVED), chunk(1, S.LOST, finished_at=NOON))
+    world = world_with(*chunks, manifest=Manifest(manifest))
+    after = care(world, index=1)
+    assert (after.closed_at, after.state) == (NOON, RecordingState.SAFE)
+    assert after.manifest.state == ("given_up" if manifest == "pending" else "written")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [chunk(0, S.IN_FALLBACK, **SAVED | {"next_try_at": NOON}), chunk(0, S.EXPECTED), chunk(0, S.RESCUED, **DONE)],
+)
+def test_what_ends_before_another_chunk_does_not_close_the_recording(other: Chunk) -> None:
+    chunks = (other, chunk(1, S.LOST, finished_at=NOON), chunk(2, S.IN_FALLBACK, **SAVED))
+    assert care(world_with(*chunks), index=1).closed_at is None
+
+
 def test_a_recording_that_is_gone_from_the_ledger_is_left() -> None:
     world = World()
     one = recording(chunk(0, S.RESCUED, **SAVED))

@@ -87,6 +87,23 @@ def test_a_manifest_that_waits_has_its_own_time() -> None:
     assert [delivery.message.chunk_key for delivery in world.queue.waiting] == [one.key]
 
 
+@pytest.mark.parametrize("indices", [(0, 1), (1, 0)])
+def test_a_recording_that_ended_with_a_delivery_given_up_is_closed(indices: tuple[int, int]) -> None:
+    """Whoever lost the last chunk may have died before closing it."""
+    given_up = chunk(indices[0], S.IN_FALLBACK, next_try_at=None, finished_at=LATE, size=1, sha256="ab")
+    lost = chunk(indices[1], S.LOST, next_try_at=None, finished_at=LATE)
+    one = recording(*sorted((given_up, lost), key=lambda chunk: chunk.index), deadline=NOON - 8 * 24 * HOUR)
+    world = World()
+    kept(world, one)
+    world.destination.exists = False
+    app = world.app()
+    app.sweep.run()
+    while world.deliver_next(app):
+        pass
+    assert the(world).closed_at is not None
+    assert world.ledger.open == set()
+
+
 def test_a_full_queue_is_not_a_lost_message() -> None:
     """Each requeue doubles what counts as overdue: a storm is not answered by doubling it."""
 
