@@ -23,7 +23,7 @@ from shared.errors import (
 from shared.lookup import container_of, fallback_name
 from shared.manifest import is_manifest_of, manifest
 from shared.recording import IN_PLACE_STATES, ChunkState, Manifest, RecordingState
-from shared.retry import History, delivery_delay, next_try
+from shared.retry import History, NextTry, delivery_delay, next_try
 from shared.telemetry import log
 
 if TYPE_CHECKING:
@@ -130,18 +130,7 @@ class Aftercare:
         )
         if chunk.state is ChunkState.IN_FALLBACK:
             return  # the delivery comes by again
-        plan = next_try(
-            self._policy,
-            History(
-                chunk.failures,
-                recording.deadline,
-                chunk.first_seen_at or recording.created_at,
-                chunk.tried_after_deadline,
-            ),
-            now=self._clock.now(),
-            random=self._random.random(),
-            retry_after=error.retry_after,
-        )
+        plan = self._next_metadata_try(recording, chunk, error)
         if plan is None:
             self._change(recording, chunk, lambda now: replace(now, metadata_state="absent"))
             self._books.alert(recording, f"metadata_lost_{chunk.index}", level=logging.WARNING, code=error.code)
@@ -152,6 +141,21 @@ class Aftercare:
             return replace(after, tried_after_deadline=now.tried_after_deadline or plan.is_after_deadline)
 
         self._plan(recording, chunk, again)
+
+    def _next_metadata_try(self, recording: Recording, chunk: Chunk, error: RecorderError) -> NextTry | None:
+        now, random = self._clock.now(), self._random.random()
+        if chunk.metadata_location is None:
+            # What ACS exports to the container stays there, however late it is seen: nothing is won by asking often.
+            at = now + delivery_delay(failures=chunk.failures, random=random)
+            return NextTry(at) if now < recording.deadline else None
+        seen_at = chunk.first_seen_at or recording.created_at
+        return next_try(
+            self._policy,
+            History(chunk.failures, recording.deadline, seen_at, chunk.tried_after_deadline),
+            now=now,
+            random=random,
+            retry_after=error.retry_after,
+        )
 
     # --- manifest, deletion, close
 

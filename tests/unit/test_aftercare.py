@@ -165,6 +165,20 @@ def test_metadata_that_acs_exported_a_moment_later_is_waited_for() -> None:
     assert world.media.deleted == [after.chunks[0].delete_location]
 
 
+def test_metadata_that_acs_never_exported_is_not_looked_for_a_thousand_times() -> None:
+    world = world_with(chunk(0, S.RESCUED, **CLAIMED))
+    care(world)
+    app = world.app()
+    tries = 0
+    while world.deliver_next(app):
+        tries += 1
+    after = the(world)
+    assert (after.chunks[0].metadata_state, world.notifier.names) == ("absent", ["metadata_lost_0"])
+    assert after.closed_at is not None
+    assert world.clock.now() >= after.deadline
+    assert 20 < tries < 60
+
+
 def test_metadata_goes_with_its_chunk_into_the_fallback() -> None:
     world = world_with(chunk(0, S.IN_FALLBACK, **DONE))
     world.destination.refusal = StorageAccessDenied()
