@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from shared.books import planned
 from shared.errors import BlobExists, DestinationConflict, RecorderError, StorageError, StorageInvalid, StorageRefused
-from shared.lookup import Found, Lookup, container_of, fallback_name
+from shared.lookup import Found, Lookup, beside_empty, container_of, fallback_name
 from shared.recording import ChunkState, LastError
 from shared.retry import delivery_delay
 from shared.streams import read_back, relay
@@ -84,16 +84,20 @@ class Delivery:
         """The file at its place, verified; where that is. Metadata comes along.
 
         What stands there already is compared by its bytes: it may be ours, of a worker that died, or ACS's own, of an
-        export that it took for failed.
+        export that it took for failed. Beside a file without bytes it goes to a folder of our own.
         """
         destination = self._containers.destination(container_of(recording))
         fallback = self._containers.fallback()
+        source, metadata_source = (fallback_name(recording, name or "") for name in (chunk.blob, chunk.metadata_blob))
+        standing = destination.stat(chunk.blob or "")
+        if standing is not None and standing.size == 0:
+            chunk = beside_empty(recording, chunk)
+            standing = destination.stat(chunk.blob or "")
         name = chunk.blob or ""
-        standing = destination.stat(name)
         placed = self._late(destination, recording, chunk) if standing is None else None
         if placed is None:
             if standing is None:
-                self._copy(fallback, fallback_name(recording, name), destination, name)
+                self._copy(fallback, source, destination, name)
             elif standing.size != chunk.size:
                 raise DestinationConflict(f"another file stands at {name}; it is kept")
             if read_back(destination, name, size=chunk.size or 0) != chunk.sha256:
@@ -101,7 +105,7 @@ class Delivery:
             placed = Found(name, chunk.size or 0, chunk.sha256, chunk.metadata_blob)
         metadata = placed.metadata_place(chunk)
         if chunk.metadata_state == "saved" and metadata:
-            self._copy_small(fallback, fallback_name(recording, chunk.metadata_blob or ""), destination, metadata)
+            self._copy_small(fallback, metadata_source, destination, metadata)
         return placed
 
     def _late(self, destination: Container, recording: Recording, chunk: Chunk) -> Found | None:

@@ -162,6 +162,22 @@ def test_another_file_in_the_place_is_kept_and_reported(other: bytes) -> None:
     assert len(made.fallback.blobs) == 2
 
 
+@pytest.mark.parametrize("metadata_state", ["saved", "absent"])
+def test_beside_a_file_without_bytes_it_goes_to_a_folder_of_our_own(metadata_state: str) -> None:
+    """ACS left it there; it is not written over, and says nothing."""
+    made = world(metadata_state=metadata_state)
+    name = chunk(0).blob or ""
+    made.destination.put(name, b"", content_type="x", overwrite=False)
+    [one] = deliver(made).chunks
+    assert one.state is S.DELIVERED
+    assert one.blob not in (None, name)
+    assert made.destination.blobs[name].data == b""
+    assert made.destination.blobs[one.blob or ""].data == DATA
+    assert ((one.metadata_blob or "") in made.destination.blobs) is (metadata_state == "saved")
+    assert made.fallback.blobs == {}
+    assert made.notifier.names == []
+
+
 def test_the_same_bytes_in_the_place_are_the_recording() -> None:
     """Of a worker that died before the ledger knew, or of ACS."""
     made = world()
