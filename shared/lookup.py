@@ -138,6 +138,21 @@ class Lookup:
             return self.own(container, chunk.blob or "") or found
         return found
 
+    def in_place(self, container: Container, chunk: Chunk) -> Found | None:
+        """A file under the chunk's very name that begins as its format does, or None.
+
+        Most likely ACS's, of an export that it took for failed: enough where the chunk would be lost otherwise. Before
+        that it is another's, and taken for the chunk only by its bytes (`delivery.py`).
+        """
+        facts = container.stat(chunk.blob or "")
+        if facts is None:
+            return None
+        first = container.read(facts.name, length=12)
+        if not ranges.looks_like(first, facts.name.rpartition(".")[2]):
+            return None
+        has_metadata = chunk.metadata_blob is not None and container.stat(chunk.metadata_blob) is not None
+        return Found(facts.name, facts.size, facts.sha256, chunk.metadata_blob if has_metadata else None)
+
     def own(self, container: Container, name: str) -> Transferred | None:
         """The chunk as an earlier try of ours committed it, or None. DestinationConflict where the file is another's.
 

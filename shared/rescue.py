@@ -361,7 +361,7 @@ class Rescue:
         )
         at, is_last = (plan.at, plan.is_after_deadline) if plan else (self._later(recording, noted, error), False)
         if at is None:
-            self._lost(recording, noted)
+            self._given_up(recording, noted)
             return
         after = self._move(recording, chunk, lambda _now: self._again(noted, at=at, is_last=is_last))
         if after is None:
@@ -394,6 +394,15 @@ class Rescue:
         if is_unverified and now < recording.deadline + self._delivery_window:
             return now + delivery_delay(failures=chunk.failures, random=self._random.random())
         return None
+
+    def _given_up(self, recording: Recording, chunk: Chunk) -> None:
+        found = None
+        with suppress(StorageError):
+            found = self._lookup.in_place(self._destination(recording), chunk)
+        if found:
+            self._is_exported(recording, chunk, found)
+        else:
+            self._lost(recording, chunk)
 
     def _lost(self, recording: Recording, chunk: Chunk) -> None:
         after = self._move(

@@ -7,10 +7,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
+
 from shared.recording import ChunkState, Manifest
 from tests.support.fakes.acs import MediaFile
 from tests.support.fakes.world import World
-from tests.unit.builders import FOLDER, chunk, recording
+from tests.unit.builders import FOLDER, HOUR, NOON, chunk, recording
 
 if TYPE_CHECKING:
     from shared.recording import Chunk, Recording
@@ -36,7 +38,7 @@ def _run(world: World, given: Recording) -> Chunk:
     loaded = world.ledger.load(given.key)
     assert loaded is not None
     app.sweep._books.send(loaded[0], loaded[0].chunks[0])
-    for _ in range(20):
+    for _ in range(1_000):
         if world.deliver_next(app) is None:
             break
     found = world.ledger.load(given.key)
@@ -70,6 +72,30 @@ def test_a_file_with_other_bytes_is_kept_and_the_recording_stays_in_the_fallback
         assert done.state is ChunkState.IN_FALLBACK
         assert world.destination.blobs[one.blob or ""].data == other
         assert [blob.data for blob in world.fallback.blobs.values() if blob.data == MP3]
+
+
+@pytest.mark.parametrize("has_metadata", [True, False])
+@pytest.mark.parametrize("is_media", [True, False])
+def test_an_export_that_acs_took_for_failed_is_taken_unseen_where_the_chunk_would_be_lost(
+    *, is_media: bool, has_metadata: bool
+) -> None:
+    """ACS never gave the media, so its bytes could not be compared."""
+    one = chunk()
+    given = recording(one, deadline=NOON + HOUR)
+    world = _world(given)
+    world.media.files.clear()
+    world.destination.put(one.blob or "", MP3 if is_media else b"a note", content_type="x", overwrite=False)
+    if has_metadata:
+        world.destination.put(one.metadata_blob or "", METADATA, content_type="x", overwrite=False)
+
+    done = _run(world, given)
+
+    assert done.state is (ChunkState.EXPORTED if is_media else ChunkState.LOST)
+    assert world.clock.now() > given.deadline
+    assert ("lost_0" in world.notifier.names) is not is_media
+    if is_media:
+        assert done.metadata_state == ("saved" if has_metadata else "absent")
+        assert done.size == len(MP3)
 
 
 def test_what_a_dead_worker_committed_counts_before_a_late_export() -> None:
