@@ -24,8 +24,10 @@ from shared.errors import (
     DestinationConflict,
     ExportEmpty,
     ExportNotFound,
+    MediaChanged,
     MediaLocationRefused,
     MediaUnauthorized,
+    MediaWrongRange,
     RecorderError,
     StorageError,
     StorageRefused,
@@ -191,7 +193,9 @@ class Rescue:
         except TimeBudgetSpentError:
             self._hand_over(recording, chunk)
         except RecorderError as error:
-            self._failed(recording, chunk, error, progress=progress.blocks)
+            # A source that contradicts itself may never take up again what it gave: its blocks are no progress.
+            is_doubtful = isinstance(error, MediaChanged | MediaWrongRange)
+            self._failed(recording, chunk, error, progress=0 if is_doubtful else progress.blocks)
 
     def _bring(self, recording: Recording, chunk: Chunk, progress: Progress) -> None:
         until = self._clock.now() + self._time_budget

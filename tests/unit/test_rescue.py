@@ -260,6 +260,15 @@ def test_a_try_that_got_on_is_not_a_failure_like_another() -> None:
     assert (one.tries, one.failures) == (10, 1)
 
 
+@pytest.mark.parametrize("lie", [lies.wrong_range, lies.changed_etag])
+def test_blocks_of_a_source_that_contradicts_itself_are_no_progress(lie: Any) -> None:
+    """Else it would be asked every few seconds for as long as it does, each time for blocks that fit no others."""
+    made = world(chunk(0, failures=9, tries=9))
+    made.media.lie(MEDIA.format(chunk(0).document_id), honest, lie)
+    one = handle(made)
+    assert (one.tries, one.failures) == (10, 10)
+
+
 def test_when_the_window_is_over_the_chunk_is_lost_and_that_is_said_aloud() -> None:
     made = world()
     made.media.files.clear()
