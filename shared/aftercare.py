@@ -165,6 +165,8 @@ class Aftercare:
         chunk = recording.chunk(chunk_key)
         for lost in (one for one in recording.chunks if one.state is ChunkState.LOST):
             self.tell_lost(recording, lost)  # again, if whoever lost it died before saying so
+        if not self.clear_fallback(recording):
+            return  # the sweep comes by
         if recording.manifest.state == "pending" and chunk and not self._write_manifest(recording, chunk):
             return
         if self._deletes_at_acs and recording.state is RecordingState.COMPLETE and not self._delete(recording):
@@ -181,6 +183,22 @@ class Aftercare:
                 tries=sum(one.tries for one in closed.chunks),
             )
 
+    def clear_fallback(self, recording: Recording) -> bool:
+        """Removes what tries left in the fallback and the ledger does not know of; whether it could."""
+        if not any(one.tries or one.crashes or one.requeues for one in recording.chunks):
+            return True
+        known = [one for one in recording.chunks if one.state is ChunkState.IN_FALLBACK]
+        kept = {fallback_name(recording, name or "") for one in known for name in (one.blob, one.metadata_blob)}
+        try:
+            fallback = self._containers.fallback()
+            for facts in fallback.find(fallback_name(recording, "")):
+                if facts.name not in kept:
+                    fallback.delete(facts.name)
+        except StorageError as error:
+            log("fallback.failed", level=logging.WARNING, recording=recording.key, code=error.code)
+            return False
+        return True
+
     def _close_undelivered(self, recording: Recording) -> None:
         """The delivery of a chunk was given up (and said aloud) while this one still had something to wait for."""
 
@@ -191,6 +209,8 @@ class Aftercare:
             manifest = replace(current.manifest, state="given_up", next_try_at=None) if is_pending else current.manifest
             return replace(current, closed_at=self._clock.now(), manifest=manifest)
 
+        if not self.clear_fallback(recording):
+            return
         closed = self._books.change(recording.key, decide)
         if closed:
             log("recording.closed", level=logging.ERROR, recording=recording.key, state=closed.state)

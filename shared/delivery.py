@@ -168,6 +168,8 @@ class Delivery:
             next_try_at=moved.next_try_at,
         )
         if is_over:
+            if after.closed_at is not None:
+                self._aftercare.clear_fallback(after)
             self._books.alert(after, "delivery_given_up", chunk=chunk.index, code=error.code)
             return
         self._books.send_or_leave(after, moved)

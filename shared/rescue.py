@@ -173,7 +173,6 @@ class Rescue:
         )
         if after:
             log("chunk.exported", recording=recording.key, chunk=chunk.index, size=found.size)
-            self._clear_fallback(recording, chunk)
             self._aftercare.chunk_is_safe(*after)
 
     # --- a rescue
@@ -295,15 +294,7 @@ class Rescue:
             reused=done.reused,
             tries=chunk.tries,
         )
-        if state is ChunkState.RESCUED:
-            self._clear_fallback(recording, chunk)
         self._aftercare.chunk_is_safe(*after)
-
-    def _clear_fallback(self, recording: Recording, chunk: Chunk) -> None:
-        """An earlier try may have brought the chunk to the fallback without the ledger knowing."""
-        if chunk.tries or chunk.crashes or chunk.requeues:
-            with suppress(StorageError):
-                self._containers.fallback().delete(fallback_name(recording, chunk.blob or ""))
 
     def _drop_unknown(self, recording: Recording, chunk: Chunk) -> None:
         """Another worker brought the chunk to its place while this one brought it to the fallback."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from shared.errors import StorageUnavailable
+from shared.naming import marker
 from shared.recording import ChunkState, Manifest
 from tests.support.fakes.acs import MediaFile
 from tests.support.fakes.world import World
@@ -124,6 +126,49 @@ def test_a_copy_in_the_fallback_that_a_dead_worker_left_is_removed() -> None:
 
     assert done.state is ChunkState.RESCUED
     assert world.fallback.blobs == {}
+
+
+@pytest.mark.parametrize("state", [ChunkState.RESCUED, ChunkState.EXPORTED])
+def test_a_copy_that_is_left_when_the_ledger_knows_the_chunk_in_its_place_is_removed(state: ChunkState) -> None:
+    """Whoever brought it there died before removing it; as an export it may have another name."""
+    one = chunk(state=state, crashes=1, ticket=2, size=len(MP3), metadata_state="saved", finished_at=NOON)
+    given = recording(one)
+    world = _world(given)
+    for name in (f"{FOLDER}/0-audiomp3.mp3", f"{FOLDER}/0-acsmetadata.json"):
+        world.fallback.put(f"{given.key}/{name}", MP3, content_type="audio/mpeg", overwrite=False)
+    world.fallback.put("another/recording", MP3, content_type="audio/mpeg", overwrite=False)
+    world.fallback.refusal = StorageUnavailable()
+    _run(world, given)
+    assert world.ledger.recording(given.key).closed_at is None
+
+    world.fallback.refusal = None
+    world.ledger.put_marker(marker(deadline=given.deadline, key=given.key))
+    world.clock.advance(HOUR)
+    world.app().sweep.run()
+    world.deliver_next(world.app())
+
+    assert world.ledger.recording(given.key).closed_at is not None
+    assert set(world.fallback.blobs) == {"another/recording"}
+
+
+@pytest.mark.parametrize("is_last", [True, False])
+def test_a_copy_that_stays_for_good_is_not_removed_with_what_is_left(*, is_last: bool) -> None:
+    """Its delivery was given up, before or after the other chunk of the recording ended."""
+    late = NOON + 40 * 24 * HOUR
+    stays = chunk(
+        0, ChunkState.IN_FALLBACK, metadata_state="saved", size=len(MP3), next_try_at=late if is_last else None
+    )
+    ends = chunk(1, ChunkState.LOST, tries=1, finished_at=NOON, next_try_at=None)
+    given = recording(*((stays, ends) if is_last else (ends, stays)))
+    world = _world(given)
+    world.clock.moment = late
+    world.destination.refusal = StorageUnavailable()
+    kept = {f"{given.key}/{name}" for name in (stays.blob, stays.metadata_blob)}
+    for name in (*kept, f"{given.key}/{ends.blob}"):
+        world.fallback.put(name, MP3, content_type="audio/mpeg", overwrite=False)
+    _run(world, given)
+    assert world.ledger.recording(given.key).closed_at is not None
+    assert set(world.fallback.blobs) == kept
 
 
 def test_metadata_lies_beside_media_that_acs_exported_without_it() -> None:
