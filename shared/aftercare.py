@@ -72,7 +72,7 @@ class Aftercare:
         standing = current.chunk(chunk.key)
         if standing and standing.state is ChunkState.IN_FALLBACK:
             self._books.send_or_leave(current, standing)
-        elif all(one.is_finished and not _waits_for_metadata(one) for one in current.chunks):
+        elif _is_whole(current):
             self._finish(current, chunk.key)
         elif all(_is_done_with(one) for one in current.chunks):
             self._close_undelivered(current)
@@ -171,9 +171,13 @@ class Aftercare:
             return
         if self._deletes_at_acs and recording.state is RecordingState.COMPLETE and not self._delete(recording):
             return
-        closed = self._books.change(
-            recording.key, lambda now: replace(now, closed_at=self._clock.now()) if now.closed_at is None else None
-        )
+
+        def close(now: Recording) -> Recording | None:
+            # An event may have told of another chunk meanwhile: who brings that one closes the recording.
+            is_done = _is_whole(now) and now.manifest.state != "pending"
+            return replace(now, closed_at=self._clock.now()) if is_done and now.closed_at is None else None
+
+        closed = self._books.change(recording.key, close)
         if closed:
             log(
                 "recording.closed",
@@ -224,22 +228,30 @@ class Aftercare:
             failures = recording.manifest.failures + 1
             log("manifest.failed", level=logging.WARNING, recording=recording.key, code=error.code, failures=failures)
             if now >= recording.deadline + self._delivery_window:
-                self._books.change(
-                    recording.key,
-                    lambda r: replace(r, manifest=Manifest("given_up", failures, None, recording.manifest.blob)),
-                )
+                self._note_manifest(recording, Manifest("given_up", failures, None, recording.manifest.blob))
                 return True
             at = now + delivery_delay(failures=failures, random=self._random.random())
+            waits = Manifest("pending", failures, at, recording.manifest.blob)
             self._plan(
                 recording,
                 chunk,
                 lambda one: planned(one, at=at),
-                also=lambda r: replace(r, manifest=Manifest("pending", failures, at, recording.manifest.blob)),
+                also=lambda now: replace(now, manifest=waits) if now.manifest.state == "pending" else now,
             )
             return False
-        written = Manifest("written", recording.manifest.failures, None, name)
-        self._books.change(recording.key, lambda r: replace(r, manifest=written))
+        self._note_manifest(recording, Manifest("written", recording.manifest.failures, None, name))
         return True
+
+    def _note_manifest(self, recording: Recording, noted: Manifest) -> None:
+        """What became of the manifest of `recording` as it was; with another chunk since, it is to be written anew."""
+
+        def decide(now: Recording) -> Recording | None:
+            if now.manifest.state != "pending":
+                return None
+            is_all = [one.key for one in now.chunks] == [one.key for one in recording.chunks]
+            return replace(now, manifest=noted if is_all else replace(now.manifest, blob=noted.blob))
+
+        self._books.change(recording.key, decide)
 
     def _delete(self, recording: Recording) -> bool:
         """Deletes at ACS what is verified; True when nothing is left to try."""
@@ -291,11 +303,11 @@ class Aftercare:
         *,
         also: Callable[[Recording], Recording] = lambda recording: recording,
     ) -> None:
-        """The same with a new ticket, and its message; whoever planned meanwhile is left in peace."""
+        """The same with a new ticket, and its message; whoever planned meanwhile is left in peace, and what is done."""
 
         def decide(current: Recording) -> Recording | None:
             standing = current.chunk(chunk.key)
-            if standing is None or standing.ticket != chunk.ticket:
+            if standing is None or standing.ticket != chunk.ticket or current.closed_at is not None:
                 return None
             return also(current.with_chunk(change(standing)))
 
@@ -303,6 +315,11 @@ class Aftercare:
         moved = after.chunk(chunk.key) if after else None
         if after and moved:
             self._books.send_or_leave(after, moved)
+
+
+def _is_whole(recording: Recording) -> bool:
+    """Whether nothing is left to do for any chunk, but what is done for all of them at once."""
+    return all(one.is_finished and not _waits_for_metadata(one) for one in recording.chunks)
 
 
 def _waits_for_metadata(chunk: Chunk) -> bool:

@@ -326,6 +326,65 @@ def test_two_that_finish_at_once_close_it_once(caplog: pytest.LogCaptureFixture)
     assert caplog.text.count("recording.closed") == 1
 
 
+def at_the_manifest(world: World, meanwhile: Callable[[], None], error: Exception | None = None) -> Recording:
+    """Aftercare, while `meanwhile` happens just after the first manifest is written; its answer may be lost."""
+    seen: list[str] = []
+
+    class Containers:
+        def destination(self, container: Any) -> Any:
+            return watched(world.containers.destination(container), around)
+
+        def fallback(self) -> Any:
+            return world.containers.fallback()
+
+    def around(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
+        answer = call()
+        if name == "put" and not seen:
+            seen.append(name)
+            meanwhile()
+            if error:
+                raise error
+        return answer
+
+    return care(world, containers=Containers())
+
+
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_a_manifest_whose_answer_was_lost_does_not_undo_another_workers(*, is_closed: bool) -> None:
+    world = world_with(chunk(0, S.RESCUED, **SAVED))
+    ended: dict[str, Any] = {"manifest": Manifest("written", 0, None, f"{FOLDER}/manifest.json")}
+    if is_closed:
+        ended["closed_at"] = NOON
+
+    def meanwhile() -> None:
+        world.ledger.save(replace(the(world), **ended), etag=world.ledger.documents[the(world).key][1])
+
+    after = at_the_manifest(world, meanwhile, StorageUnavailable())
+    assert after.manifest == ended["manifest"]
+    assert len(world.queue.waiting) == (0 if is_closed else 1)
+    world.deliver_next(world.app())
+    assert the(world).closed_at is not None
+
+
+@pytest.mark.parametrize("state", [S.PENDING, S.RESCUED])
+def test_a_chunk_that_an_event_tells_of_meanwhile_keeps_the_recording_open(state: ChunkState) -> None:
+    """Its manifest is not told yet; who brings the chunk writes it anew, and closes."""
+    world = world_with(chunk(0, S.RESCUED, **SAVED))
+
+    def meanwhile() -> None:
+        both = replace(the(world), chunks=(the(world).chunks[0], chunk(1, state, **SAVED)))
+        world.ledger.save(both, etag=world.ledger.documents[both.key][1])
+
+    after = at_the_manifest(world, meanwhile)
+    assert after.closed_at is None
+    assert after.manifest == Manifest("pending", 0, None, f"{FOLDER}/manifest.json")
+    brought = after.with_chunk(chunk(1, S.RESCUED, **SAVED))
+    world.ledger.save(brought, etag=world.ledger.documents[after.key][1])
+    after = care(world, index=1)
+    assert after.closed_at is not None
+    assert len(json.loads(world.destination.blobs[f"{FOLDER}/manifest.json"].data)["chunks"]) == 2
+
+
 def test_a_ledger_that_fails_is_told_to_the_host() -> None:
     def failing(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
         if name == "save":
