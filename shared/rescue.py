@@ -167,6 +167,7 @@ class Rescue:
                 sha256=found.sha256,
                 metadata_blob=found.metadata_place(chunk),
                 metadata_state="saved" if found.metadata_name else chunk.metadata_state,
+                failures=0,  # the patience with its metadata begins anew
                 finished_at=now,
                 lease_until=None,
             ),

@@ -164,6 +164,18 @@ def test_a_claim_that_comes_true_late_is_exported() -> None:
     assert run(made).state is S.EXPORTED
 
 
+def test_metadata_of_an_export_that_came_late_is_looked_for_within_seconds() -> None:
+    """However often the export was looked for in vain: its metadata comes a moment after it."""
+    claimed = {"claimed_blob": EXPORT, "claimed_metadata_blob": f"{ACS_FOLDER}/0-acsmetadata.json"}
+    made = world(chunk(0, S.EXPECTED, media_location=None, metadata_location=None, failures=12, tries=12, **claimed))
+    put(made, EXPORT, DATA)
+    made.destination.delete(f"{ACS_FOLDER}/0-acsmetadata.json")
+    one = handle(made)
+    assert (one.state, one.metadata_state) == (S.EXPORTED, "pending")
+    assert one.next_try_at is not None
+    assert one.next_try_at - made.clock.now() <= timedelta(seconds=10)
+
+
 def test_a_claim_that_cannot_be_checked_is_not_lost_with_the_window() -> None:
     """The container refuses: the export may well be there."""
     made = world(chunk(0, S.EXPECTED, claimed_blob=EXPORT, media_location=None))
