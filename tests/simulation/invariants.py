@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from shared.locations import ContainerUrl
 from shared.lookup import fallback_name
+from shared.naming import recording_key
 from shared.recording import IN_PLACE_STATES, Chunk, ChunkState, Recording
 from tests.simulation.truth import minutes
 from tests.simulation.world import Violation, WitnessContainer
@@ -46,15 +47,7 @@ def check(sim: Simulation) -> None:
             _reported(sim, recording, "never_heard")
     for true in sim.recordings:
         for chunk in true.chunks:
-            found = known.pop(chunk.document_id, [])
-            # A silent recording may take a neighbour's export for its own, and says so (`silence.py`).
-            is_taken = any("event_missing" in recording.alerts for recording, _ in found)
-            is_one = len(found) < 2 or not true.names_recording or is_taken
-            require(is_one, f"chunk {chunk.index} stands in two documents")
-            if not found:
-                require(chunk.accepted_at is None, f"an acknowledged event left no trace of chunk {chunk.index}")
-            for recording, entry in found:
-                _check_chunk(sim, true, chunk, recording, entry)
+            _check_entries(sim, true, chunk, known.pop(chunk.document_id, []))
     require(not known, f"the ledger has chunks that never were: {list(known)}")
     _check_containers(sim, ledger)
     for recording in ledger.values():
@@ -79,6 +72,33 @@ def _destination(sim: Simulation, recording: Recording) -> WitnessContainer:
 
 def _fallback(sim: Simulation) -> dict[str, bytes]:
     return {name: blob.data for name, blob in sim.world.fallback.blobs.items()}
+
+
+def _check_entries(
+    sim: Simulation, true: TrueRecording, chunk: TrueChunk, found: list[tuple[Recording, Chunk]]
+) -> None:
+    """All that the ledger has of one chunk."""
+    if not found:
+        require(chunk.accepted_at is None, f"an acknowledged event left no trace of chunk {chunk.index}")
+    own = recording_key(true.recording_id)
+    for recording, entry in found if len(found) > 1 and true.names_recording else ():
+        is_taken = recording.key != own and _is_taken(sim, recording, entry)
+        require(recording.key == own or is_taken, f"chunk {chunk.index} stands in two documents")
+    for recording, entry in found:
+        _check_chunk(sim, true, chunk, recording, entry)
+        if not _has_adopted(recording):
+            _check_deadline(sim, true, chunk, recording, entry)
+
+
+def _is_taken(sim: Simulation, recording: Recording, entry: Chunk) -> bool:
+    """Whether a silent recording took a neighbour's export for its own (`silence.py`): it says so, and what the
+    neighbour's rescue brought is no export.
+    """
+    return _has_adopted(recording) and _destination(sim, recording).written[str(entry.blob)][1] == "acs"
+
+
+def _has_adopted(recording: Recording) -> bool:
+    return any(note.startswith("no event came") for note in recording.notes)
 
 
 # --- one chunk
@@ -153,6 +173,24 @@ def _check_loss(sim: Simulation, true: TrueRecording, chunk: TrueChunk, entry: C
     )
 
 
+def _check_deadline(sim: Simulation, true: TrueRecording, chunk: TrueChunk, recording: Recording, entry: Chunk) -> None:
+    """It is when ACS drops the media, and whoever can do something about it hears of it before."""
+    what = f"the deadline of {recording.key[:6]}"
+    # A very short call may be over before it is known that it was started here.
+    end = max(true.end, recording.created_at) if recording.started_here else true.end
+    deadline = end + timedelta(hours=24)
+    is_right = abs(recording.deadline - deadline) < timedelta(seconds=1)
+    require(is_right, f"{what} is {recording.deadline}, not {deadline}")
+    begins = deadline - timedelta(hours=1)
+    is_known = chunk.accepted_at is not None and chunk.accepted_at < begins
+    if entry.state is not ChunkState.LOST or not is_known:
+        return
+    worst = [one.end for one in sim.world.troubles if one.service in ("ledger", "queue", "worker")]
+    if all(moment < begins for moment in worst + sim.world.crashed_at):
+        told = [name for name, key, _ in sim.world.notifier.alerts if key == recording.key]
+        require("deadline_1h" in told, f"{what} came without a word: {told}")
+
+
 def _hidden(sim: Simulation, chunk: TrueChunk, entry: Chunk) -> bool:
     """Whether the destination could not be looked at between the export and the end."""
     return any(
@@ -217,6 +255,9 @@ def _names(sim: Simulation, ledger: dict[str, Recording]) -> set[str]:
         for chunk in recording.chunks:
             names |= {str(chunk.blob), str(chunk.metadata_blob)}
         names.add(str(recording.manifest.blob))
+        if recording.manifest.state == "given_up":
+            # Its worker may have died before noting it, and the container never let anybody look again.
+            names |= {f"{str(chunk.blob).rpartition('/')[0]}/manifest.json" for chunk in recording.chunks}
     for true in sim.recordings:
         for one in true.chunks:
             names |= {one.export_name, one.export_metadata_name}
@@ -235,6 +276,20 @@ def _check_manifest(sim: Simulation, recording: Recording) -> None:
     said = [(one["index"], one.get("blob"), one.get("size"), one.get("sha256")) for one in told["chunks"]]
     require(said == chunks, f"the manifest of {recording.key} tells of other chunks: {said} for {chunks}")
     require(told["state"] == recording.state.value, f"the manifest of {recording.key} says {told['state']}")
+
+
+def check_told(container: WitnessContainer, data: bytes) -> None:
+    """A manifest tells, from its first moment, of chunks that are finished, and of files that stand there."""
+    for chunk in json.loads(data)["chunks"]:
+        what = f"a manifest tells of chunk {chunk['index']}"
+        require(chunk.get("route"), f"{what} before it is finished")
+        if chunk["route"] == "lost":
+            continue
+        blob = container.blobs.get(chunk["blob"])
+        require(blob, f"{what}, which is not there")
+        require(blob and len(blob.data) == chunk["size"], f"{what} with another size")
+        if chunk.get("sha256"):
+            require(blob and hashlib.sha256(blob.data).hexdigest() == chunk["sha256"], f"{what} with other bytes")
 
 
 def check_deletion(sim: Simulation, chunk: TrueChunk) -> None:

@@ -14,7 +14,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from shared.errors import AcsError
-from tests.simulation.invariants import check, check_deletion
+from tests.simulation.alone import alone
+from tests.simulation.invariants import check, check_deletion, check_told
 from tests.simulation.trouble import draw_troubles
 from tests.simulation.truth import TrueChunk, TrueRecording, draw_recording, minutes
 from tests.simulation.world import BLOCK_BYTES, CONTAINERS, Crash, SimWorld, Violation, WitnessContainer
@@ -51,17 +52,21 @@ class Simulation:
         self.random = random = Random(seed)  # noqa: S311 - reproducible, and nothing secret
         begins = _BEGINS + minutes(random.randrange(24 * 60))
         self.chaos_ends = begins + minutes(random.choice((90, 300, 1440, 1800)))
-        troubles = draw_troubles(random, begins=begins, chaos=self.chaos_ends - begins)
+        self.recordings: list[TrueRecording] = []
+        for number in range(random.choice((1, 1, 2, 3))):
+            self.recordings.append(self._drawn(number, begins))
+        ends = [recording.end for recording in self.recordings]
+        troubles = draw_troubles(random, begins=begins, chaos=self.chaos_ends - begins, ends=ends)
         self.world = SimWorld(random, begins=begins, troubles=troubles, processes=random.choice((1, 2, 3)))
         self.world.between = self._between
-        self.world.on_delete = self._on_delete
-        self.recordings: list[TrueRecording] = []
-        self.events: list[str] = []
+        self.world.on_delete = partial(check_deletion, self)
+        self.world.on_manifest = check_told
+        self.events: list[tuple[str, list[TrueChunk]]] = []  # that ACS sent
         self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._waiting = 0  # agenda items other than sweeps
-        for number in range(random.choice((1, 1, 2, 3))):
-            self._draw(number, begins)
+        for recording in self.recordings:
+            self._expect(recording)
         last = max(recording.gone_at for recording in self.recordings)
         self.horizon = last + self.world.settings.delivery_window + timedelta(hours=30)
         self._at(begins + _SWEEP * random.random(), self._sweep, counts=False)
@@ -130,8 +135,7 @@ class Simulation:
             if choice == 0:
                 world.run("sweep meanwhile", lambda app: app.sweep.run())
             elif choice == 1 and self.events:
-                event = self.random.choice(self.events)
-                world.run("event again meanwhile", lambda app: app.watch.handle(event))
+                self._hear(*self.random.choice(self.events), "meanwhile")
             elif choice in (2, 3) and world.queue.waiting:
                 delivery = self.random.choice(world.queue.waiting)  # delivered twice, or before its time
                 self._handle(delivery, self.random.choice((1, 2)))
@@ -142,17 +146,19 @@ class Simulation:
 
     # --- what ACS and Event Grid do
 
-    def _draw(self, number: int, begins: datetime) -> None:
-        random = self.random
-        recording = draw_recording(
-            random,
+    def _drawn(self, number: int, begins: datetime) -> TrueRecording:
+        return draw_recording(
+            self.random,
             number=number,
             begins=begins,
-            container=random.choice(CONTAINERS),
+            container=self.random.choice(CONTAINERS),
             default=CONTAINERS[0],
             block_bytes=BLOCK_BYTES,
+            neighbour=self.recordings[-1] if self.recordings else None,
         )
-        self.recordings.append(recording)
+
+    def _expect(self, recording: TrueRecording) -> None:
+        """What ACS and its caller will do, onto the agenda."""
         if recording.is_started_here:
             self._at(recording.start, partial(self._start, recording, 0))
         self._at(recording.end, partial(self._end, recording))
@@ -211,28 +217,28 @@ class Simulation:
         chunks = [chunk for chunk in recording.chunks if chunk.event_number == number]
         if recording.is_event_lost:
             return
+        self.events.append((event, chunks))
         delay = minutes(self.random.random() * self.random.choice((0.1,) * 8 + (30, 600)))
         self._at(self.world.now() + delay, partial(self._deliver, event, chunks, self.world.now(), 0))
 
     def _deliver(self, event: str, chunks: list[TrueChunk], sent: datetime, attempt: int) -> None:
         world = self.world
         try:
-            is_done = world.run(
-                f"event of chunks {[chunk.index for chunk in chunks]}", lambda app: app.watch.handle(event)
-            )
+            is_done = self._hear(event, chunks)
         except Crash:
             is_done = False
-        if is_done:
-            for chunk in chunks:
-                chunk.accepted_at = chunk.accepted_at or world.now()
-            self.events.append(event)
         if not is_done or self.random.random() < 0.15:  # not acknowledged, or delivered twice
             wait = _REDELIVERIES[min(attempt, len(_REDELIVERIES) - 1)] * (1 + self.random.random() / 10)
             if world.now() + wait < sent + timedelta(hours=24):
                 self._at(world.now() + wait, partial(self._deliver, event, chunks, sent, attempt + 1))
 
-    def _on_delete(self, chunk: TrueChunk) -> None:
-        check_deletion(self, chunk)
+    def _hear(self, event: str, chunks: list[TrueChunk], how: str = "") -> bool:
+        """Whether the event was acknowledged."""
+        what = f"event of chunks {[chunk.index for chunk in chunks]} {how}".strip()
+        is_done = self.world.run(what, lambda app: app.watch.handle(event))
+        for chunk in chunks if is_done else ():
+            chunk.accepted_at = chunk.accepted_at or self.world.now()
+        return is_done
 
 
 class _Told(logging.Handler):
@@ -266,7 +272,8 @@ def simulate(seed: int) -> Outcome:
 def _outcome(simulation: Simulation) -> Outcome:
     failure: str | None = None
     try:
-        simulation.run()
+        with alone():
+            simulation.run()
     except Violation as violation:
         failure = str(violation)
     except Exception as error:  # noqa: BLE001 - whatever a handler lets out is the finding, and the run's result

@@ -8,15 +8,9 @@ from typing import TYPE_CHECKING
 
 from shared import errors as e
 from tests.simulation.truth import minutes
-from tests.support.fakes import lies
-from tests.support.fakes.acs import honest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from random import Random
-
-    from shared.ports import MediaResponse
-    from tests.support.fakes import MediaFile
 
 SERVICES = ("ledger", "queue", "fallback", "destination", "media", "acs")
 _LENGTHS = (1, 5, 20, 90, 400, 1200)
@@ -27,9 +21,9 @@ _WAITS = (None, None, timedelta(seconds=1), timedelta(seconds=30), minutes(4))
 class Trouble:
     """From `start` to `end`, each call of `service` fails with probability `rate`, as `kind` says.
 
-    Kinds: `error` (no effect), `lost` (the effect, and no answer), `lie` (media only), `slow` (each call takes long),
-    `crash` (the process dies at a call, before or after its effect; service `worker`), `refusal` (a person must mend
-    it; destination and fallback).
+    Kinds: `error` (no effect), `lost` (the effect, and no answer), `lie` (media only), `range` (a lie about ranges),
+    `slow` (each call takes long), `crash` (the process dies at a call, before or after its effect; service `worker`),
+    `refusal` (a person must mend it; destination and fallback).
     """
 
     service: str
@@ -42,15 +36,24 @@ class Trouble:
         return self.start <= now < self.end
 
 
-def draw_troubles(random: Random, *, begins: datetime, chaos: timedelta) -> list[Trouble]:
-    """A handful of troubles within `chaos`; some of one service, some of the whole storage account of the app."""
+def draw_troubles(random: Random, *, begins: datetime, chaos: timedelta, ends: list[datetime]) -> list[Trouble]:
+    """A handful of troubles within `chaos`; some of one service, some of the whole storage account of the app.
+
+    `ends`: of the recordings. What comes after them is most worth disturbing.
+    """
+    worst = [moment for moment in ends if moment < begins + chaos]
     found = []
     if random.random() < 0.04:
         # ACS gives nothing until a little before the end of the window.
         found.append(Trouble("media", "error", begins, begins + timedelta(hours=13 + 10 * random.random()), 1.0))
+    if worst and random.random() < 0.35:
+        # A media host that is not well while all are rescued.
+        kind, rate = random.choice((("range", 0.3), ("range", 0.3), ("lie", 0.3), ("error", 0.5), ("error", 0.7)))
+        found.append(Trouble("media", kind, min(worst), max(worst) + minutes(20), rate))
     for _ in range(random.choice((0, 1, 2, 4, 7))):
-        # Half of it early, when there is most to disturb.
         start = begins + chaos * random.random() * random.choice((1, 0.1))
+        if worst and random.random() < 0.5:
+            start = random.choice(worst) + minutes(random.random() * 6 - 1)
         length = minutes(random.choice(_LENGTHS) * (0.2 + random.random()))
         end = min(start + length, begins + chaos)
         rate = random.choice((1.0, 1.0, 0.5, 0.1))
@@ -71,6 +74,8 @@ def draw_troubles(random: Random, *, begins: datetime, chaos: timedelta) -> list
                 ("media", "error"),
                 ("media", "lie"),
                 ("media", "lie"),
+                ("media", "range"),
+                ("media", "range"),
                 ("media", "slow"),
                 ("acs", "error"),
                 ("acs", "lost"),
@@ -128,35 +133,3 @@ def after_lost_answer(random: Random, service: str, method: str) -> e.RecorderEr
         if method in ("commit", "put", "copy_from"):
             return e.BlobExists("409")
     return error_of(random, service, "")
-
-
-def lie_of(random: Random) -> Callable[[MediaFile, int, int], MediaResponse]:
-    """A wrong answer that a careful reader can tell from the truth, or a strange one that is true."""
-
-    def noise_at_the_start(file: MediaFile, start: int, length: int) -> MediaResponse:
-        return (lies.noise if start == 0 else lies.wrong_range)(file, start, length)
-
-    def cut(file: MediaFile, start: int, length: int) -> MediaResponse:
-        there = len(file.data[start : start + length])
-        kind = random.choice((lies.breaking_off, lies.cut_short, lies.quietly_short))
-        return kind(random.randrange(1, there + 1) if there else 1)(file, start, length)
-
-    known = (
-        honest,
-        cut,
-        cut,
-        cut,
-        lies.whole,
-        lies.whole_quietly_short,
-        lies.whole_without_length,
-        lies.empty,
-        lies.empty_without_length,
-        lies.page,
-        lies.page_as_media,
-        noise_at_the_start,
-        lies.wrong_range,
-        lies.unreadable_range,
-        lies.changed_etag,
-        lies.too_long,
-    )
-    return random.choice(known)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -160,9 +160,16 @@ def draw_recording(
     container: ContainerUrl,
     default: ContainerUrl,
     block_bytes: int,
+    neighbour: TrueRecording | None = None,
 ) -> TrueRecording:
-    """A recording that starts near `begins`: by this app into `container`, or by somebody else into `default`."""
+    """A recording that starts near `begins`: by this app into `container`, or by somebody else into `default`.
+
+    Some begin with a `neighbour`, within seconds: by its start alone nobody can tell one from the other.
+    """
     start = begins + minutes(random.random() * 20)
+    is_beside = neighbour is not None and random.random() < 0.25
+    if neighbour and is_beside:
+        start = neighbour.start + timedelta(seconds=20 * random.random())
     end = start + minutes(random.choice((1, 5, 40, 170)) * (0.5 + random.random() / 2))
     is_started_here = random.random() < 0.5
     place = container if is_started_here else default
@@ -177,7 +184,7 @@ def draw_recording(
         end=end,
         form=random.choice(("mp3", "mp3", "mp4", "wav")),
         is_started_here=is_started_here,
-        is_event_lost=is_started_here and random.random() < 0.15,
+        is_event_lost=is_started_here and random.random() < (0.5 if is_beside else 0.15),
         names_recording=random.random() < 0.7,
         is_cloud_event=random.random() < 0.5,
         gone_at=end + timedelta(hours=24) + minutes(random.choice((0, 0, 5, 60))),
@@ -233,10 +240,10 @@ def _draw_chunk(
         "chunkStartTime": _seven_digits(recording.start + minutes(index)),
     }
     versions = [(end, _file(random, recording.form, block_bytes, version=1))]
-    if random.random() < 0.08:
-        versions.append(
-            (ready_at + minutes(random.random() * 20), _file(random, recording.form, block_bytes, version=2))
-        )
+    if random.random() < 0.2:
+        told = recording.event_times()[event_number]
+        since = max(ready_at, told + minutes(random.random() * random.choice((-4, 0.5, 2, 20))))
+        versions.append((since, _changed(random, versions[0][1], recording.form, block_bytes)))
     chunk = TrueChunk(
         index=index,
         document_id=document_id,
@@ -267,3 +274,15 @@ def _file(random: Random, form: str, block_bytes: int, *, version: int) -> Media
     etag = None if version == 1 and random.random() < 0.2 else f'"{version}"'
     kind = {"mp3": "audio/mpeg", "mp4": "video/mp4", "wav": "audio/wav"}[form]
     return MediaFile(MAGIC[form] + random.randbytes(size - len(MAGIC[form])), random.choice((kind, "")), etag)
+
+
+def _changed(random: Random, file: MediaFile, form: str, block_bytes: int) -> MediaFile:
+    """What ACS gives in its place later, under another ETag: another file, or one that begins as the first did."""
+    kind = random.choice(("another", "grown", "same beginning", "same beginning"))
+    if kind == "another":
+        return _file(random, form, block_bytes, version=2)
+    if kind == "grown":
+        return replace(file, data=file.data + random.randbytes(random.randrange(1, 2 * block_bytes)), etag='"2"')
+    file.etag = '"1"'  # with neither another length nor another ETag nobody could tell in the midst of it
+    kept = file.data[: block_bytes // 2]  # the first request's
+    return replace(file, data=kept + random.randbytes(len(file.data) - len(kept)), etag='"2"')

@@ -13,7 +13,8 @@ from shared.document import decode, encode
 from shared.errors import Blame, MediaNotFound, PreconditionFailed, RecorderError, StorageError
 from shared.locations import ContainerUrl
 from shared.recording import Recording
-from tests.simulation.trouble import after_lost_answer, error_of, lie_of, refusal_of
+from tests.simulation.liar import lie_of
+from tests.simulation.trouble import after_lost_answer, error_of, refusal_of
 from tests.support.fakes import (
     FakeContainer,
     FakeContainers,
@@ -92,13 +93,23 @@ class SimLedger(FakeLedger):
 class WitnessContainer(FakeContainer):
     """Remembers when each blob was written, and by whom; nothing but a manifest may be written twice."""
 
-    def __init__(self, *, blame: Blame, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        *,
+        blame: Blame,
+        clock: Callable[[], datetime],
+        on_manifest: Callable[[WitnessContainer, bytes], None] = lambda _container, _data: None,
+    ) -> None:
         super().__init__(blame=blame)
         self._clock = clock
+        self._on_manifest = on_manifest
         self.written: dict[str, tuple[datetime, str]] = {}
 
     def _write(self, name: str, blob: Blob) -> None:
-        if name in self.blobs and not name.rpartition("/")[2].startswith("manifest."):
+        is_manifest = name.rpartition("/")[2].startswith("manifest.")
+        if is_manifest:
+            self._on_manifest(self, blob.data)
+        elif name in self.blobs:
             raise Violation(f"{name} is overwritten")
         super()._write(name, blob)
         self.written[name] = (self._clock(), "app")
@@ -123,7 +134,8 @@ class SimContainers(FakeContainers):
         self._fallback: Container = sim.gated("fallback", self.own)
         for place in allowed.places:
             key = (place.account_url, place.container)
-            self.places.setdefault(key, WitnessContainer(blame=Blame.DESTINATION, clock=sim.now))
+            told = WitnessContainer(blame=Blame.DESTINATION, clock=sim.now, on_manifest=sim.told)
+            self.places.setdefault(key, told)
         self._gated: dict[tuple[str, str], Container] = {
             key: sim.gated("destination", container) for key, container in self.places.items()
         }
@@ -206,15 +218,16 @@ class SimWorld(World):
         self._troubles = {one.service: [t for t in troubles if t.service == one.service] for one in troubles}
         self._troubled_until = {service: max(t.end for t in its) for service, its in self._troubles.items()}
         self.refusals = {trouble: refusal_of(random) for trouble in troubles if trouble.kind == "refusal"}
-        self.preempt_rate = random.choice((0, 0, 0.01, 0.05))
+        self.preempt_rate = random.choice((0, 0, 0.02, 0.1))
         self.effects = 0
         self.writes = 0  # counted before and after each change of the world
-        self.crash_points = sorted(random.sample(range(1, 120), random.choice((0, 0, 1, 2))))
+        self.crash_points = sorted(random.sample(range(1, 120), random.choice((0, 0, 1, 3))))
         self.crashed_at: list[datetime] = []
         self.trace: list[str] = []
         self.busy: list[int] = []  # processes with a function under way
         self.between: Callable[[], None] = lambda: None
         self.on_delete: Callable[[TrueChunk], None] = lambda _chunk: None
+        self.on_manifest: Callable[[WitnessContainer, bytes], None] = lambda _container, _data: None
         self.sim_ledger = self.ledger = SimLedger()
         self.sim_media = SimMedia(self)
         self.sim_containers = SimContainers(given.allowed, self)
@@ -236,6 +249,9 @@ class SimWorld(World):
     def now(self) -> datetime:
         return self.clock.moment
 
+    def told(self, container: WitnessContainer, data: bytes) -> None:
+        self.on_manifest(container, data)
+
     def say(self, text: str) -> None:
         self.trace.append(f"{self.now():%d %H:%M:%S} {'  ' * len(self.busy)}{text}")
 
@@ -248,8 +264,10 @@ class SimWorld(World):
 
     def lie(self) -> Callable[[MediaFile, int, int], MediaResponse] | None:
         """A lie, if the media host tells one now."""
-        is_lying = any(self.rng.random() < trouble.rate for trouble in self.on("media", "lie"))
-        return lie_of(self.rng) if is_lying else None
+        for trouble in self.on("media", "lie", "range"):
+            if self.rng.random() < trouble.rate:
+                return lie_of(self.rng, trouble.kind)
+        return None
 
     def gated(self, service: str, port: Any) -> Any:
         """`port`, each call of it through the gate."""
