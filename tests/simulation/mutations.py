@@ -51,7 +51,7 @@ MUTATIONS = (
         "tests.support.fakes.storage:FakeContainer.commit",
         "if name in self.blobs:",
         "if False:",
-        start=40,
+        start=60,
     ),
     Mutation(
         "off by one in the spans of blocks",
@@ -64,6 +64,7 @@ MUTATIONS = (
         "shared.books:Books._write",
         "    self._remember(",
         "    if old and old != wanted:\n        self.ledger.delete_marker(old)\n    self._remember(",
+        start=330,
     ),
     Mutation(
         "no marker before the document",
@@ -71,12 +72,7 @@ MUTATIONS = (
         "        self.ledger.put_marker(wanted)",
         "        pass",
     ),
-    Mutation(
-        "no look at the ticket",
-        "shared.rescue:Rescue.handle",
-        " or chunk.ticket != message.ticket",
-        "",
-    ),
+    Mutation("no look at the ticket", "shared.rescue:Rescue.handle", " or chunk.ticket != message.ticket", "", start=3),
     Mutation(
         "no sweep", "shared.sweep:Sweep.run", "until = self._clock.now()", "return\n    until = self._clock.now()"
     ),
@@ -93,21 +89,24 @@ MUTATIONS = (
         "        placed = self._place(",
         "        self._containers.fallback().delete(fallback_name(recording, chunk.blob or ''))\n"
         "        placed = self._place(",
+        start=8,
     ),
     Mutation(
         "no check of the length",
         "shared.transfer:Transfer._stream",
         "        ranges.check_length(start, head.total)\n    return",
         "        pass\n    return",
+        start=19,
     ),
     Mutation(
-        "no check of the format", "shared.ranges:check_format", "if looks_like(", "if True or looks_like(", start=65
+        "no check of the format", "shared.ranges:check_format", "if looks_like(", "if True or looks_like(", start=20
     ),
     Mutation(
         "no fallback",
         "shared.rescue:Rescue._bring",
         "self._alert_refusal(recording, refusal)",
         "raise refusal",
+        start=18,
     ),
     Mutation(
         "only the first chunk of an event",
@@ -120,7 +119,102 @@ MUTATIONS = (
         "shared.lookup:Lookup.standing",
         "found = self.exported(container, recording, chunk)",
         "found = None",
-        start=70,
+        start=22,
+    ),
+    Mutation(
+        "an answer to another range believed",
+        "shared.ranges:_partial",
+        "if first != asked.start or last < first or last >= asked.end or last >= total:",
+        "if False:",
+    ),
+    Mutation(
+        "a short range taken for all of it",
+        "shared.ranges:_partial",
+        "if length < min(",
+        "if False and length < min(",
+        start=18,
+    ),
+    Mutation(
+        "another length not noticed",
+        "shared.ranges:accept",
+        "if total is not None and head",
+        "if False and head",
+        start=45,
+    ),
+    Mutation(
+        "another ETag not noticed",
+        "shared.ranges:accept",
+        "if etag is not None and response",
+        "if False and response",
+        start=45,
+    ),
+    # Every block waits for the bytes before it to be hashed: for ever, where a byte of them never comes.
+    Mutation("blocks one byte short", "shared.ranges:plan", "min(block_bytes, total", "min(block_bytes - 1, total"),
+    Mutation(
+        "block ids without their source", "shared.ranges:source_tag", "return hash", 'return "0" * 10 or hash', start=80
+    ),
+    Mutation(
+        "the deadline counted from now",
+        "shared.watch:Watch._deadline",
+        "since = min(end, event_time, now)",
+        "since = now",
+    ),
+    Mutation("no word of a deadline that nears", "shared.sweep:Sweep._look", "self._warn(recording)", "pass"),
+    Mutation(
+        "a manifest of chunks that are not finished",
+        "shared.aftercare:Aftercare.chunk_is_safe",
+        "elif _is_whole(current):",
+        "elif any(one.is_finished for one in current.chunks):",
+    ),
+    Mutation(
+        "a manifest written early, and again at the end",
+        "shared.aftercare:Aftercare.chunk_is_safe",
+        "    standing = current.chunk(chunk.key)\n",
+        "    standing = current.chunk(chunk.key)\n    self._write_manifest(current, chunk)\n",
+    ),
+    Mutation(
+        "the manifest not written anew for a chunk that is told of later",
+        "shared.watch:Watch._merged",
+        "Manifest(blob=recording.manifest.blob) if is_new else recording.manifest",
+        "recording.manifest",
+    ),
+    Mutation(
+        "an event that comes again begins anew",
+        "shared.watch:Watch._merged",
+        "self._updated(chunks[chunk.key], chunk, now) if chunk.key in chunks else chunk",
+        "chunk",
+        start=19,
+    ),
+    Mutation(
+        "an event acknowledged though the ledger failed",
+        "shared.watch:Watch.handle",
+        "    except EventRejected as error:\n            self._reject(raw, error)",
+        "    except Exception:\n            pass",
+        start=20,
+    ),
+    Mutation(
+        "the ledger without ETags", "tests.simulation.world:SimLedger.save", "!= etag:", "!= etag and False:", start=10
+    ),
+    Mutation(
+        "a page taken for metadata",
+        "shared.aftercare:Aftercare._put_metadata",
+        "_check_metadata(data)",
+        "pass",
+        start=10,
+    ),
+    Mutation(
+        "no look at the days around",
+        "shared.lookup:Lookup._searched",
+        "if all_days else prefixes[:1]",
+        "[:1]",
+        start=65,
+    ),
+    Mutation(
+        "deleted at ACS though a sibling is lost",
+        "shared.aftercare:Aftercare._finish",
+        "recording.state is RecordingState.COMPLETE and ",
+        "",
+        start=38,
     ),
 )
 
@@ -154,7 +248,7 @@ def mutated(mutation: Mutation) -> Iterator[None]:
         setattr(owner, name, original)
 
 
-def caught(mutation: Mutation, *, most: int = 400) -> Outcome | None:
+def caught(mutation: Mutation, *, most: int = 1000) -> Outcome | None:
     """The first seed that shows the mistake, among `most`, and nothing without it; None if none does."""
     for seed in range(mutation.start, mutation.start + most):
         with mutated(mutation):
