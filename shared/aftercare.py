@@ -76,11 +76,18 @@ class Aftercare:
             self._finish(current, chunk.key)
         elif all(_is_done_with(one) for one in current.chunks):
             self._close_undelivered(current)
+        else:
+            self.tell_losses(current)
 
     def tell_lost(self, recording: Recording, chunk: Chunk) -> None:
         """The loudest thing this app ever says, once."""
         code = chunk.last_error.code if chunk.last_error else None
         self._books.alert(recording, f"lost_{chunk.index}", chunk=chunk.index, tries=chunk.tries, code=code)
+
+    def tell_losses(self, recording: Recording) -> None:
+        """The same of every lost chunk: again, if whoever lost it died before saying so."""
+        for lost in (one for one in recording.chunks if one.state is ChunkState.LOST):
+            self.tell_lost(recording, lost)
 
     # --- metadata
 
@@ -163,8 +170,7 @@ class Aftercare:
         if recording.closed_at is not None:
             return
         chunk = recording.chunk(chunk_key)
-        for lost in (one for one in recording.chunks if one.state is ChunkState.LOST):
-            self.tell_lost(recording, lost)  # again, if whoever lost it died before saying so
+        self.tell_losses(recording)
         if not self.clear_fallback(recording):
             return  # the sweep comes by
         if recording.manifest.state == "pending" and chunk and not self._write_manifest(recording, chunk):
@@ -213,6 +219,7 @@ class Aftercare:
             manifest = replace(current.manifest, state="given_up", next_try_at=None) if is_pending else current.manifest
             return replace(current, closed_at=self._clock.now(), manifest=manifest)
 
+        self.tell_losses(recording)
         if not self.clear_fallback(recording):
             return
         closed = self._books.change(recording.key, decide)

@@ -169,6 +169,7 @@ class Delivery:
         )
         if is_over:
             if after.closed_at is not None:
+                self._aftercare.tell_losses(after)
                 self._aftercare.clear_fallback(after)
             self._books.alert(after, "delivery_given_up", chunk=chunk.index, code=error.code)
             return

@@ -98,6 +98,18 @@ def test_what_ends_before_another_chunk_does_not_close_the_recording(other: Chun
     assert care(world_with(*chunks), index=1).closed_at is None
 
 
+@pytest.mark.parametrize(
+    "other",
+    [chunk(0, S.PENDING), chunk(0, S.RESCUED, **SAVED), chunk(0, S.IN_FALLBACK, **SAVED)],
+    ids=["open", "complete", "given up"],
+)
+def test_a_loss_is_told_whatever_becomes_of_the_other_chunks(other: Chunk) -> None:
+    """Whoever lost it died before saying so, and the message came back."""
+    world = world_with(other, chunk(1, S.LOST, finished_at=NOON))
+    care(world, index=1)
+    assert world.notifier.names == ["lost_1"]
+
+
 def test_a_recording_that_is_gone_from_the_ledger_is_left() -> None:
     world = World()
     one = recording(chunk(0, S.RESCUED, **SAVED))

@@ -275,6 +275,16 @@ def test_a_destination_that_never_opens_is_given_up_after_seven_days_and_the_byt
     assert len(made.fallback.blobs) == 2
 
 
+def test_who_closes_a_recording_says_what_is_lost_of_it() -> None:
+    made = World()
+    one = recording(chunk(0, **SAFE), chunk(1, S.LOST, next_try_at=None))
+    made.ledger.save(one, etag=None)
+    made.clock.moment = one.deadline + timedelta(days=7, hours=1)
+    made.destination.refusal = StorageAccessDenied()
+    assert deliver(made).closed_at is not None
+    assert made.notifier.names == ["lost_1", "delivery_given_up"]
+
+
 def test_one_delivery_given_up_does_not_close_what_another_chunk_still_waits_for() -> None:
     made = World()
     waiting = chunk(1, S.PENDING, next_try_at=recording().deadline + 8 * 24 * HOUR)
