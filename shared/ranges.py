@@ -3,9 +3,9 @@
 A file is cut in cells of one size; a block is one cell or several that follow one another. So tries that chose other
 blocks, or other workers, still fit together.
 
-A block's id is its byte offset in fixed width, a tag of the source (its length and ETag) and a CRC of its bytes:
-progress can be read back from the uncommitted block list by any worker, blocks of a source that has changed since
-do not fit, and after the commit the list says which bytes the blob is made of.
+A block's id is its byte offset in fixed width, a tag of the source (its length, ETag and first block) and a CRC of its
+bytes: progress can be read back from the uncommitted block list by any worker, blocks of a source that has changed
+since do not fit, and after the commit the list says which bytes the blob is made of.
 Limits: a block blob has at most 50 000 blocks of at most 4000 MiB (service documentation).
 """
 
@@ -51,9 +51,12 @@ class Span:
         return self.start + self.length
 
 
-def source_tag(*, total: int, etag: str | None) -> str:
-    """Ten hex digits that change when the source's length or ETag does."""
-    return hashlib.sha256(f"{total}:{etag or ''}".encode()).hexdigest()[:10]
+def source_tag(*, total: int, etag: str | None, first: bytes) -> str:
+    """Ten hex digits that change when the source's length, its ETag or its first block does.
+
+    The first block is read at every try: so blocks of other media under the same length, with no ETag, fit no more.
+    """
+    return hashlib.sha256(f"{total}:{etag or ''}:{zlib.crc32(first):08x}".encode()).hexdigest()[:10]
 
 
 def block_id(start: int, data: bytes, *, tag: str) -> str:

@@ -191,11 +191,11 @@ class Transfer:
         """What earlier tries left, and the cells to be brought; the first block is staged, if it is not."""
         total = head.total or 0
         cells = ranges.plan(total=total, block_bytes=self._sizes.least)
-        tag = ranges.source_tag(total=total, etag=head.etag)
+        tag = ranges.source_tag(total=total, etag=head.etag, first=first)
         reused = ranges.usable_blocks(job.target.staged(job.name), cells, tag=tag)
         kept = reused.get(0)
         if kept is not None and kept.id != ranges.block_id(0, first, tag=tag):
-            reused = {}  # other bytes under the same length and ETag: nothing staged is believed
+            reused = {}  # of another size than ours: it cannot be compared, and nothing staged is believed
         reused = {start: block for start, block in reused.items() if start == 0 or start >= len(first)}
         work = _Work(
             job=job, total=total, etag=head.etag, tag=tag, progress=progress, blocks=dict(reused), reused=len(reused)
@@ -264,7 +264,7 @@ class Transfer:
 
     def _stream(self, job: Job, response: MediaResponse, head: ranges.Head, progress: Progress) -> Transferred:
         """From the start, one block after another; blocks that are staged already are not sent again."""
-        tag = ranges.source_tag(total=head.total or 0, etag=head.etag)
+        tag = ""
         staged = {block.id for block in job.target.staged(job.name)}
         digest = hashlib.sha256()
         blocks: list[Block] = []
@@ -277,6 +277,7 @@ class Transfer:
                 raise MediaUnavailable("too slow for a source that gives no ranges")
             if start == 0:
                 ranges.check_format(data, job.format_type)
+                tag = ranges.source_tag(total=head.total or 0, etag=head.etag, first=data)
             if head.total is not None and start + len(data) > head.total:
                 ranges.check_length(start + len(data), head.total)
             block = Block(ranges.block_id(start, data, tag=tag), len(data))

@@ -140,7 +140,7 @@ def test_many_lanes_bring_the_same_bytes() -> None:
 def test_what_was_staged_in_other_sizes_is_kept(kept: tuple[int, int], seconds: float) -> None:
     start, length = kept
     target = FakeContainer()
-    tag = ranges.source_tag(total=len(DATA), etag='"1"')
+    tag = ranges.source_tag(total=len(DATA), etag='"1"', first=DATA[: SIZES.first])
     data = DATA[start : start + length]
     target.stage(NAME, ranges.block_id(start, data, tag=tag), data)
     done, asked = transferred(DATA, seconds=seconds, target=target)
@@ -158,7 +158,7 @@ def test_a_block_that_the_first_one_overlaps_is_not_kept(kept: tuple[int, int]) 
     start, length = kept
     target = FakeContainer()
     data = DATA[start : start + length]
-    tag = ranges.source_tag(total=len(DATA), etag='"1"')
+    tag = ranges.source_tag(total=len(DATA), etag='"1"', first=DATA[: SIZES.first])
     target.stage(NAME, ranges.block_id(start, data, tag=tag), data)
     done, asked = transferred(DATA, seconds=0, target=target)
     assert (done.reused, asked) == (0, QUICK)

@@ -16,7 +16,7 @@ from shared.ports import Block, MediaResponse
 from shared.ranges import Span
 
 MIB = 1024 * 1024
-TAG = ranges.source_tag(total=100, etag='"1"')
+TAG = ranges.source_tag(total=100, etag='"1"', first=b"first")
 
 
 @given(st.integers(1, 10**7), st.integers(1, 10**6))
@@ -58,13 +58,20 @@ def test_block_ids_have_one_length_and_sort_by_offset(start: int, data: bytes) -
     assert ranges.block_id(start, data + b"x", tag=TAG) != made
 
 
-def test_a_source_is_known_again_by_length_and_etag() -> None:
+def test_a_source_is_known_again_by_length_etag_and_first_block() -> None:
     tags = {
-        ranges.source_tag(total=total, etag=etag)
-        for total, etag in ((100, '"1"'), (101, '"1"'), (100, '"2"'), (100, None), (10, '0"1"'))
+        ranges.source_tag(total=total, etag=etag, first=first)
+        for total, etag, first in (
+            (100, '"1"', b"a"),
+            (101, '"1"', b"a"),
+            (100, '"2"', b"a"),
+            (100, None, b"a"),
+            (10, '0"1"', b"a"),
+            (100, '"1"', b"b"),
+        )
     }
-    assert len(tags) == 5
-    assert ranges.source_tag(total=1, etag=None) == ranges.source_tag(total=1, etag="")
+    assert len(tags) == 6
+    assert ranges.source_tag(total=1, etag=None, first=b"") == ranges.source_tag(total=1, etag="", first=b"")
 
 
 SPANS = ranges.plan(total=100, block_bytes=40)

@@ -59,7 +59,7 @@ class Rig:
     def stage(self, *numbers: int, data: bytes | None = None, etag: str | None = '"1"') -> None:
         """Blocks of these numbers, as an earlier worker staged them."""
         source = self.data if data is None else data
-        tag = ranges.source_tag(total=len(source), etag=etag)
+        tag = ranges.source_tag(total=len(source), etag=etag, first=source[:BLOCK])
         for number in numbers:
             block = source[number * BLOCK : (number + 1) * BLOCK]
             self.target.stage(NAME, ranges.block_id(number * BLOCK, block, tag=tag), block)
@@ -115,6 +115,15 @@ def test_other_bytes_under_the_same_length_and_etag_discredit_all_that_is_staged
     rig = Rig(mp3(3_500))
     rig.stage(0, 1, 2, data=mp3(3_500, seed=2))
     assert checked(rig, rig.run()).reused == 0
+
+
+@pytest.mark.parametrize("etag", [None, '"1"'])
+def test_blocks_of_two_sources_never_make_one_blob(etag: str | None) -> None:
+    """Two tries saw other media under one length and ETag, and the second got no further than its first block."""
+    rig = Rig(mp3(3_500), etag=etag)
+    rig.stage(0, 1, 2, data=mp3(3_500, seed=2), etag=etag)
+    rig.stage(0, etag=etag)
+    assert checked(rig, rig.run()).reused == 1
 
 
 @pytest.mark.parametrize("etag", [None, '"1"'])
