@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.errors import PreconditionFailed, StorageThrottled
+from shared.errors import MediaNotFound, PreconditionFailed, StorageThrottled
 from shared.locations import ContainerUrl
 from shared.naming import chunk_key, recording_key
 from shared.recording import Chunk, ChunkState, Recording
 from tests.simulation.world import Crash
-from tests.support.fakes import NOON, MediaFile, World, watched
+from tests.support.fakes import NOON, MediaFile, World, lies, settings, watched
+from tests.support.fakes.acs import honest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,3 +149,24 @@ def test_an_export_under_a_neighbouring_day_is_seen_at_later_tries_too() -> None
         pass
     chunk = world.ledger.recording(KEY).chunks[0]
     assert (chunk.state, chunk.blob) == (ChunkState.EXPORTED, late)
+
+
+def test_blocks_of_two_sources_are_never_mixed() -> None:
+    """A source that changed under the same length and without an ETag, seen by its first block; and a try in between
+    that staged that block and no more.
+    """
+    world = World(settings(block_bytes=1_000))
+    app = world.app()
+    body = event(world)
+    location = f"{MEDIA}/content/video"
+    broken = lies.failing(MediaNotFound("404"))
+    app.watch.handle(body)
+    for answers, data in ((3, b"ID3" + b"a" * 5_000), (1, b"ID3" + b"b" * 5_000)):
+        world.media.files[location] = MediaFile(data, etag=None)
+        world.media.lie(location, *[honest] * answers, broken)
+        world.deliver_next(app)
+    while world.deliver_next(app):
+        pass
+    chunk = world.ledger.recording(KEY).chunks[0]
+    assert chunk.state is ChunkState.RESCUED
+    assert world.destination.blobs[str(chunk.blob)].data == world.media.files[location].data

@@ -53,6 +53,7 @@ class TrueChunk:
     early: str  # what ACS answers before that: missing | empty
     has_delete_location: bool
     event_number: int
+    changes_quietly: bool = False  # its versions have one length and no ETag: only their first blocks tell them apart
     export_at: datetime | None = None
     exported_at: datetime | None = None  # when a blob of ACS's with bytes stood in the container
     accepted_at: datetime | None = None  # when an event with this chunk was acknowledged
@@ -244,6 +245,9 @@ def _draw_chunk(
         told = recording.event_times()[event_number]
         since = max(ready_at, told + minutes(random.random() * random.choice((-4, 0.5, 2, 20))))
         versions.append((since, _changed(random, versions[0][1], recording.form, block_bytes)))
+    is_quiet = len(versions) > 1 and random.getrandbits(2) == 0
+    if is_quiet:
+        versions = [(since, _quietly(random, file, versions[0][1])) for since, file in versions]
     chunk = TrueChunk(
         index=index,
         document_id=document_id,
@@ -257,6 +261,7 @@ def _draw_chunk(
         early=random.choice(("missing", "empty")),
         has_delete_location=random.random() < 0.8,
         event_number=event_number,
+        changes_quietly=is_quiet,
     )
     if export in ("exported", "silent", "claimed_empty"):
         chunk.export_at = end + minutes(random.random())
@@ -286,3 +291,9 @@ def _changed(random: Random, file: MediaFile, form: str, block_bytes: int) -> Me
     file.etag = '"1"'  # with neither another length nor another ETag nobody could tell in the midst of it
     kept = file.data[: block_bytes // 2]  # the first request's
     return replace(file, data=kept + random.randbytes(len(file.data) - len(kept)), etag='"2"')
+
+
+def _quietly(random: Random, file: MediaFile, first: MediaFile) -> MediaFile:
+    """As long as the first, without an ETag, and other bytes soon after the beginning."""
+    head, size = file.data[:16], len(first.data)
+    return MediaFile(head + random.randbytes(size - len(head)), first.content_type, None)

@@ -158,6 +158,7 @@ class SimMedia(FakeMedia):
         self.metadata: dict[str, TrueChunk] = {}
         self.deletions: dict[str, TrueChunk] = {}
         self.gone: set[str] = set()
+        self._opened: dict[str, MediaFile] = {}
 
     def add(self, chunk: TrueChunk, *, gone_at: datetime) -> None:
         self.chunks[chunk.location] = (chunk, gone_at)
@@ -182,7 +183,15 @@ class SimMedia(FakeMedia):
             if chunk.early == "missing":
                 raise MediaNotFound("404")
             file = MediaFile(b"", file.content_type, file.etag)
+        elif chunk.changes_quietly:
+            file = self._quiet(chunk, start)
         yield (self._sim.lie() or honest)(file, start, length)
+
+    def _quiet(self, chunk: TrueChunk, start: int) -> MediaFile:
+        """Changes between two tries, never within one, where nobody could tell: so not while others are at it."""
+        if start == 0 and not self._sim.preempt_rate:
+            self._opened[chunk.document_id] = chunk.version(self._sim.now())
+        return self._opened.get(chunk.document_id, chunk.versions[0][1])
 
     def read_all(self, location: str, *, limit: int) -> bytes:  # noqa: ARG002 - the port's; all are small here
         chunk = self.metadata.get(location)
