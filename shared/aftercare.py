@@ -64,9 +64,9 @@ class Aftercare:
 
     def chunk_is_safe(self, recording: Recording, chunk: Chunk) -> None:
         """Goes on from a chunk that is safe (or lost). Raises StorageError only when the ledger itself fails."""
-        if chunk.is_safe and chunk.metadata_state == "pending":
-            self._metadata(recording, chunk)
-        current = self._books.load(recording.key)
+        is_waiting = chunk.is_safe and chunk.metadata_state == "pending"
+        # What was just written stands: whoever writes after it sees this chunk, and finishes what this one does not.
+        current = (self._metadata(recording, chunk) if is_waiting else None) or self._books.load(recording.key)
         if current is None:
             return
         standing = current.chunk(chunk.key)
@@ -91,10 +91,10 @@ class Aftercare:
 
     # --- metadata
 
-    def _metadata(self, recording: Recording, chunk: Chunk) -> None:
+    def _metadata(self, recording: Recording, chunk: Chunk) -> Recording | None:
+        """One try. The recording as it stands after it, where that is known without reading it."""
         if chunk.metadata_location is None and chunk.claimed_metadata_blob is None:
-            self._change(recording, chunk, lambda now: replace(now, metadata_state="absent"))
-            return
+            return self._change(recording, chunk, lambda now: replace(now, metadata_state="absent"))
         name = chunk.metadata_blob
         try:
             if chunk.metadata_location is None:
@@ -103,8 +103,8 @@ class Aftercare:
                 self._put_metadata(recording, chunk, chunk.metadata_location)
         except RecorderError as error:
             self._metadata_failed(recording, chunk, error)
-        else:
-            self._change(recording, chunk, lambda now: replace(now, metadata_state="saved", metadata_blob=name))
+            return None
+        return self._change(recording, chunk, lambda now: replace(now, metadata_state="saved", metadata_blob=name))
 
     def _exported_metadata(self, recording: Recording, chunk: Chunk) -> str:
         """Where ACS says it exported the metadata to. ExportNotFound: it may come a moment after the media."""
@@ -173,18 +173,24 @@ class Aftercare:
         self.tell_losses(recording)
         if not self.clear_fallback(recording):
             return  # the sweep comes by
-        if recording.manifest.state == "pending" and chunk and not self._write_manifest(recording, chunk):
+        noted: Manifest | None = recording.manifest
+        if recording.manifest.state == "pending" and chunk:
+            noted = self._manifest(recording, chunk)
+        if noted is None:
             return
-        if self._deletes_at_acs and recording.state is RecordingState.COMPLETE and not self._delete(recording):
-            return
+        if self._deletes_at_acs and recording.state is RecordingState.COMPLETE:
+            self._books.change(recording.key, lambda now: _with_manifest(now, recording, noted))
+            if not self._delete(recording):
+                return
 
-        def close(now: Recording) -> Recording | None:
+        def close(now: Recording) -> Recording:
             # An event may have told of another chunk meanwhile: who brings that one closes the recording.
+            now = _with_manifest(now, recording, noted)
             is_done = _is_whole(now) and now.manifest.state != "pending"
-            return replace(now, closed_at=self._clock.now()) if is_done and now.closed_at is None else None
+            return replace(now, closed_at=self._clock.now()) if is_done and now.closed_at is None else now
 
         closed = self._books.change(recording.key, close)
-        if closed:
+        if closed and closed.closed_at:
             log(
                 "recording.closed",
                 recording=recording.key,
@@ -226,39 +232,28 @@ class Aftercare:
         if closed:
             log("recording.closed", level=logging.ERROR, recording=recording.key, state=closed.state)
 
-    def _write_manifest(self, recording: Recording, chunk: Chunk) -> bool:
+    def _manifest(self, recording: Recording, chunk: Chunk) -> Manifest | None:
+        """Writes the manifest. What is to be noted of it; None where a later try is planned."""
         now = self._clock.now()
+        before = recording.manifest
         try:
             container = self._containers.destination(container_of(recording))
             name = _put_manifest(container, recording, manifest(recording, now=now))
         except (StorageError, DestinationConflict) as error:
-            failures = recording.manifest.failures + 1
+            failures = before.failures + 1
             log("manifest.failed", level=logging.WARNING, recording=recording.key, code=error.code, failures=failures)
             if now >= recording.deadline + self._delivery_window:
-                self._note_manifest(recording, Manifest("given_up", failures, None, recording.manifest.blob))
-                return True
+                return Manifest("given_up", failures, None, before.blob)
             at = now + delivery_delay(failures=failures, random=self._random.random())
-            waits = Manifest("pending", failures, at, recording.manifest.blob)
+            waits = Manifest("pending", failures, at, before.blob)
             self._plan(
                 recording,
                 chunk,
                 lambda one: planned(one, at=at),
                 also=lambda now: replace(now, manifest=waits) if now.manifest.state == "pending" else now,
             )
-            return False
-        self._note_manifest(recording, Manifest("written", recording.manifest.failures, None, name))
-        return True
-
-    def _note_manifest(self, recording: Recording, noted: Manifest) -> None:
-        """What became of the manifest of `recording` as it was; with another chunk since, it is to be written anew."""
-
-        def decide(now: Recording) -> Recording | None:
-            if now.manifest.state != "pending":
-                return None
-            is_all = [one.key for one in now.chunks] == [one.key for one in recording.chunks]
-            return replace(now, manifest=noted if is_all else replace(now.manifest, blob=noted.blob))
-
-        self._books.change(recording.key, decide)
+            return None
+        return Manifest("written", before.failures, None, name)
 
     def _delete(self, recording: Recording) -> bool:
         """Deletes at ACS what is verified; True when nothing is left to try."""
@@ -322,6 +317,16 @@ class Aftercare:
         moved = after.chunk(chunk.key) if after else None
         if after and moved:
             self._books.send_or_leave(after, moved)
+
+
+def _with_manifest(now: Recording, recording: Recording, noted: Manifest) -> Recording:
+    """`now` with what became of the manifest of `recording`, as that was; with another chunk since, it is to be
+    written anew.
+    """
+    if now.manifest.state != "pending":
+        return now
+    is_all = [one.key for one in now.chunks] == [one.key for one in recording.chunks]
+    return replace(now, manifest=noted if is_all else replace(now.manifest, blob=noted.blob))
 
 
 def _is_whole(recording: Recording) -> bool:

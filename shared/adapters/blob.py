@@ -109,7 +109,7 @@ class BlobContainer:
         """See the port."""
         try:
             with self._errors():
-                return bytes(self._client.download_blob(name, offset=start, length=length).readall())
+                return bytes(self._blob(name).download_blob(offset=start, length=length).readall())
         except StorageInvalid as error:
             # The service refuses any range of an empty blob, and the SDK asks for one.
             if isinstance(error.__cause__, HttpResponseError) and error.__cause__.status_code == 416:
@@ -119,7 +119,7 @@ class BlobContainer:
     def pieces(self, name: str) -> Iterator[bytes]:
         """See the port."""
         with self._errors():
-            yield from self._client.download_blob(name, max_concurrency=1).chunks()
+            yield from self._blob(name).download_blob(max_concurrency=1).chunks()
 
     def staged(self, name: str) -> list[Block]:
         """See the port."""
@@ -160,8 +160,7 @@ class BlobContainer:
     def put(self, name: str, data: bytes, *, content_type: str, overwrite: bool, sha256: str | None = None) -> None:
         """See the port."""
         with self._errors():
-            self._client.upload_blob(
-                name,
+            self._blob(name).upload_blob(
                 data,
                 overwrite=overwrite,
                 metadata={"sha256": sha256} if sha256 else None,
@@ -222,7 +221,7 @@ class BlobContainer:
         """See the port."""
         try:
             with self._errors():
-                self._client.delete_blob(name)
+                self._blob(name).delete_blob()
         except BlobMissing:
             return
 

@@ -170,7 +170,7 @@ MUTATIONS = (
         "a manifest written early, and again at the end",
         "shared.aftercare:Aftercare.chunk_is_safe",
         "    standing = current.chunk(chunk.key)\n",
-        "    standing = current.chunk(chunk.key)\n    self._write_manifest(current, chunk)\n",
+        "    standing = current.chunk(chunk.key)\n    self._manifest(current, chunk)\n",
     ),
     Mutation(
         "the manifest not written anew for a chunk that is told of later",
@@ -212,7 +212,7 @@ MUTATIONS = (
     Mutation(
         "deleted at ACS though a sibling is lost",
         "shared.aftercare:Aftercare._finish",
-        "recording.state is RecordingState.COMPLETE and ",
+        " and recording.state is RecordingState.COMPLETE",
         "",
         start=38,
     ),

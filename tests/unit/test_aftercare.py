@@ -332,6 +332,7 @@ def test_two_that_finish_at_once_close_it_once(caplog: pytest.LogCaptureFixture)
         if name == "destination" and the(world).closed_at is None:
             caplog.set_level("INFO", logger="recorder")
             world.app().rescue._aftercare.chunk_is_safe(the(world), the(world).chunks[0])
+            world.clock.advance(timedelta(seconds=1))
         return call()
 
     assert care(world, containers=watched(world.containers, meanwhile)).closed_at == NOON
