@@ -244,10 +244,11 @@ class Transfer:
         self._stage(work, span.start, self._again(lambda: self._fetch(work, span)))
 
     def _stage(self, work: _Work, start: int, data: bytes) -> None:
+        # Before it is sent, so that the blocks after it wait for this one's arrival only, not for its upload.
+        work.digest.update(start, data)
         block = Block(ranges.block_id(start, data, tag=work.tag), len(data))
         self._again(lambda: work.job.target.stage(work.job.name, block.id, data))
         work.progress.add()
-        work.digest.update(start, data)
         work.blocks[start] = block
 
     def _fetch(self, work: _Work, span: ranges.Span) -> bytes:
