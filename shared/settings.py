@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -46,7 +46,9 @@ NAMES = (
     "ALERT_TOPIC_ENDPOINT",
     "ALERT_TOPIC_KEY",
     "LOCAL_ACS_ORIGIN",
+    "AZURE_CLIENT_ID",
 )
+_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _CONTAINER = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 
 
@@ -79,7 +81,6 @@ class StorageAccount:
     connection_string: Secret | None = None
     blob_url: str | None = None
     queue_url: str | None = None
-    client_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class Settings:
     alert_topic: str | None = None
     alert_topic_key: Secret | None = None
     local_acs_origin: str | None = None
-    identity_client_id: str | None = field(default=None)
+    identity_client_id: str | None = None
 
     @property
     def block_sizes(self) -> BlockSizes:
@@ -177,7 +178,8 @@ class _Reader:
             "alert_topic": self.alert_topic(),
             "alert_topic_key": self.secret("ALERT_TOPIC_KEY"),
             "local_acs_origin": self.local_origin(),
-            "identity_client_id": self.get("AZURE_CLIENT_ID"),
+            # The second is what the host itself is told; one identity serves both.
+            "identity_client_id": self.guid("AZURE_CLIENT_ID") or self.guid("AzureWebJobsStorage__clientId"),
         }
         if self.faults or default is None:
             raise SettingsError(self.faults)
@@ -208,7 +210,7 @@ class _Reader:
                 "must be set: a connection string, or AzureWebJobsStorage__accountName"
                 " (or __blobServiceUri and __queueServiceUri) for a managed identity",
             )
-        return StorageAccount(blob_url=blob, queue_url=queue, client_id=self.get("AzureWebJobsStorage__clientId"))
+        return StorageAccount(blob_url=blob, queue_url=queue)
 
     def acs(self) -> tuple[str, Secret | None]:
         text, endpoint = self.get("ACS_CONNECTION_STRING"), self.get("ACS_ENDPOINT")
@@ -254,6 +256,12 @@ class _Reader:
         value = self.get(setting) or default
         if not _CONTAINER.fullmatch(value):
             self.fault(setting, "must be a container name: 3 to 63 lower-case letters, digits, single hyphens")
+        return value
+
+    def guid(self, name: str) -> str | None:
+        value = self.get(name)
+        if value and not _GUID.fullmatch(value):
+            self.fault(name, "must be a client id: 8-4-4-4-12 hexadecimal digits")
         return value
 
     def number(self, name: str, default: float, *, least: float, most: float, read: Callable[[str], float]) -> float:

@@ -164,7 +164,6 @@ def test_lists_and_switches_are_read() -> None:
             "ALERT_HOURS_LEFT": "0.5, 12,0.5",
             "DELETE_AT_ACS": "True",
             "ALERT_TOPIC_ENDPOINT": "https://t.westeurope-1.eventgrid.azure.net/api/events",
-            "AZURE_CLIENT_ID": "id",
             "RESCUE_MEMORY_MIB": "4",
         }
     )
@@ -174,9 +173,29 @@ def test_lists_and_switches_are_read() -> None:
     ]
     assert given.alert_left == (timedelta(hours=12), timedelta(hours=0.5))
     assert given.delete_at_acs is True
-    assert given.identity_client_id == "id"
     # A block is never larger than the memory for all of them.
     assert (given.block_bytes, given.blocks_in_flight) == (4 * 1024 * 1024, 4)
+
+
+ONE, OTHER = "29228d3e-040e-4656-a70e-890ab4e173e5", "7d0c5cf1-1a2b-4c3d-8e4f-5a6b7c8d9e0f"
+
+
+@pytest.mark.parametrize(
+    ("given", "chosen"),
+    [
+        ({"AZURE_CLIENT_ID": ONE}, ONE),
+        ({"AzureWebJobsStorage__clientId": OTHER}, OTHER),
+        ({"AZURE_CLIENT_ID": ONE, "AzureWebJobsStorage__clientId": OTHER}, ONE),
+        ({}, None),
+    ],
+)
+def test_a_user_assigned_identity_is_named_once_for_host_and_app(given: dict[str, str], chosen: str | None) -> None:
+    assert load_settings(LEAST | given).identity_client_id == chosen
+
+
+@pytest.mark.parametrize("name", ["AZURE_CLIENT_ID", "AzureWebJobsStorage__clientId"])
+def test_a_client_id_is_a_guid(name: str) -> None:
+    assert faults(**{name: "contoso-identity"}) == [f"{name}: must be a client id: 8-4-4-4-12 hexadecimal digits"]
 
 
 def test_a_block_that_memory_has_no_room_for_is_refused() -> None:
