@@ -65,7 +65,8 @@ def problem(
 def problem_of(error: Exception) -> Answer:
     """The problem that `error` is to the caller. No stack, no secret, no personal data."""
     if isinstance(error, SettingsError):
-        return problem(500, "not_configured", "The app's settings are not usable", faults=error.faults)
+        named = [dict(zip(("field", "message"), fault.split(": ", 1), strict=False)) for fault in error.faults]
+        return problem(500, "not_configured", "The app's settings are not usable", errors=named)
     if not isinstance(error, e.RecorderError):
         return problem(500, "internal", "The app failed; its log says how")
     status, title = next(

@@ -64,7 +64,8 @@ def test_all_faults_of_a_request_are_told() -> None:
 
 
 def test_all_faults_of_the_settings_are_told() -> None:
-    assert json.loads(problem_of(SettingsError(["A: b", "C: d"])).body)["faults"] == ["A: b", "C: d"]
+    told = json.loads(problem_of(SettingsError(["A: b: c", "D: e"])).body)["errors"]
+    assert told == [{"field": "A", "message": "b: c"}, {"field": "D", "message": "e"}]
 
 
 @pytest.mark.parametrize(
