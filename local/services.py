@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 HOST_PORT = 7071
 CONTAINER = "recordings"
-QUEUE = "recording-rescues"
+QUEUES = ("recording-rescues", "recording-rescues-urgent")
 EVENT_FUNCTION = "recording_file_status_updated"
 SETTINGS, EXAMPLE = "local.settings.json", "local.settings.json.example"
 _HANDSHAKE_SECONDS = 30.0
@@ -97,12 +97,13 @@ class Services:
         self._running.close()
 
     def _make_storage(self) -> None:
-        """What the infrastructure makes in Azure: the destination, and the queue that the host does not create."""
+        """What the infrastructure makes in Azure: the destination, and the queues that the host does not create."""
         with BlobServiceClient.from_connection_string(self.azurite.connection_string) as blobs:
             for name in self._containers:
                 _unless_there(functools.partial(blobs.create_container, name))
         with QueueServiceClient.from_connection_string(self.azurite.connection_string) as queues:
-            _unless_there(functools.partial(queues.create_queue, QUEUE))
+            for name in QUEUES:
+                _unless_there(functools.partial(queues.create_queue, name))
 
     @property
     def settings(self) -> dict[str, str]:
@@ -163,7 +164,8 @@ def write_settings(settings: dict[str, str], *, folder: Path = ROOT) -> str:
         other = [name for name, value in settings.items() if values.get(name) != value]
         if not other:
             return f"{SETTINGS} is there and fits."
-        return f"{SETTINGS} is there and was left alone; it leads elsewhere in: {', '.join(other)}."
+        names = ", ".join(other)
+        return f"{SETTINGS} is there and was left alone; it leads elsewhere in: {names}. Delete it for these services."
     tree = json.loads((folder / EXAMPLE).read_text(encoding="utf-8"))
     tree["Values"] = {**tree.get("Values", {}), **settings}
     file.write_text(json.dumps(tree, indent=2) + "\n", encoding="utf-8")
@@ -177,7 +179,7 @@ def guide(services: Services, *, host_url: str) -> str:
     send = "curl -s -X POST -H 'content-type: application/json'"
     return f"""
   Azurite       {services.azurite.blob_url}  (queues: {services.azurite.queue_url})
-  ACS emulator  {services.acs.origin}  (control plane: {control}/)
+  ACS emulator  {services.acs.origin}  (control plane: {control}, e.g. {control}/health)
   Event Grid    {services.eventgrid.origin}
 
 A call is recorded, its export fails, the recording is rescued:
@@ -185,9 +187,10 @@ A call is recorded, its export fails, the recording is rescued:
   field() {{ python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }}
   CALL=$({send} {control}/calls -d '{{"groupCallId": "{group}"}}' | field callId)
   RECORDING=$({send} {host_url}/api/recordings -d '{{"groupCallId": "{group}"}}' | field recordingId)
-  {send} {control}/calls/$CALL/end -d '{{"export": "role-missing"}}'
-  curl -s {host_url}/api/recordings
-  curl -s {host_url}/api/recordings/$RECORDING
+  {send} -o /dev/null {control}/calls/$CALL/end -d '{{"export": "role-missing"}}'
+  curl -s {host_url}/api/recordings | python3 -m json.tool
+  until curl -s {host_url}/api/recordings/$RECORDING | grep -q '"state": *"complete"'; do sleep 1; done
+  curl -s {host_url}/api/recordings/$RECORDING | python3 -m json.tool
 """
 
 
@@ -222,7 +225,8 @@ def main(arguments: list[str]) -> int:
     with Services() if given.free_ports else usual_services() as services:
         print(write_settings(services.settings, folder=given.app_dir))
         print(guide(services, host_url=given.host_url))
-        print("Next: `func start` or `python -m local.host` in another terminal. Ctrl-C ends the services.", flush=True)
+        print("Next, in another terminal: `. .venv/bin/activate && func start`, or `.venv/bin/python -m local.host`.")
+        print("All that is kept here is gone with Ctrl-C.", flush=True)
         subscribe_when_up(services, host_url=given.host_url, stop=stop)
         stop.wait()
     return 0
