@@ -134,7 +134,9 @@ def _table(found: dict[str, list[dict[str, Any]]]) -> str:
             row = found[way][number]
             lag = "never" if row["median_lag"] is None else f"{row['median_lag']:.0f} s / {row['longest_lag']:.0f} s"
             cells.append(f"{lag}, {row['saved']:.0%}")
-        lines.append(f"| {outage / timedelta(hours=1):.3g} h | " + " | ".join(cells) + " |")
+        hours = outage / timedelta(hours=1)
+        length = f"{hours:.3g} h" if hours >= 1 else f"{60 * hours:.0f} min"
+        lines.append(f"| {length} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

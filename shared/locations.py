@@ -166,7 +166,7 @@ class AllowList:
         return None
 
     def classify(self, url: str | None) -> Place:
-        """What the location `url` of an event is (facts: decide by where it points, never by what it says)."""
+        """What the location `url` of an event is: decided by where it points, never by what it says."""
         if not url:
             return Place.FOREIGN
         if is_media_location(url):

@@ -6,7 +6,7 @@
 The guid is a UUIDv5 of the recording, so every try names the same blob. Ids come from events and are not trusted:
 every segment passes `segment`, which keeps safe ids as they are and makes others safe, bounded and still unique.
 Source: the BYOS page of the service's documentation; names for wav and mp4 are not documented and follow the
-same pattern (`facts` section 2).
+same pattern.
 """
 
 from __future__ import annotations

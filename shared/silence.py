@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # A chunk's metadata tells its start; it is this recording's if that is as near as this to our start.
 _SAME_START = timedelta(seconds=30)
 _INDEX = re.compile(r"[0-9]{1,9}")
-# The event comes one to a few minutes after the end (facts section 3); a retry of Event Grid's on top.
+# The event comes one to a few minutes after the end; a retry of Event Grid's on top.
 _EVENT_DELAY = timedelta(minutes=15)
 _ENDED = "ACS says that it has ended; no event yet"
 _EVENT_GRID_LIFE = timedelta(hours=24)

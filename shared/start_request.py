@@ -14,7 +14,7 @@ LOCATORS = ("serverCallId", "groupCallId", "roomId", "callConnectionId")
 CONTENTS = {"audio": "audio", "audiovideo": "audioVideo"}
 CHANNELS = ("mixed", "unmixed")
 FORMATS = ("mp3", "mp4", "wav")
-# What the service can record (facts section 6); all else is refused there with an opaque 400.
+# What the service can record (its REST documentation); all else is refused there with an opaque 400.
 COMBINATIONS = {
     ("audio", "mixed", "mp3"),
     ("audio", "mixed", "wav"),

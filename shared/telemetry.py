@@ -1,6 +1,6 @@
 """Log lines: one JSON object each, a stable dotted event name first, fields after it.
 
-Only level and text cross from the Python worker to the Functions host (facts: `extra=` is lost), so the fields are in
+Only level and text cross from the Python worker to the Functions host (`extra=` is lost), so the fields are in
 the text. What must never be logged is taken out here, wherever it came from: URL queries (a SAS), keys, tokens,
 phone numbers and participant ids.
 """

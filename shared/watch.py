@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from shared.ports import Clock
 
 _KEPT_EVENTS = 3
-# The folder of a recording as ACS lays it out, at whatever place in the container (facts section 2).
+# The folder of a recording as ACS lays it out, at whatever place in the container.
 _LAYOUT = re.compile(r"(?:.+/)?\d{8}/[^/]+/[^/]+")
 # With the longest file name of ours below it, it is still a blob name in the destination and in the fallback.
 _LONGEST_FOLDER = 800

@@ -1,6 +1,6 @@
 """ACS by its real SDK: the recording REST API, and the media host.
 
-Quirks of azure-communication-callautomation 1.6.0 that live here and nowhere else (facts section 5):
+Quirks of azure-communication-callautomation 1.6.0 that live here and nowhere else:
 `download_recording` returns an HttpResponse whatever it is annotated with; it sends no Range for offset 0, so the
 header is given; it follows redirects without looking where to, so they are switched off and followed here, on the
 allow-list; a new Repeatability-Request-ID for each call, so ours is given.
