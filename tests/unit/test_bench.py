@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from bench import report, storm
+from bench.goals import goals
 from bench.load.fairness import fairness
 from bench.load.watch import AppLog
 from bench.measure import Cost, Steps
 from bench.report import Goal, Results, goals_table
-from bench.rescue import goals
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
