@@ -320,12 +320,12 @@ class Aftercare:
 
 
 def _with_manifest(now: Recording, recording: Recording, noted: Manifest) -> Recording:
-    """`now` with what became of the manifest of `recording`, as that was; with another chunk since, it is to be
-    written anew.
+    """`now` with what became of the manifest of `recording`, as that was; with another chunk since, or a lost one that
+    is looked for again, it is to be written anew.
     """
     if now.manifest.state != "pending":
         return now
-    is_all = [one.key for one in now.chunks] == [one.key for one in recording.chunks]
+    is_all = [one.key for one in now.chunks] == [one.key for one in recording.chunks] and _is_whole(now)
     return replace(now, manifest=noted if is_all else replace(now.manifest, blob=noted.blob))
 
 

@@ -125,8 +125,8 @@ class Chunk:
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing is left to do for its bytes."""
-        return self.state in IN_PLACE_STATES or self.state is ChunkState.LOST
+        """Whether nothing is left to do for its bytes; a lost chunk with a try planned is looked for once more."""
+        return self.state in IN_PLACE_STATES or (self.state is ChunkState.LOST and self.next_try_at is None)
 
     @property
     def is_given_up(self) -> bool:

@@ -139,14 +139,18 @@ class Rescue:
             self._is_exported(recording, chunk, found)
 
     def _look_again(self, recording: Recording, chunk: Chunk) -> None:
-        """A lost chunk of which an event says that it was exported after all."""
+        """A lost chunk that may be in the container after all: an event says so, or a person who brought it there."""
         found = None
         with suppress(StorageError):
-            found = self._lookup.exported(self._destination(recording), recording, chunk)
-        if found and found.size:
+            destination = self._destination(recording)
+            exported = self._lookup.exported(destination, recording, chunk, all_days=True)
+            found = exported if exported and exported.size else self._lookup.in_place(destination, chunk)
+        if found:
             self._is_exported(recording, chunk, found)
-        else:
-            self._aftercare.chunk_is_safe(recording, chunk)
+            return
+        # The look is over: only now may the recording close again.
+        self._move(recording, chunk, lambda _now: replace(chunk, next_try_at=None))
+        self._aftercare.chunk_is_safe(recording, chunk)
 
     def _fetch_instead(self, recording: Recording, chunk: Chunk, error: RecorderError) -> None:
         """The claim does not hold, or cannot be checked in time: the media is fetched from ACS like any other."""

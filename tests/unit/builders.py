@@ -23,7 +23,7 @@ FOLDER = "20261122/call-1/eyJQbGF0-guid"
 
 
 def chunk(index: int = 0, state: ChunkState = ChunkState.PENDING, **changes: Any) -> Chunk:
-    """A chunk as an event about a failed export makes it."""
+    """A chunk as an event about a failed export makes it, or as it is lost."""
     document = f"0-eus-d1-{index:08x}"
     plain = Chunk(
         key=naming.chunk_key(document, index),
@@ -35,7 +35,7 @@ def chunk(index: int = 0, state: ChunkState = ChunkState.PENDING, **changes: Any
         delete_location=DELETE.format(document),
         blob=f"{FOLDER}/{index}-audiomp3.{document}.mp3",
         metadata_blob=f"{FOLDER}/{index}-acsmetadata.{document}.json",
-        next_try_at=NOON,
+        next_try_at=None if state is ChunkState.LOST else NOON,
         first_seen_at=NOON,
     )
     return replace(plain, **changes)

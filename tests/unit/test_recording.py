@@ -76,6 +76,7 @@ def test_a_chunk_knows_whether_it_is_safe_and_finished(state: ChunkState) -> Non
     one = chunk(state=state)
     assert one.is_safe is (state in SAFE_STATES)
     assert one.is_finished is (state in IN_PLACE_STATES or state is S.LOST)
+    assert chunk(state=state, next_try_at=NOON).is_finished is (state in IN_PLACE_STATES)  # a lost one is looked for
 
 
 @pytest.mark.parametrize(

@@ -312,6 +312,43 @@ def test_a_lost_chunk_that_is_found_after_all_is_exported() -> None:
     assert handle(made).state is S.LOST
 
 
+@pytest.mark.parametrize("name", [chunk(0).blob or "", EXPORT, EXPORT.replace("20261122", "20261123")])
+def test_a_lost_chunk_that_somebody_brought_by_hand_is_found(name: str) -> None:
+    """Under the name it would have had, or anywhere in the call's folders under its own file name."""
+    made = world(chunk(0, S.LOST, finished_at=NOON, tries=9))
+    put(made, name, DATA)
+    one = handle(made)
+    assert (one.state, one.blob) == (S.EXPORTED, name)
+    assert (the(made).manifest.state, the(made).state) == ("written", RecordingState.COMPLETE)
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_a_recording_does_not_close_while_a_lost_chunk_is_to_be_looked_for(found: bool) -> None:  # noqa: FBT001
+    """Who finishes another chunk meanwhile leaves the manifest to the look: it might tell of a loss that is none."""
+    sought = chunk(1, S.LOST, finished_at=NOON, next_try_at=NOON, metadata_state="absent")
+    other = chunk(0, S.RESCUED, size=1, sha256="ab", metadata_state="saved", finished_at=NOON)
+    made = World()
+    made.ledger.save(recording(other, sought), etag=None)
+    handle(made)
+    assert (the(made).closed_at, the(made).manifest.state) == (None, "pending")
+    if found:
+        put(made, sought.blob or "", DATA)
+    made.app().rescue.handle(RescueMessage(the(made).key, sought.key, 1))
+    after = the(made)
+    assert after.closed_at is not None
+    assert (after.state, after.chunks[1].next_try_at) == (
+        (RecordingState.COMPLETE, NOON) if found else (RecordingState.LOST, None)
+    )
+    assert f'"state": "{after.state}"' in made.destination.read(after.manifest.blob or "").decode()
+
+
+def test_a_look_whose_worker_died_before_it_closed_the_recording_is_followed_up() -> None:
+    """Its message comes again, and finds the look done."""
+    made = world(chunk(0, S.LOST, finished_at=NOON, next_try_at=None))
+    assert handle(made).state is S.LOST
+    assert the(made).closed_at is not None
+
+
 def test_out_of_time_it_hands_over_without_counting_a_failure() -> None:
     made = world(chunk(0, failures=3, tries=3))
 

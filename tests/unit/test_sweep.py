@@ -62,6 +62,8 @@ DUE = [
     (chunk(state=S.RESCUED, metadata_state="saved", next_try_at=SOON, finished_at=LATE), False),
     (chunk(state=S.LOST, next_try_at=None, finished_at=LATE), True),
     (chunk(state=S.LOST, next_try_at=None, finished_at=NOON), False),
+    (chunk(state=S.LOST, next_try_at=LATE, finished_at=LATE), True),  # to be looked for again
+    (chunk(state=S.LOST, next_try_at=SOON, finished_at=LATE), False),
 ]
 
 
