@@ -64,16 +64,16 @@ class Silence:
         if state is None:
             self._again(recording, deadline=recording.deadline)
             return
-        chunks = self._exported(recording)
-        if chunks:
-            self._adopt(recording, chunks)
-            return
         if _ENDED not in recording.notes:
             # It may have ended a moment ago: events take minutes. The next look, soon, is the one that counts.
             self._books.change(
                 recording.key,
                 lambda r: None if r.chunks else replace(r.with_note(_ENDED), check_at=now + _EVENT_DELAY),
             )
+            return
+        chunks = self._exported(recording)
+        if chunks:
+            self._adopt(recording, chunks)
             return
         self._books.alert(recording, "silent", started_at=recording.created_at, acs=state)
         if now > recording.deadline + _EVENT_GRID_LIFE:

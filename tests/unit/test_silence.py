@@ -99,7 +99,7 @@ def test_an_export_without_an_event_is_found_by_its_start(prefix: str) -> None:
     assert after.chunks[0].metadata_blob == f"{folder}/0-acsmetadata.json"
     assert (after.folder, after.check_at) == (folder, None)
     assert world.notifier.names == ["event_missing"]
-    assert len(after.notes) == 1
+    assert len(after.notes) == 2
     world.clock.advance(HOUR)
     app = world.app()
     app.sweep.run()
@@ -268,15 +268,18 @@ def test_a_recording_without_an_id_cannot_be_asked_for() -> None:
     assert swept(world, key).alerts == ("silent",)
 
 
-def test_a_call_that_ended_a_moment_ago_is_not_silent_yet() -> None:
-    """Its event is on the way: the alarm waits for a second look, a quarter of an hour later."""
+@pytest.mark.parametrize("is_exported", [True, False])
+def test_a_call_that_ended_a_moment_ago_is_not_silent_yet(is_exported: bool) -> None:  # noqa: FBT001
+    """Its event is on the way: alarm and export wait for a second look, a quarter of an hour later."""
     world, key = begun()
     ended(world)
+    if is_exported:
+        export(world)
     world.clock.advance(5 * HOUR)
     world.app().sweep.run()
     once = world.ledger.recording(key)
-    assert (once.alerts, world.notifier.names) == ((), [])
+    assert (once.alerts, once.chunks, world.notifier.names) == ((), (), [])
     assert once.check_at == world.clock.now() + QUARTER
     world.clock.advance(QUARTER)
     world.app().sweep.run()
-    assert world.ledger.recording(key).alerts == ("silent",)
+    assert world.ledger.recording(key).alerts == ("event_missing" if is_exported else "silent",)
