@@ -18,7 +18,7 @@ from shared.document import encode
 from shared.errors import PreconditionFailed, StorageError, StorageUnavailable
 from shared.naming import marker
 from shared.ports import RescueMessage
-from shared.recording import AT_RISK_STATES
+from shared.recording import AT_RISK_STATES, ChunkState
 from shared.telemetry import log
 
 if TYPE_CHECKING:
@@ -157,3 +157,10 @@ def is_open(recording: Recording) -> bool:
 def planned(chunk: Chunk, *, at: datetime) -> Chunk:
     """The chunk with its next try at `at`, under a new ticket: all earlier messages become void."""
     return replace(chunk, next_try_at=at, ticket=chunk.ticket + 1, lease_until=None, requeues=0)
+
+
+def taken_back(chunk: Chunk) -> Chunk:
+    """The chunk of a worker that went away without a word: pending again, with one crash more. Any other as it is."""
+    if chunk.state is not ChunkState.RESCUING:
+        return chunk
+    return replace(chunk, crashes=chunk.crashes + 1).to(ChunkState.PENDING)

@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared.books import URGENT_LEFT, planned
+from shared.books import URGENT_LEFT, planned, taken_back
 from shared.errors import RecorderError, StorageError
 from shared.naming import marker_key
 from shared.recording import AT_RISK_STATES, ChunkState, RecordingState
@@ -188,10 +188,8 @@ class Sweep:
             standing = current.chunk(chunk.key)
             if standing is None or standing.ticket != chunk.ticket:
                 return None
-            again = replace(planned(standing, at=at), requeues=standing.requeues + 1)
-            if again.state is ChunkState.RESCUING:
-                again = replace(again, crashes=again.crashes + 1).to(ChunkState.PENDING)
-            return current.with_chunk(again)
+            again = planned(taken_back(standing), at=at)
+            return current.with_chunk(replace(again, requeues=standing.requeues + 1))
 
         after = self._books.change(recording.key, decide)
         moved = after.chunk(chunk.key) if after else None

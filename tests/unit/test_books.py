@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.books import Books, is_open, planned
+from shared.books import Books, is_open, planned, taken_back
 from shared.errors import PreconditionFailed, StorageUnavailable
 from shared.naming import marker
 from shared.recording import ChunkState, Recording
@@ -251,3 +251,10 @@ def test_a_new_plan_makes_all_earlier_messages_void() -> None:
     one = chunk(ticket=3, lease_until=NOON, requeues=2)
     again = planned(one, at=NOON + HOUR)
     assert (again.ticket, again.next_try_at, again.lease_until, again.requeues) == (4, NOON + HOUR, None, 0)
+
+
+@pytest.mark.parametrize("state", ChunkState)
+def test_a_chunk_is_taken_back_from_a_worker_that_went_away_and_from_nobody_else(state: ChunkState) -> None:
+    one = chunk(state=state, crashes=1)
+    rescuing = state is ChunkState.RESCUING
+    assert taken_back(one) == (replace(one, state=ChunkState.PENDING, crashes=2) if rescuing else one)
