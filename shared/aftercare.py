@@ -91,6 +91,12 @@ class Aftercare:
 
     # --- metadata
 
+    def with_metadata(self, recording: Recording, chunk: Chunk) -> tuple[Recording, Chunk]:
+        """One try for the metadata of a chunk that waits for it; both as they stand then."""
+        after = self._metadata(recording, chunk) if chunk.metadata_state == "pending" else None
+        moved = after.chunk(chunk.key) if after else None
+        return (after, moved) if after and moved else (recording, chunk)
+
     def _metadata(self, recording: Recording, chunk: Chunk) -> Recording | None:
         """One try. The recording as it stands after it, where that is known without reading it."""
         if chunk.metadata_location is None and chunk.claimed_metadata_blob is None:
@@ -136,7 +142,7 @@ class Aftercare:
             message=str(error),
         )
         if chunk.state is ChunkState.IN_FALLBACK:
-            return  # the delivery comes by again
+            return  # each delivery asks again
         plan = self._next_metadata_try(recording, chunk, error)
         if plan is None:
             self._change(recording, chunk, lambda now: replace(now, metadata_state="absent"))
@@ -203,13 +209,20 @@ class Aftercare:
         """Removes what tries left in the fallback and the ledger does not know of; whether it could."""
         if not any(one.tries or one.crashes or one.requeues for one in recording.chunks):
             return True
-        known = [one for one in recording.chunks if one.state is ChunkState.IN_FALLBACK]
-        kept = {fallback_name(recording, name or "") for one in known for name in (one.blob, one.metadata_blob)}
         try:
             fallback = self._containers.fallback()
-            for facts in fallback.find(fallback_name(recording, "")):
-                if facts.name not in kept:
-                    fallback.delete(facts.name)
+            found = [facts.name for facts in fallback.find(fallback_name(recording, ""))]
+            if found:
+                # Read after the listing: what came since is not in it. Only what stands at its place may fall here: a
+                # chunk on its way may have come here a moment ago, and of a lost one this may be all that is left.
+                current = self._books.load(recording.key) or recording
+                others = [one for one in current.chunks if one.state not in IN_PLACE_STATES]
+                kept = {
+                    fallback_name(recording, name or "") for one in others for name in (one.blob, one.metadata_blob)
+                }
+                for name in found:
+                    if name not in kept:
+                        fallback.delete(name)
         except StorageError as error:
             log("fallback.failed", level=logging.WARNING, recording=recording.key, code=error.code)
             return False

@@ -7,11 +7,21 @@ overwritten: it is reported, and the fallback's copy stays.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shared.books import planned
-from shared.errors import BlobExists, DestinationConflict, RecorderError, StorageError, StorageInvalid, StorageRefused
+from shared.errors import (
+    BlobExists,
+    BlobMissing,
+    DestinationConflict,
+    FallbackMissing,
+    RecorderError,
+    StorageError,
+    StorageInvalid,
+    StorageRefused,
+)
 from shared.lookup import Found, Lookup, beside_empty, container_of, fallback_name
 from shared.recording import ChunkState, LastError
 from shared.retry import delivery_delay
@@ -52,11 +62,16 @@ class Delivery:
 
     def deliver(self, recording: Recording, chunk: Chunk) -> None:
         """One try to move the chunk. Raises StorageError only when the ledger itself fails."""
+        recording, chunk = self._aftercare.with_metadata(recording, chunk)
         try:
             placed = self._place(recording, chunk)
+            has_metadata = self._place_metadata(recording, chunk, placed)
             fallback = self._containers.fallback()
             for name in (chunk.blob, chunk.metadata_blob):
                 fallback.delete(fallback_name(recording, name or ""))
+        except FallbackMissing as error:
+            self._fetch_again(recording, chunk, error)
+            return
         except (StorageError, DestinationConflict) as error:
             self._failed(recording, chunk, error)
             return
@@ -70,6 +85,7 @@ class Delivery:
                     standing,
                     blob=placed.name,
                     metadata_blob=placed.metadata_place(chunk),
+                    metadata_state=standing.metadata_state if has_metadata else "pending",
                     finished_at=self._clock.now(),
                 ).to(ChunkState.DELIVERED)
             )
@@ -81,14 +97,14 @@ class Delivery:
             self._aftercare.chunk_is_safe(after, moved)
 
     def _place(self, recording: Recording, chunk: Chunk) -> Found:
-        """The file at its place, verified; where that is. Metadata comes along.
+        """The file at its place, verified; where that is. FallbackMissing where there is nothing to bring there.
 
         What stands there already is compared by its bytes: it may be ours, of a worker that died, or ACS's own, of an
         export that it took for failed. Beside a file without bytes it goes to a folder of our own.
         """
         destination = self._containers.destination(container_of(recording))
         fallback = self._containers.fallback()
-        source, metadata_source = (fallback_name(recording, name or "") for name in (chunk.blob, chunk.metadata_blob))
+        source = fallback_name(recording, chunk.blob or "")
         standing = destination.stat(chunk.blob or "")
         if standing is not None and standing.size == 0:
             chunk = beside_empty(recording, chunk)
@@ -97,16 +113,31 @@ class Delivery:
         placed = self._late(destination, recording, chunk) if standing is None else None
         if placed is None:
             if standing is None:
+                if fallback.stat(source) is None:
+                    raise FallbackMissing("somebody removed the bytes from the fallback")
                 self._copy(fallback, source, destination, name)
             elif standing.size != chunk.size:
                 raise DestinationConflict(f"another file stands at {name}; it is kept")
             if read_back(destination, name, size=chunk.size or 0) != chunk.sha256:
                 raise DestinationConflict(f"{name} has other bytes than the recording; it is kept")
             placed = Found(name, chunk.size or 0, chunk.sha256, chunk.metadata_blob)
-        metadata = placed.metadata_place(chunk)
-        if chunk.metadata_state == "saved" and metadata:
-            self._copy_small(fallback, metadata_source, destination, metadata)
         return placed
+
+    def _place_metadata(self, recording: Recording, chunk: Chunk, placed: Found) -> bool:
+        """The metadata beside the media; False where it is not in the fallback any more, and has to be fetched anew."""
+        name = placed.metadata_place(chunk)
+        if chunk.metadata_state != "saved" or not name:
+            return True
+        destination = self._containers.destination(container_of(recording))
+        if destination.stat(name) is not None:
+            return True
+        try:
+            data = self._containers.fallback().read(fallback_name(recording, chunk.metadata_blob or ""))
+        except BlobMissing:
+            return False
+        with suppress(BlobExists):
+            destination.put(name, data, content_type="application/json", overwrite=False)
+        return True
 
     def _late(self, destination: Container, recording: Recording, chunk: Chunk) -> Found | None:
         """Whether ACS exported it after all, the same bytes: one copy is enough."""
@@ -122,15 +153,31 @@ class Delivery:
             # The destination's server cannot read our account (network rules): the bytes go through this process.
             relay(source, source_name, target, name, block_bytes=self._block_bytes)
 
-    @staticmethod
-    def _copy_small(source: Container, source_name: str, target: Container, name: str) -> None:
-        if target.stat(name) is not None:
-            return
-        data = source.read(source_name)
-        try:
-            target.put(name, data, content_type="application/json", overwrite=False)
-        except BlobExists:
-            return
+    def _fetch_again(self, recording: Recording, chunk: Chunk, error: FallbackMissing) -> None:
+        """The bytes are in no place of ours any more: back to ACS, as long as that has them, and said at once."""
+        now = self._clock.now()
+
+        def decide(current: Recording) -> Recording | None:
+            standing = current.chunk(chunk.key)
+            if standing is None or standing.ticket != chunk.ticket or standing.state is not ChunkState.IN_FALLBACK:
+                return None
+            waits = "pending" if standing.metadata_location else standing.metadata_state
+            gone = replace(
+                planned(standing, at=now),
+                size=None,
+                sha256=None,
+                finished_at=None,
+                failures=0,
+                metadata_state=waits,
+                last_error=LastError(error.code, error.blame, str(error), now),
+            )
+            return current.with_chunk(gone.to(ChunkState.PENDING))
+
+        after = self._books.change(recording.key, decide)
+        moved = after.chunk(chunk.key) if after else None
+        if after and moved:
+            self._books.send_or_leave(after, moved)
+            self._books.alert(after, error.code, chunk=chunk.index)
 
     def _failed(self, recording: Recording, chunk: Chunk, error: RecorderError) -> None:
         now = self._clock.now()

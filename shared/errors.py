@@ -441,6 +441,13 @@ class ExportEmpty(RecorderError):
     blame = Blame.ACS
 
 
+class FallbackMissing(RecorderError):
+    """The bytes of a chunk are not in the fallback any more."""
+
+    code = "fallback_missing"
+    blame = Blame.APP
+
+
 class WorkerCrashed(RecorderError):
     """The process working on this chunk went away before it could say how it went."""
 

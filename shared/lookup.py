@@ -125,13 +125,15 @@ class Lookup:
             return False
         return isinstance(document, dict) and document.get("chunkDocumentId") == chunk.document_id
 
-    def standing(self, container: Container, recording: Recording, chunk: Chunk) -> Transferred | Found | None:
+    def standing(
+        self, container: Container, recording: Recording, chunk: Chunk, *, all_days: bool = False
+    ) -> Transferred | Found | None:
         """What is in the destination of the chunk: by an earlier try of ours, or else as ACS exported it.
 
         Ours counts first: its worker may have died before the ledger knew, and ACS may have exported since; taking
         the export then would leave a copy that nobody knows of. DestinationConflict.
         """
-        found = self.exported(container, recording, chunk)
+        found = self.exported(container, recording, chunk, all_days=all_days)
         if found is None or not found.size:
             return self.own(container, chunk.blob or "")
         with suppress(DestinationConflict):

@@ -3,7 +3,8 @@
 Rules
 1. A chunk moves along `TRANSITIONS` and nowhere else; `Chunk.to` is the only way to change a state.
 2. Finished is finished: no event, message or sweep moves a chunk out of `exported`, `rescued` or `delivered`.
-   `lost` ends too, except that bytes found in the container after all make it `exported`.
+   `lost` ends too, except that bytes found after all make it what they are: `exported`, `rescued` or `in_fallback`.
+   `in_fallback` goes back to `pending` only where somebody removed the bytes from there.
 3. Every plan for a further try carries a new `ticket`; a queue message with an older ticket changes nothing, so
    doubled messages never multiply.
 4. A recording's state is computed from its chunks, never stored on its own.
@@ -37,8 +38,8 @@ TRANSITIONS: dict[ChunkState, frozenset[ChunkState]] = {
     S.EXPECTED: frozenset({S.EXPORTED, S.PENDING, S.LOST}),
     S.PENDING: frozenset({S.RESCUING, S.EXPORTED, S.LOST}),
     S.RESCUING: frozenset({S.PENDING, S.RESCUED, S.IN_FALLBACK, S.EXPORTED, S.LOST}),
-    S.IN_FALLBACK: frozenset({S.DELIVERED}),
-    S.LOST: frozenset({S.EXPORTED}),
+    S.IN_FALLBACK: frozenset({S.DELIVERED, S.PENDING}),
+    S.LOST: frozenset({S.EXPORTED, S.RESCUED, S.IN_FALLBACK}),
     S.EXPORTED: frozenset(),
     S.RESCUED: frozenset(),
     S.DELIVERED: frozenset(),

@@ -15,6 +15,7 @@ import logging
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from shared.books import planned
@@ -25,6 +26,7 @@ from shared.errors import (
     ExportEmpty,
     ExportNotFound,
     MediaChanged,
+    MediaError,
     MediaLocationRefused,
     MediaUnauthorized,
     MediaWrongRange,
@@ -57,15 +59,17 @@ _VERIFY_TRIES = 5
 _LEASE_BUDGETS = 1.5
 # Transfers longer than this look once more for ACS's own export before they commit.
 _LONG_TRANSFER = timedelta(seconds=10)
+# For so long after a deadline a chunk is not called lost while a container that may hold it cannot be asked.
+_LATE_LOOKS = timedelta(hours=6)
 # What a worker that crashed again and again gets: tries at a slow pace, from this many crashes on.
 _CRASH_LIMIT = 3
 
 
-class _ExportedMeanwhileError(Exception):
-    """ACS exported the chunk while it was being rescued."""
+class _StandsMeanwhileError(Exception):
+    """The chunk came into the destination while it was being rescued: by ACS, or by another worker of ours."""
 
-    def __init__(self, found: Found) -> None:
-        super().__init__(found.name)
+    def __init__(self, found: Found | Transferred) -> None:
+        super().__init__()
         self.found = found
 
 
@@ -140,14 +144,16 @@ class Rescue:
 
     def _look_again(self, recording: Recording, chunk: Chunk) -> None:
         """A lost chunk that may be in the container after all: an event says so, or a person who brought it there."""
-        found = None
         with suppress(StorageError):
-            destination = self._destination(recording)
-            exported = self._lookup.exported(destination, recording, chunk, all_days=True)
-            found = exported if exported and exported.size else self._lookup.in_place(destination, chunk)
-        if found:
-            self._is_exported(recording, chunk, found)
-            return
+            found = self._lookup.exported(self._destination(recording), recording, chunk, all_days=True)
+            if found and found.size:
+                self._is_exported(recording, chunk, found)
+                return
+        with suppress(StorageError):
+            stands = self._whereabouts(recording, chunk)
+            if stands:
+                stands()
+                return
         # The look is over: only now may the recording close again.
         self._move(recording, chunk, lambda _now: replace(chunk, next_try_at=None))
         self._aftercare.chunk_is_safe(recording, chunk)
@@ -192,11 +198,13 @@ class Rescue:
         progress = Progress()
         try:
             self._bring(recording, chunk, progress)
-        except _ExportedMeanwhileError as late:
-            self._is_exported(recording, chunk, late.found)
+        except _StandsMeanwhileError as late:
+            self._stands(recording, chunk, late.found)
         except TimeBudgetSpentError:
             self._hand_over(recording, chunk)
         except RecorderError as error:
+            if isinstance(error, MediaError) and self._is_kept(recording, chunk):
+                return
             # A source that contradicts itself may never take up again what it gave: its blocks are no progress.
             is_doubtful = isinstance(error, MediaChanged | MediaWrongRange)
             self._failed(recording, chunk, error, progress=0 if is_doubtful else progress.blocks)
@@ -215,16 +223,39 @@ class Rescue:
             self._detour.note(place, error)
         else:
             # Out of the `try`: a ledger that fails here is no reason to go to the fallback.
-            if isinstance(done, Found):
-                self._is_exported(recording, chunk, done)
-            else:
-                self._is_saved(recording, chunk, done, ChunkState.RESCUED)
+            self._stands(recording, chunk, done)
             return
-        self._alert_refusal(recording, refusal)
         fallback, name = self._containers.fallback(), fallback_name(recording, chunk.blob or "")
-        own = self._lookup.own(fallback, name)
-        done = own or self._transferred(recording, chunk, target=fallback, name=name, until=until, progress=progress)
-        self._is_saved(recording, self._noted(chunk, refusal), done, ChunkState.IN_FALLBACK)
+        try:
+            own = self._lookup.own(fallback, name)
+            kept = own or self._transferred(
+                recording, chunk, target=fallback, name=name, until=until, progress=progress
+            )
+        except (RecorderError, TimeBudgetSpentError):
+            self._alert_refusal(recording, refusal)
+            raise
+        # First the bytes, then the word: an alert that cannot be told must not keep them from being safe.
+        self._is_saved(recording, self._noted(chunk, refusal), kept, ChunkState.IN_FALLBACK)
+        self._alert_refusal(recording, refusal)
+
+    def _stands(self, recording: Recording, chunk: Chunk, done: Found | Transferred) -> None:
+        """The bytes are in the destination."""
+        if isinstance(done, Found):
+            self._is_exported(recording, chunk, done)
+        else:
+            self._is_saved(recording, chunk, done, ChunkState.RESCUED)
+
+    def _is_kept(self, recording: Recording, chunk: Chunk) -> bool:
+        """Whether the bytes lie in the fallback, of an earlier try that ended before the ledger knew: noted then."""
+        if not (chunk.tries or chunk.crashes or chunk.requeues or chunk.handovers):
+            return False  # there was no earlier try
+        try:
+            own = self._lookup.own(self._containers.fallback(), fallback_name(recording, chunk.blob or ""))
+        except (StorageError, DestinationConflict):
+            return False
+        if own:
+            self._is_saved(recording, chunk, own, ChunkState.IN_FALLBACK)
+        return own is not None
 
     def _transferred(
         self,
@@ -256,7 +287,7 @@ class Rescue:
             return own
 
     def _last_look(self, recording: Recording, chunk: Chunk) -> Callable[[], None]:
-        """Has ACS exported the chunk meanwhile, or where this try has not looked? Then there is nothing to commit.
+        """Does the chunk stand in the destination meanwhile, or where this try has not looked? Then there is no commit.
 
         After a long transfer, and at a later try, which began by looking at the recording's own day only.
         """
@@ -265,10 +296,10 @@ class Rescue:
         def look() -> None:
             if chunk.tries == 0 and self._clock.now() - begun < _LONG_TRANSFER:
                 return
-            with suppress(StorageError):
-                found = self._lookup.exported(self._destination(recording), recording, chunk, all_days=True)
-                if found and found.size:
-                    raise _ExportedMeanwhileError(found)
+            with suppress(StorageError, DestinationConflict):
+                found = self._lookup.standing(self._destination(recording), recording, chunk, all_days=True)
+                if found:
+                    raise _StandsMeanwhileError(found)
 
         return look
 
@@ -361,7 +392,8 @@ class Rescue:
         )
         at, is_last = (plan.at, plan.is_after_deadline) if plan else (self._later(recording, noted, error), False)
         if at is None:
-            self._given_up(recording, noted)
+            at = self._given_up(recording, noted)
+        if at is None:
             return
         after = self._move(recording, chunk, lambda _now: self._again(noted, at=at, is_last=is_last))
         if after is None:
@@ -395,14 +427,49 @@ class Rescue:
             return now + delivery_delay(failures=chunk.failures, random=self._random.random())
         return None
 
-    def _given_up(self, recording: Recording, chunk: Chunk) -> None:
-        found = None
-        with suppress(StorageError):
-            found = self._lookup.in_place(self._destination(recording), chunk)
-        if found:
-            self._is_exported(recording, chunk, found)
+    def _given_up(self, recording: Recording, chunk: Chunk) -> datetime | None:
+        """The window is over: the chunk is where it stands all the same, or lost. None then; else the next look."""
+        now = self._clock.now()
+        try:
+            stands = self._whereabouts(recording, chunk)
+        except StorageError:
+            if now < recording.deadline + _LATE_LOOKS:
+                return now + delivery_delay(failures=chunk.failures, random=self._random.random())
+            stands = None
+        if stands:
+            stands()
         else:
             self._lost(recording, chunk)
+        return None
+
+    def _whereabouts(self, recording: Recording, chunk: Chunk) -> Callable[[], None] | None:
+        """Where the bytes are although the ledger does not know: how to note it, or None. StorageError: not known.
+
+        Our own, in the destination or the fallback, of a worker that died before it could say so; else a file under
+        the chunk's very name. What refuses for good counts as not there: whoever mends it can have it looked at again.
+        """
+        unknown: StorageError | None = None
+        places: list[tuple[Callable[[], Container], str, ChunkState]] = [
+            (lambda: self._destination(recording), chunk.blob or "", ChunkState.RESCUED),
+            (self._containers.fallback, fallback_name(recording, chunk.blob or ""), ChunkState.IN_FALLBACK),
+        ]
+        for place, name, state in places:
+            try:
+                own = self._lookup.own(place(), name)
+            except (StorageRefused, DestinationConflict):
+                continue
+            except StorageError as error:
+                unknown = error
+                continue
+            if own:
+                return partial(self._is_saved, recording, chunk, own, state)
+        with suppress(StorageRefused):
+            found = self._lookup.in_place(self._destination(recording), chunk)
+            if found:
+                return partial(self._is_exported, recording, chunk, found)
+        if unknown:
+            raise unknown
+        return None
 
     def _lost(self, recording: Recording, chunk: Chunk) -> None:
         after = self._move(

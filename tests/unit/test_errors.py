@@ -60,7 +60,9 @@ BLAMES = {
         "RecordingInProgress", "RecordingConflict", "AcsInvalidArgument", "RecordingUnknown",
     },
     e.Blame.DESTINATION: {"ContainerNotReady", "DestinationConflict"},
-    e.Blame.APP: {"RecorderError", "AcsForbidden", "AcsUnauthorized", "MediaUnauthorized", "WorkerCrashed"},
+    e.Blame.APP: {
+        "RecorderError", "AcsForbidden", "AcsUnauthorized", "MediaUnauthorized", "WorkerCrashed", "FallbackMissing",
+    },
 }  # fmt: skip
 
 

@@ -158,7 +158,7 @@ def test_a_copy_that_stays_for_good_is_not_removed_with_what_is_left(*, is_last:
     stays = chunk(
         0, ChunkState.IN_FALLBACK, metadata_state="saved", size=len(MP3), next_try_at=late if is_last else None
     )
-    ends = chunk(1, ChunkState.LOST, tries=1, finished_at=NOON, next_try_at=None)
+    ends = chunk(1, ChunkState.RESCUED, tries=1, finished_at=NOON, next_try_at=None, metadata_state="saved")
     given = recording(*((stays, ends) if is_last else (ends, stays)))
     world = _world(given)
     world.clock.moment = late

@@ -38,7 +38,10 @@ ALLOWED = {
     (S.RESCUING, S.EXPORTED),
     (S.RESCUING, S.LOST),
     (S.IN_FALLBACK, S.DELIVERED),
+    (S.IN_FALLBACK, S.PENDING),
     (S.LOST, S.EXPORTED),
+    (S.LOST, S.RESCUED),
+    (S.LOST, S.IN_FALLBACK),
 }
 
 
@@ -59,9 +62,9 @@ def test_every_state_is_in_the_table_and_can_be_reached() -> None:
     assert reached == set(S)
 
 
-def test_safe_bytes_never_become_unsafe_again() -> None:
+def test_safe_bytes_become_unsafe_only_where_somebody_removes_them_from_the_fallback() -> None:
     for state in SAFE_STATES:
-        assert TRANSITIONS[state] <= SAFE_STATES
+        assert TRANSITIONS[state] - SAFE_STATES == ({S.PENDING} if state is S.IN_FALLBACK else set())
     assert SAFE_STATES | AT_RISK_STATES | {S.LOST} == set(S)
     assert not SAFE_STATES & AT_RISK_STATES
     assert IN_PLACE_STATES | {S.IN_FALLBACK} == SAFE_STATES

@@ -603,6 +603,9 @@ def test_a_look_that_was_planned_anew_meanwhile_changes_nothing(outcome: str) ->
             made.ledger.save(one.with_chunk(again), etag=made.ledger.documents[one.key][1])
             return made.containers.destination(container)
 
+        def fallback(self) -> Any:
+            return made.containers.fallback()
+
     before = the(made).chunks[0]
     assert handle(made, containers=Replanning()) == replace(before, ticket=2)
     assert made.queue.waiting == []
