@@ -87,6 +87,7 @@ class Books:
                 if known:
                     continue
                 return None
+            after = _marked(before, after)
             try:
                 return self._write(before, after, etag)
             except PreconditionFailed:
@@ -100,18 +101,15 @@ class Books:
 
     def _written_after_all(self, after: Recording) -> Recording | None:
         """The SDK asks again where an answer was lost, and may meet what it wrote itself: then nobody else did."""
-        after = replace(after, marker=marker(deadline=after.deadline, key=after.key) if is_open(after) else None)
         standing = self._read(after.key)
         return standing[0] if standing and encode(standing[0]) == encode(after) else None
 
     def _write(self, before: Recording | None, after: Recording, etag: str | None) -> Recording:
-        wanted = marker(deadline=after.deadline, key=after.key) if is_open(after) else None
         old = before.marker if before else None
-        after = replace(after, marker=wanted)
-        if wanted and wanted != old:
-            self.ledger.put_marker(wanted)
+        if after.marker and after.marker != old:
+            self.ledger.put_marker(after.marker)
         self._remember(after.key, (after, self.ledger.save(after, etag=etag)))
-        if old and old != wanted:
+        if old and old != after.marker:
             self.ledger.delete_marker(old)
         return after
 
@@ -152,6 +150,15 @@ class Books:
 def is_open(recording: Recording) -> bool:
     """Whether a recording needs a marker: it is unfinished, or its manifest and other after-work is."""
     return recording.closed_at is None
+
+
+def _marked(before: Recording | None, after: Recording) -> Recording:
+    """`after` with the name of the marker that it needs, a new one where it is opened again."""
+    if not is_open(after):
+        return replace(after, marker=None)
+    is_again = before is not None and not is_open(before)
+    reopened = before.reopened + 1 if before and is_again else after.reopened
+    return replace(after, reopened=reopened, marker=marker(deadline=after.deadline, key=after.key, reopened=reopened))
 
 
 def planned(chunk: Chunk, *, at: datetime) -> Chunk:

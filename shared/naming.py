@@ -82,9 +82,13 @@ def metadata_file(*, index: int, document_id: str) -> str:
     return f"{index}-acsmetadata.{segment(document_id)}.json"
 
 
-def marker(*, deadline: datetime, key: str) -> str:
-    """The marker blob of an unfinished recording; sorts by deadline."""
-    return f"open/{deadline:%Y%m%dT%H%M%SZ}-{key}"
+def marker(*, deadline: datetime, key: str, reopened: int = 0) -> str:
+    """The marker blob of an unfinished recording; sorts by deadline.
+
+    Each time that a closed recording is opened again the marker is another one: who still removes the old one removes
+    nothing that is needed.
+    """
+    return f"open/{deadline:%Y%m%dT%H%M%SZ}-{f'{reopened}-' if reopened else ''}{key}"
 
 
 def marker_key(name: str) -> str:

@@ -150,7 +150,8 @@ class Recording:
     """Everything the ledger knows of one recording. `key` is a hash of its id and names the ledger document.
 
     `deadline`: when ACS may drop the media: min(recording end, event time) + the window. Before the event is known
-    it is a lower bound: start + the window. `folder` is the full prefix of its files in the destination.
+    it is a lower bound: start + the window. `folder` is the full prefix of its files in the destination. `reopened`
+    counts how often an event or a replay opened it again after it was closed.
     """
 
     key: str
@@ -177,6 +178,7 @@ class Recording:
     marker: str | None = None
     manifest: Manifest = Manifest()
     closed_at: datetime | None = None
+    reopened: int = 0
 
     @property
     def state(self) -> RecordingState:

@@ -135,7 +135,8 @@ class Watch:
         chunks = {chunk.key: chunk for chunk in recording.chunks}
         for claim in status.chunks:
             chunk = self._chunk(recording, status, claim, now)
-            chunks[chunk.key] = self._updated(chunks[chunk.key], chunk, now) if chunk.key in chunks else chunk
+            known = chunks.get(chunk.key)
+            chunks[chunk.key] = self._updated(known, chunk, now, recording.closed_at) if known else chunk
         if before is not None and tuple(chunks.values()) == before.chunks and recording.deadline == before.deadline:
             return None
         if len(chunks) > MAX_CHUNKS:
@@ -265,11 +266,15 @@ class Watch:
         return delete_location.partition("?")[0].rstrip("/") + "/content/video"
 
     @staticmethod
-    def _updated(known: Chunk, told: Chunk, now: datetime) -> Chunk:
+    def _updated(known: Chunk, told: Chunk, now: datetime, closed_at: datetime | None) -> Chunk:
         """A later event adds locations that were not known; it never takes one away or moves a state.
 
-        For a lost chunk a new claim is a reason to look once more.
+        For a lost chunk a new claim is a reason to look once more; for metadata of which nothing was known, as long
+        as the recording is open.
         """
+        is_first_told_of = known.metadata_location is None and known.claimed_metadata_blob is None
+        if known.metadata_state == "absent" and is_first_told_of and closed_at is None:
+            known = replace(known, metadata_state=told.metadata_state)
         if known.state is ChunkState.LOST and known.claimed_blob is None and told.claimed_blob:
             known = planned(known, at=now)
         return replace(

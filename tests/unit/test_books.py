@@ -93,6 +93,23 @@ def test_a_closed_recording_has_no_marker() -> None:
     assert world.ledger.open == set()
 
 
+def test_who_closes_takes_no_marker_from_who_opens_again_meanwhile() -> None:
+    """Between the closer's write and its removal of the marker an event opens the recording: it must stay visible."""
+    world = World()
+    books(world).change_or_create(KEY, lambda _: recording(chunk()))
+
+    def reopening(name: str, call: Callable[[], Any], _: tuple[Any, ...]) -> Any:
+        if name == "delete_marker" and world.ledger.recording(KEY).closed_at:
+            books(world).change(KEY, lambda now: replace(now, closed_at=None))
+        return call()
+
+    for times in (1, 2):
+        books(world, ledger=watched(world.ledger, reopening)).change(KEY, lambda now: replace(now, closed_at=NOON))
+        stands = world.ledger.recording(KEY)
+        assert (stands.closed_at, stands.reopened) == (None, times)
+        assert world.ledger.open == {stands.marker}
+
+
 def test_nothing_is_written_where_nothing_changes() -> None:
     world = World()
     keeper = books(world)

@@ -175,6 +175,7 @@ def test_markers_sort_by_deadline_and_lead_to_their_recording(
     deadline: datetime, later: timedelta, one: str, other: str
 ) -> None:
     keys = [naming.recording_key(raw) for raw in (one, other)]
-    first, second = naming.marker(deadline=deadline, key=keys[0]), naming.marker(deadline=deadline + later, key=keys[1])
+    first = naming.marker(deadline=deadline, key=keys[0])
+    second = naming.marker(deadline=deadline + later, key=keys[1], reopened=2)
     assert first < second
     assert [naming.marker_key(first), naming.marker_key(second)] == keys

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -164,6 +164,27 @@ def test_a_further_chunk_opens_a_finished_recording_and_its_manifest_again() -> 
     assert after.manifest == Manifest(blob="m")
     assert after.marker in world.ledger.open
     assert [chunk.state for chunk in after.chunks] == [S.RESCUED, S.PENDING]
+
+
+@pytest.mark.parametrize(("closed_at", "state"), [(None, "pending"), (NOON, "absent")])
+def test_metadata_that_a_later_event_tells_of_is_fetched_while_the_recording_is_open(
+    closed_at: datetime | None, state: str
+) -> None:
+    world = World()
+    without = {name: value for name, value in failed(0).items() if name != "metadataLocation"}
+    one = watch(world, told(without))
+    assert one.chunks[0].metadata_state == "absent"
+    world.ledger.save(replace(one, closed_at=closed_at), etag=world.ledger.documents[KEY][1])
+    [after] = watch(world, told(failed(0))).chunks
+    assert (after.metadata_location, after.metadata_state) == (METADATA.format("d0"), state)
+
+
+def test_metadata_that_was_given_up_is_not_asked_for_again_by_an_event_that_repeats() -> None:
+    world = World()
+    one = watch(world, told(failed(0)))
+    given_up = one.with_chunk(replace(one.chunks[0], metadata_state="absent"))
+    world.ledger.save(given_up, etag=world.ledger.documents[KEY][1])
+    assert watch(world, told(failed(0))).chunks[0].metadata_state == "absent"
 
 
 def closed_with(state: ChunkState, **changes: Any) -> World:
