@@ -19,6 +19,7 @@ from shared.aftercare import Aftercare
 from shared.books import Books
 from shared.delivery import Delivery
 from shared.lanes import Lanes, Pace, ThreadLanes
+from shared.outcome import Outcome
 from shared.preflight import Preflight
 from shared.rescue import Rescue
 from shared.retry import RetryPolicy
@@ -108,17 +109,24 @@ def compose(settings: Settings, ports: Ports) -> App:
         window=settings.delivery_window,
         block_bytes=settings.block_sizes.first,
     )
-    rescue = Rescue(
+    outcome = Outcome(
         books=books,
         containers=containers,
-        transfer=transfer,
-        delivery=delivery,
         aftercare=aftercare,
         clock=clock,
         random=random,
         policy=policy,
-        time_budget=settings.time_budget,
         delivery_window=settings.delivery_window,
+    )
+    rescue = Rescue(
+        books=books,
+        containers=containers,
+        transfer=transfer,
+        outcome=outcome,
+        delivery=delivery,
+        aftercare=aftercare,
+        clock=clock,
+        time_budget=settings.time_budget,
     )
     silence = Silence(
         books=books,

@@ -36,9 +36,9 @@ class Mutation:
 MUTATIONS = (
     Mutation(
         "queue before ledger",
-        "shared.rescue:Rescue._failed",
-        "    after = self._move(",
-        "    self._books.send_or_leave(recording, self._again(noted, at=at, is_last=is_last))\n    after = self._move(",
+        "shared.outcome:Outcome.failed",
+        "    after = self.move(",
+        "    self._books.send_or_leave(recording, self._again(noted, at=at, is_last=is_last))\n    after = self.move(",
     ),
     Mutation(
         "the sweep before the ledger",
@@ -78,7 +78,7 @@ MUTATIONS = (
     ),
     Mutation(
         "gives up half a day early",
-        "shared.rescue:next_try",
+        "shared.outcome:next_try",
         "end = max(history.deadline, history.first_seen_at + policy.late_grace)",
         "end = history.deadline - timedelta(hours=12)",
     ),
@@ -104,7 +104,7 @@ MUTATIONS = (
     Mutation(
         "no fallback",
         "shared.rescue:Rescue._bring",
-        "self._alert_refusal(recording, refusal)",
+        "own = self._lookup.own(fallback, name)",
         "raise refusal",
         start=18,
     ),
@@ -117,7 +117,7 @@ MUTATIONS = (
     Mutation(
         "no look into the container before a rescue",
         "shared.lookup:Lookup.standing",
-        "found = self.exported(container, recording, chunk)",
+        "found = self.exported(container, recording, chunk, all_days=all_days)",
         "found = None",
         start=22,
     ),

@@ -11,7 +11,7 @@ from shared import errors
 
 ROOT = Path(__file__).parents[2]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
-# Where an alert is named by the error that caused it: the kinds that lead there (`rescue.py`, `delivery.py`).
+# Where an alert is named by the error that caused it: the kinds that lead there (`outcome.py`, `delivery.py`).
 CAUSES = (
     errors.StorageRefused,
     errors.DestinationConflict,
