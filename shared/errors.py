@@ -448,6 +448,13 @@ class FallbackMissing(RecorderError):
     blame = Blame.APP
 
 
+class Unexpected(RecorderError):
+    """Something failed that nobody thought of: a bug, of ours or of a library's. The log says where."""
+
+    code = "unexpected"
+    blame = Blame.APP
+
+
 class WorkerCrashed(RecorderError):
     """The process working on this chunk went away before it could say how it went."""
 

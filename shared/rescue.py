@@ -11,6 +11,7 @@ What it comes to is written down by `outcome.py`.
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -28,10 +29,11 @@ from shared.errors import (
     MediaWrongRange,
     RecorderError,
     StorageError,
+    Unexpected,
 )
 from shared.lookup import Found, Lookup, beside_empty, container_of, fallback_name
 from shared.recording import ChunkState
-from shared.telemetry import log
+from shared.telemetry import describe, log, whereabouts
 from shared.transfer import Job, Progress, TimeBudgetSpentError, Transferred
 
 if TYPE_CHECKING:
@@ -165,6 +167,16 @@ class Rescue:
             # A source that contradicts itself may never take up again what it gave: its blocks are no progress.
             is_doubtful = isinstance(error, MediaChanged | MediaWrongRange)
             self._outcome.failed(recording, chunk, error, progress=0 if is_doubtful else progress.blocks)
+        except Exception as error:  # noqa: BLE001 - a bug costs a try, not the recording: it goes on, and is said
+            log(
+                "rescue.unexpected",
+                level=logging.ERROR,
+                recording=recording.key,
+                chunk=chunk.index,
+                error=describe(error),
+                at=whereabouts(error),
+            )
+            self._outcome.failed(recording, chunk, Unexpected(type(error).__name__), progress=progress.blocks)
 
     def _bring(self, recording: Recording, chunk: Chunk, progress: Progress) -> None:
         until = self._clock.now() + self._time_budget

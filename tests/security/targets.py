@@ -35,6 +35,7 @@ def take_event(raw: str) -> Watchtower:
     tower.check()
     for document, _ in tower.world.ledger.documents.values():
         json.loads(document)
+        assert b'"unexpected"' not in document
     return tower
 
 

@@ -122,6 +122,12 @@ MUTATIONS = (
         start=22,
     ),
     Mutation(
+        "a bug that costs every try",
+        "shared.lookup:Lookup.standing",
+        "found = self.exported(container, recording, chunk, all_days=all_days)",
+        "raise ZeroDivisionError",
+    ),
+    Mutation(
         "an answer to another range believed",
         "shared.ranges:_partial",
         "if first != asked.start or last < first or last >= asked.end or last >= total:",

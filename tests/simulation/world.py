@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared.document import decode, encode
-from shared.errors import Blame, MediaNotFound, PreconditionFailed, RecorderError, StorageError
+from shared.errors import Blame, MediaNotFound, PreconditionFailed, RecorderError, StorageError, Unexpected
 from shared.locations import ContainerUrl
 from shared.recording import Recording
 from tests.simulation.liar import lie_of
@@ -80,6 +80,9 @@ class SimLedger(FakeLedger):
         standing = self.kept.get(recording.key)
         if (standing[1] if standing else None) != etag:
             raise PreconditionFailed
+        for chunk in recording.chunks:
+            if chunk.last_error and chunk.last_error.code == Unexpected.code:
+                raise Violation(f"a try of chunk {chunk.index} met a bug: {chunk.last_error.message}")
         self._saves += 1
         if self._saves % (10 if self._saves < 200 else 100) == 0:
             recording = decode(Recording, encode(recording))

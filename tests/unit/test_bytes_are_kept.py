@@ -343,3 +343,20 @@ def test_our_own_file_counts_before_a_late_export_while_the_bytes_go_to_the_fall
     done = handle(made, containers=Containers())
     assert (done.state, done.blob) == (S.RESCUED, one.blob)
     assert kept(made) == []
+
+
+def test_a_bug_in_a_try_costs_the_try_and_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    made = world()
+
+    def broken(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
+        if name == "open":
+            raise ZeroDivisionError
+        return call()
+
+    one = handle(made, media=watched(made.media, broken))
+    assert one.state is S.PENDING
+    assert one.last_error is not None
+    assert (one.last_error.code, one.last_error.blame, one.crashes) == ("unexpected", Blame.APP, 0)
+    assert "rescue.unexpected" in caplog.text
+    assert "test_bytes_are_kept.py" in caplog.text
+    assert run(made).state is S.RESCUED

@@ -62,6 +62,7 @@ BLAMES = {
     e.Blame.DESTINATION: {"ContainerNotReady", "DestinationConflict"},
     e.Blame.APP: {
         "RecorderError", "AcsForbidden", "AcsUnauthorized", "MediaUnauthorized", "WorkerCrashed", "FallbackMissing",
+        "Unexpected",
     },
 }  # fmt: skip
 
