@@ -35,6 +35,13 @@ def get_recording(req: func.HttpRequest) -> func.HttpResponse:
     return _http(handlers.get_recording(req.route_params["recordingId"]))
 
 
+@app.function_name("replay_recording")
+@app.route(route="recordings/{recordingId}/replay", methods=["POST"])
+def replay_recording(req: func.HttpRequest) -> func.HttpResponse:
+    """Lets a recording go on now, or takes up again what was given up of it."""
+    return _http(handlers.replay_recording(req.route_params["recordingId"]))
+
+
 # `str`, not EventGridEvent: that one loses a CloudEvent's type, topic and time in the versions the hosts bring.
 @app.function_name("recording_file_status_updated")
 @app.event_grid_trigger(arg_name="event")

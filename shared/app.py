@@ -21,6 +21,7 @@ from shared.delivery import Delivery
 from shared.lanes import Lanes, Pace, ThreadLanes
 from shared.outcome import Outcome
 from shared.preflight import Preflight
+from shared.replay import Replay
 from shared.rescue import Rescue
 from shared.retry import RetryPolicy
 from shared.settings import Settings, load_settings
@@ -76,6 +77,7 @@ class App:
     rescue: Rescue
     sweep: Sweep
     story: Story
+    replay: Replay
 
 
 def compose(settings: Settings, ports: Ports) -> App:
@@ -165,6 +167,7 @@ def compose(settings: Settings, ports: Ports) -> App:
             grace=settings.time_budget,
         ),
         story=Story(books=books, clock=clock, fallback_container=settings.fallback_container),
+        replay=Replay(books=books, silence=silence, clock=clock),
     )
 
 

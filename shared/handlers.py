@@ -70,6 +70,16 @@ def get_recording(identity: str) -> Answer:
     return _answered(lambda app: answer(app.story.one(identity)))
 
 
+def replay_recording(identity: str) -> Answer:
+    """`POST /api/recordings/{recordingId}/replay`: 202 where something was set going, 200 where nothing was to do."""
+
+    def act(app: App) -> Answer:
+        status = 202 if app.replay.replay(identity) else 200
+        return answer(app.story.one(identity), status=status)
+
+    return _answered(act)
+
+
 def list_recordings(query: Mapping[str, str]) -> Answer:
     """`GET /api/recordings`."""
     return _answered(

@@ -51,6 +51,25 @@ class Silence:
         self._window = window
         self._silent_after = silent_after
 
+    def ask_now(self, recording: Recording) -> bool:
+        """The same without waiting for its time, and of a recording that was given up once more.
+
+        False where that is not to be: a chunk is known, or the end is, and what follows it is awaited for minutes yet.
+        """
+        now = self._clock.now()
+
+        def decide(current: Recording) -> Recording | None:
+            check_at = current.check_at or now
+            if current.chunks or (_ENDED in current.notes and now < check_at <= now + _EVENT_DELAY):
+                return None
+            alerts = tuple(name for name in current.alerts if name not in ("silent", "never_heard"))
+            return replace(current, check_at=now, closed_at=None, alerts=alerts)
+
+        after = self._books.change(recording.key, decide)
+        if after:
+            self.look(after)
+        return after is not None
+
     def look(self, recording: Recording) -> None:
         """If it is time: asks ACS, looks in the container, says aloud what a person should know."""
         now = self._clock.now()

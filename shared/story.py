@@ -34,6 +34,16 @@ class RecordingUnknown(RecorderError):
     is_retryable = False
 
 
+def find(books: Books, identity: str) -> Recording:
+    """The recording with that ACS recording id, or ledger key. Raises RecordingUnknown."""
+    recording = books.load(naming.recording_key(identity))
+    if recording is None and _KEY.fullmatch(identity):
+        recording = books.load(identity)
+    if recording is None:
+        raise RecordingUnknown("this app has neither started it nor heard of it")
+    return recording
+
+
 class Story:
     """Reads the ledger for people."""
 
@@ -44,11 +54,7 @@ class Story:
 
     def one(self, identity: str) -> dict[str, Any]:
         """The story of the recording with that ACS recording id, or ledger key. Raises RecordingUnknown."""
-        recording = self._books.load(naming.recording_key(identity))
-        if recording is None and _KEY.fullmatch(identity):
-            recording = self._books.load(identity)
-        if recording is None:
-            raise RecordingUnknown("this app has neither started it nor heard of it")
+        recording = find(self._books, identity)
         story = self.summary(recording)
         story["alerts"] = list(recording.alerts)
         story["notes"] = list(recording.notes)

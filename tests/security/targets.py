@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from shared import handlers
 from shared.messages import decode_message
-from tests.security.hostile import ARCHIVE, TEAM_A, Watchtower, event, serving
+from shared.naming import recording_key
+from tests.security.hostile import ARCHIVE, RECORDING_ID, TEAM_A, Watchtower, event, serving
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from shared.answers import Answer
 
+KEY = recording_key(RECORDING_ID)
 _REFUSALS = {400, 404, 409, 413, 415}
 
 
@@ -54,13 +56,19 @@ def take_start(body: bytes, headers: Mapping[str, str]) -> Answer:
 
 
 def take_queries(identity: str, query: Mapping[str, str]) -> None:
-    """The two functions that tell: an answer always."""
+    """The functions that tell and the one that sets going: an answer always, and what is going stays as it was."""
     tower = Watchtower(TEAM_A, ARCHIVE)
     tower.hears(event())
     with serving(tower.app):
         check_answer(handlers.get_recording(identity), success=200)
         check_answer(handlers.list_recordings(query), success=200)
+        given = handlers.replay_recording(identity)
+        check_answer(given, success=202)
+    assert len(tower.world.queue.waiting) == (2 if given.status == 202 else 1)
+    tower.has_at_acs()
+    tower.works()
     tower.check()
+    assert [one.state for one in tower.world.ledger.recording(KEY).chunks] == ["rescued"]
 
 
 def take_message(body: bytes) -> None:

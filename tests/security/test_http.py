@@ -1,4 +1,4 @@
-"""What a holder of the function key could try at `POST /api/recordings`."""
+"""What a holder of the function key could try at `POST /api/recordings`, and at a replay."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from shared import handlers
 from shared.naming import recording_key
-from tests.security.hostile import Watchtower, serving
+from tests.security.hostile import RECORDING_ID, Watchtower, event, serving
 from tests.security.targets import check_answer, take_start
 from tests.support.fakes import ACCOUNT
 
@@ -121,3 +121,20 @@ def test_a_body_too_large_too_deep_or_not_json_is_the_callers_fault(body: bytes,
 def test_another_content_type_than_json_is_refused_so_that_no_form_of_a_web_page_can_start() -> None:
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
         assert take_start(b'{"serverCallId": "x"}', {"content-type": kind}).status == 415
+
+
+def test_a_recording_that_is_replayed_again_and_again_is_rescued_once() -> None:
+    """Each replay voids the message of the one before; and what is finished stays finished."""
+    tower = Watchtower()
+    tower.has_at_acs()
+    tower.hears(event())
+    with serving(tower.app):
+        answers = [handlers.replay_recording(RECORDING_ID) for _ in range(30)]
+    tower.works(messages=100)
+    tower.check()
+    assert {given.status for given in answers} == {202}
+    assert len(tower.asked) == 2  # the media, in one range, and its metadata
+    before = tower.world.ledger.documents
+    with serving(tower.app):
+        assert handlers.replay_recording(RECORDING_ID).status == 200
+    assert (tower.world.ledger.documents, tower.world.queue.waiting) == (before, [])

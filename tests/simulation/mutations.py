@@ -222,6 +222,28 @@ MUTATIONS = (
         "",
         start=38,
     ),
+    Mutation(
+        "a replay before the ledger",
+        "shared.replay:Replay.replay",
+        "    after = self._books.change(",
+        "    for chunk in (set_going(seen, now=now) or seen).chunks:\n"
+        "        self._books.send_or_leave(seen, chunk)\n"
+        "    after = self._books.change(",
+    ),
+    Mutation(
+        "a replay that opens nothing",
+        "shared.replay:set_going",
+        "closed_at=None)",
+        "closed_at=recording.closed_at)",
+        start=150,
+    ),
+    Mutation(
+        "a replay that leaves the manifest given up",
+        "shared.replay:set_going",
+        "if is_told else Manifest(blob=recording.manifest.blob)",
+        "",
+        start=300,
+    ),
 )
 
 

@@ -6,6 +6,7 @@ import heapq
 import itertools
 import logging
 import traceback
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,8 +15,10 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from shared.errors import AcsError
+from shared.recording import ChunkState
 from tests.simulation.alone import alone
-from tests.simulation.invariants import check, check_deletion, check_told
+from tests.simulation.invariants import check, check_deletion, check_told, witness
+from tests.simulation.operators import draw_operator
 from tests.simulation.trouble import draw_troubles
 from tests.simulation.truth import TrueChunk, TrueRecording, draw_recording, minutes
 from tests.simulation.world import BLOCK_BYTES, CONTAINERS, Crash, SimWorld, Violation, WitnessContainer
@@ -67,8 +70,17 @@ class Simulation:
         self._waiting = 0  # agenda items other than sweeps
         for recording in self.recordings:
             self._expect(recording)
-        last = max(recording.gone_at for recording in self.recordings)
-        self.horizon = last + self.world.settings.delivery_window + timedelta(hours=30)
+        last, days = max(recording.gone_at for recording in self.recordings), self.world.settings.delivery_window
+        self.horizon = last + days + timedelta(hours=30)
+        chaos = self.chaos_ends - begins
+        self.operator = draw_operator(seed, begins=begins, chaos=chaos, ends=ends, gone=last, days=days)
+        self.replays: Counter[str] = Counter()  # by ledger key
+        self.is_mended = False
+        self.brought: set[str] = set()  # document ids of lost chunks
+        for moment in self.operator.replays:
+            self._at(moment, self._replay_any)
+        if self.operator.mends_at:
+            self._at(self.operator.mends_at, self._mend)
         self._at(begins + _SWEEP * random.random(), self._sweep, counts=False)
 
     # --- the agenda
@@ -130,6 +142,9 @@ class Simulation:
     def _between(self) -> None:
         """While one function waits for an answer, another one runs."""
         world = self.world
+        if self.operator.comes_between():
+            self._replay_any()
+            return
         choice = self.random.randrange(5)
         try:
             if choice == 0:
@@ -143,6 +158,45 @@ class Simulation:
                 self._message()
         except Crash:
             pass
+
+    # --- what an operator does
+
+    def _replay_any(self) -> None:
+        keys = sorted(self.world.sim_ledger.kept)
+        if keys:
+            self._replay(self.operator.random.choice(keys), 0)
+
+    def _replay(self, key: str, attempt: int) -> None:
+        """A replay; again where it failed."""
+
+        def replay(app: App) -> None:
+            app.replay.replay(key)
+
+        self.replays[key] += 1
+        try:
+            is_done = self.world.run(f"replay of {key[:6]}", replay)
+        except Crash:
+            is_done = False
+        if not is_done and attempt < 5:
+            self._at(self.world.now() + timedelta(seconds=30), partial(self._replay, key, attempt + 1))
+
+    def _mend(self) -> None:
+        """Everything is mended; of what is lost some is brought by hand, to where it belongs."""
+        world = self.world
+        world.say("all is mended")
+        world.mend()
+        self.is_mended = True
+        true = {chunk.document_id: chunk for recording in self.recordings for chunk in recording.chunks}
+        for key in sorted(world.sim_ledger.kept):
+            recording = world.ledger.recording(key)
+            container = witness(self, recording)
+            lost = [chunk for chunk in recording.chunks if chunk.state is ChunkState.LOST]
+            for chunk in lost:
+                if self.operator.random.random() < 0.5:
+                    container.export(str(chunk.blob), true[chunk.document_id].versions[-1][1].data)
+                    self.brought.add(chunk.document_id)
+                    world.say(f"chunk {chunk.index} of {key[:6]} is brought")
+            self._replay(key, 0)
 
     # --- what ACS and Event Grid do
 

@@ -226,9 +226,7 @@ class SimWorld(World):
         self.rng = random
         self.random = random
         self.troubles = troubles
-        # By service, and till when there are any: asked several times at each effect.
-        self._troubles = {one.service: [t for t in troubles if t.service == one.service] for one in troubles}
-        self._troubled_until = {service: max(t.end for t in its) for service, its in self._troubles.items()}
+        self._sort_troubles()
         self.refusals = {trouble: refusal_of(random) for trouble in troubles if trouble.kind == "refusal"}
         self.preempt_rate = random.choice((0, 0, 0.02, 0.1))
         self.effects = 0
@@ -257,6 +255,21 @@ class SimWorld(World):
             random=random,
         )
         self.processes: list[App] = [self.app() for _ in range(processes)]
+
+    def _sort_troubles(self) -> None:
+        """By service, and till when there are any: asked several times at each effect."""
+        self._troubles: dict[str, list[Trouble]] = {}
+        for one in self.troubles:
+            self._troubles.setdefault(one.service, []).append(one)
+        self._troubled_until = {service: max(t.end for t in its) for service, its in self._troubles.items()}
+
+    def mend(self) -> None:
+        """Somebody mends now what nobody else would have."""
+        for number, one in enumerate(self.troubles):
+            if one.end > self.now():
+                self.troubles[number] = mended = replace(one, end=self.now())
+                self.refusals[mended] = self.refusals[one]
+        self._sort_troubles()
 
     def now(self) -> datetime:
         return self.clock.moment

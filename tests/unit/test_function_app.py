@@ -36,7 +36,7 @@ QUEUES = {"rescue_chunk": QUEUE, "rescue_urgent_chunk": URGENT_QUEUE}
 
 def test_all_functions_are_found() -> None:
     """Two functions of one name, or one bad annotation, would lose them all."""
-    http = {"start_recording", "list_recordings", "get_recording"}
+    http = {"start_recording", "list_recordings", "get_recording", "replay_recording"}
     assert set(BOUND) == http | {"recording_file_status_updated", "sweep"} | set(QUEUES)
 
 
@@ -46,6 +46,7 @@ def test_all_functions_are_found() -> None:
         ("start_recording", "POST", "recordings"),
         ("list_recordings", "GET", "recordings"),
         ("get_recording", "GET", "recordings/{recordingId}"),
+        ("replay_recording", "POST", "recordings/{recordingId}/replay"),
     ],
 )
 def test_http_functions_have_their_routes_and_want_a_key(function: str, method: str, route: str) -> None:

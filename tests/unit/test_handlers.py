@@ -16,11 +16,12 @@ from shared import app as app_module
 from shared import handlers
 from shared.errors import StorageUnavailable
 from shared.messages import encode_message
+from shared.naming import recording_key
 from shared.ports import RescueMessage
-from shared.recording import ChunkState
+from shared.recording import ChunkState, Manifest
 from shared.settings import SettingsError
 from tests.support.fakes import MediaFile, World, watched
-from tests.unit.builders import MEDIA, METADATA, chunk, recording
+from tests.unit.builders import HOUR, MEDIA, METADATA, NOON, chunk, recording
 from tests.unit.test_watch import told
 
 if TYPE_CHECKING:
@@ -101,6 +102,23 @@ def test_a_request_that_cannot_be_carried_out_is_a_problem(
 def test_an_unknown_recording_and_a_bad_query_are_problems(world: World) -> None:
     assert handlers.get_recording("unknown").status == 404
     assert handlers.list_recordings({"state": "odd", "limit": "x", "cursor": "!"}).status == 400
+
+
+def test_a_replay_is_accepted_with_the_story_or_had_nothing_to_do(world: World) -> None:
+    world.ledger.save(recording(chunk(0, next_try_at=NOON + HOUR)), etag=None)
+    given = handlers.replay_recording("recording-1")
+    assert (given.status, given.mimetype) == (202, "application/json")
+    assert json.loads(given.body)["chunks"][0]["nextTryAt"] == "2026-11-22T12:00:00.000Z"
+    assert given.body == handlers.get_recording("recording-1").body
+    assert len(world.queue.waiting) == 1
+    done = chunk(0, ChunkState.RESCUED, metadata_state="saved")
+    one = recording(done, key=recording_key("done"), manifest=Manifest("written"), closed_at=NOON)
+    world.ledger.save(one, etag=None)
+    given = handlers.replay_recording(one.key)
+    assert (given.status, given.body) == (200, handlers.get_recording(one.key).body)
+    given = handlers.replay_recording("unknown")
+    assert (given.status, given.mimetype) == (404, "application/problem+json")
+    assert json.loads(given.body)["code"] == "recording_unknown"
 
 
 def test_an_unexpected_error_is_answered_without_its_text_and_logged(
@@ -187,9 +205,9 @@ def test_a_storage_that_is_away_is_503(world: World) -> None:
         raise StorageUnavailable
 
     app_module._built[:] = [world.app(ledger=watched(world.ledger, failing))]
-    given = handlers.get_recording("x")
-    assert given.status == 503
-    assert given.headers["Retry-After"] == "5"
+    for given in (handlers.get_recording("x"), handlers.replay_recording("x")):
+        assert given.status == 503
+        assert given.headers["Retry-After"] == "5"
 
 
 # --- through the functions themselves
@@ -210,6 +228,8 @@ def test_the_functions_hand_over_what_they_got(world: World) -> None:
     assert answer.headers["Location"] == f"/api/recordings/{key}"
     one = func.HttpRequest("GET", "/x", route_params={"recordingId": key}, body=b"")
     assert called(function_app.get_recording, one).status_code == 200
+    again = func.HttpRequest("POST", "/x", route_params={"recordingId": key}, body=b"anything at all")
+    assert called(function_app.replay_recording, again).status_code == 202
     some = func.HttpRequest("GET", "/x", params={"limit": "0"}, body=b"")
     assert called(function_app.list_recordings, some).status_code == 400
     assert called(function_app.recording_file_status_updated, told()) is None
