@@ -108,11 +108,10 @@ class Silence:
         """
         try:
             container = self._containers.destination(container_of(recording))
-            prefix = container_of(recording).prefix
             folders: dict[str, list[Chunk]] = {}
-            for day in (recording.created_at, recording.created_at + timedelta(days=1)):
-                start = f"{prefix}/" if prefix else ""
-                self._collect(container, f"{start}{day.astimezone(UTC):%Y%m%d}/", recording, folders)
+            start = recording.created_at.astimezone(UTC)
+            for prefix in naming.day_prefixes(prefix=container_of(recording).prefix, start=start):
+                self._collect(container, prefix, recording, folders)
         except StorageError as error:
             log("silence.failed", level=logging.WARNING, recording=recording.key, error=describe(error))
             return []

@@ -109,6 +109,17 @@ def test_an_export_without_an_event_is_found_by_its_start(prefix: str) -> None:
     assert closed.closed_at is not None
 
 
+@pytest.mark.parametrize("day", ["20261121", "20261122", "20261123"])
+def test_an_export_is_found_under_the_date_of_another_time_zone(day: str) -> None:
+    """Whether ACS's date is UTC is not documented."""
+    world, key = begun()
+    ended(world)
+    export(world, f"{day}/call-1/eyJQbGF0-acs")
+    after = swept(world, key)
+    assert after.folder == f"{day}/call-1/eyJQbGF0-acs"
+    assert world.notifier.names == ["event_missing"]
+
+
 @pytest.mark.parametrize(
     "start", ["2026-11-22T12:05:00Z", "2026-11-22T11:00:00Z", "soon", None, 5, "0001-01-01T00:00:00+14:00"]
 )
