@@ -73,6 +73,8 @@ class Sweep:
         self._strays: set[str] = set()
         self._grace = grace
         self._is_queue_full = self._is_queue_short = False
+        self._exports = silence.exports()
+        self._silent_left = time_budget
 
     def run(self) -> None:
         """The pass. A recording that cannot be looked at is logged and left to the next one."""
@@ -80,6 +82,7 @@ class Sweep:
         poisoned = self._drain_poison()
         length = self._queue_length()
         self._is_queue_full, self._is_queue_short = length >= _FULL_QUEUE, length < _SHORT_QUEUE
+        self._exports, self._silent_left = self._silence.exports(), self._time_budget / 2
         seen = requeued = 0
         strays: set[str] = set()
         place, is_whole = self._place(), True
@@ -172,11 +175,23 @@ class Sweep:
                 strays.add(name)
             return 0
         if recording.state is RecordingState.STARTED:
-            self._silence.look(recording)
+            self._listen(recording)
             return 0
         self._warn(recording)
         overdue = [chunk for chunk in recording.chunks if self._is_overdue(recording, chunk)]
         return sum(self._requeue(recording, chunk) for chunk in overdue)
+
+    def _listen(self, recording: Recording) -> None:
+        """One without an event. All of them take half of a sweep at most, however slow ACS or their container is: what
+        is left stays due, and has its turn at the next, where those that had theirs are not due any more.
+        """
+        if self._silent_left <= timedelta(0):
+            return
+        began = self._clock.now()
+        try:
+            self._silence.look(recording, exports=self._exports, until=began + self._silent_left)
+        finally:
+            self._silent_left -= self._clock.now() - began
 
     def _warn(self, recording: Recording) -> None:
         """Says once for each threshold that a deadline nears; when several are passed at once, the nearest only."""

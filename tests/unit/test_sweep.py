@@ -374,3 +374,24 @@ def test_a_marker_left_over_is_known_to_a_sweep_that_comes_by_later() -> None:
         app.sweep.run()
     assert left_over not in world.ledger.open
     assert len(world.ledger.open) == 6
+
+
+def test_the_silent_ones_take_half_of_a_sweep_at_most() -> None:
+    """ACS answers slowly just when there is much to rescue: whoever has a chunk at risk does not wait for it."""
+    world = World()
+    for number in range(6):
+        silent = {"started_here": True, "check_at": NOON, "recording_id": f"silent-{number}"}
+        kept(world, recording(key=f"{number:032x}", deadline=NOON + HOUR, **silent))
+        world.acs.states[f"silent-{number}"] = "active"
+    kept(world, recording(chunk(next_try_at=LATE), key="f" * 32, deadline=NOON + 5 * HOUR))
+    asked: list[str] = []
+
+    def slow(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
+        asked.append(arguments[0])
+        world.clock.advance(MINUTE)
+        return call()
+
+    for count in (2, 4, 6):
+        world.app(acs=watched(world.acs, slow)).sweep.run()
+        assert asked == [f"silent-{number}" for number in range(count)]
+        assert len(world.queue.waiting) == 1
