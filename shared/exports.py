@@ -19,6 +19,7 @@ from shared import naming
 from shared.document import parse_time
 from shared.errors import BlobMissing, StorageError
 from shared.events import identity
+from shared.start_request import CHANNELS, FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,6 +44,7 @@ class Metadata:
 
     document_id: str | None = None
     began: datetime | None = None
+    channel: str | None = None  # mixed | unmixed
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Export:
     folder: str
     call: str
     began: datetime
+    form: str | None
+    channel: str | None
 
 
 class Exports:
@@ -101,10 +105,10 @@ class Exports:
             call = folder.removeprefix(prefix).partition("/")[0]
             if folder == prefix.rstrip("/") or any(map(is_anothers, files)):
                 continue
-            for index, about, _ in chunk_files(files):
-                began = None if index else self.metadata(container, place, about, until=until).began
-                if began:
-                    yield Export(folder, call, began)
+            for index, about, media in chunk_files(files):
+                metadata = Metadata() if index else self.metadata(container, place, about, until=until)
+                if metadata.began:
+                    yield Export(folder, call, metadata.began, form_of(media), metadata.channel)
 
     def files(self, container: Container, prefix: str, *, until: datetime) -> Iterator[BlobFacts]:
         """All files below `prefix`, by name. Unseen."""
@@ -139,6 +143,12 @@ class Exports:
 def folder_of(facts: BlobFacts) -> str:
     """The folder of a file."""
     return facts.name.rpartition("/")[0]
+
+
+def form_of(media: BlobFacts) -> str | None:
+    """The format that a file's ending says: mp3, mp4 or wav; None where it says nothing."""
+    form = media.name.rpartition(".")[2].lower()
+    return form if form in FORMATS else None
 
 
 def is_anothers(facts: BlobFacts) -> bool:
@@ -176,4 +186,10 @@ def _metadata(data: bytes) -> Metadata:
         began = parse_time(str(document.get("chunkStartTime")))
     except ValueError:
         began = None
-    return Metadata(identity(document.get("chunkDocumentId")), began)
+    info = document.get("recordingInfo")
+    # The published example has the values of contentType and channelType in each other's place.
+    words = (
+        {str(info.get(name)).lower() for name in ("channelType", "contentType")} if isinstance(info, dict) else set()
+    )
+    channels = words.intersection(CHANNELS)
+    return Metadata(identity(document.get("chunkDocumentId")), began, channels.pop() if len(channels) == 1 else None)

@@ -87,6 +87,11 @@ def metadata_file(*, index: int, document_id: str) -> str:
     return f"{index}-acsmetadata.{segment(document_id)}.json"
 
 
+def adoption(folder_url: str) -> str:
+    """The ledger's note of the recording that took the export in that folder for its own."""
+    return f"adopted/{recording_key(folder_url)}"
+
+
 def marker(*, deadline: datetime, key: str, reopened: int = 0) -> str:
     """The marker blob of an unfinished recording; sorts by deadline.
 

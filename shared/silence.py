@@ -9,11 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from shared import naming, ranges
-from shared.errors import RecorderError, RecordingNotFound, StorageError
-from shared.exports import Exports, Unseen, chunk_files, folder_of, is_anothers
+from shared.errors import BlobExists, RecorderError, RecordingNotFound, StorageError
+from shared.exports import Exports, Unseen, chunk_files, folder_of, form_of, is_anothers
 from shared.lookup import container_of
 from shared.recording import Chunk, ChunkState
-from shared.telemetry import describe, log
+from shared.telemetry import clean, describe, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +34,7 @@ _PATIENCE = timedelta(hours=1)
 _TIME_ALONE = timedelta(minutes=1)
 # So many calls at most are looked at more closely: among more nothing would tell which is the recording's.
 _MOST_CALLS = 5
+_LONGEST_NAME = 200
 
 
 class Silence:
@@ -90,19 +91,27 @@ class Silence:
             )
             return
         try:
-            chunks = self._exported(recording, exports or self._exports.following(), until or now + _TIME_ALONE)
+            found = self._exported(recording, exports or self._exports.following(), until or now + _TIME_ALONE)
         except Unseen:
             if now < recording.check_at + _PATIENCE:
                 return
-            chunks = None
-        if chunks:
-            self._adopt(recording, chunks)
+            found = None
+        if found and len(found) == 1 and self._adopt(recording, *found.popitem()):
             return
         self._books.alert(recording, "silent", started_at=recording.created_at, acs=state)
-        if now > recording.deadline + (_EVENT_GRID_LIFE if chunks is not None else self._longest_unseen):
-            self._close(recording, state=state, is_seen=chunks is not None)
+        recording = self._noted(recording, found or {})
+        if now > recording.deadline + (_EVENT_GRID_LIFE if found is not None else self._longest_unseen):
+            self._close(recording, state=state, is_seen=found is not None)
             return
         self._again(recording, deadline=recording.deadline)
+
+    def _noted(self, recording: Recording, found: dict[str, list[Chunk]]) -> Recording:
+        """Of several exports that fit, a person may know which is the recording's."""
+        if len(found) < 2:
+            return recording
+        names = ", ".join(clean(folder)[:_LONGEST_NAME] for folder in sorted(found)[:_MOST_CALLS])
+        note = f"{len(found)} exports began when it did, and nothing tells which is its own: {names}"
+        return self._books.change(recording.key, lambda r: None if r.chunks else r.with_note(note)) or recording
 
     def _close(self, recording: Recording, *, state: str, is_seen: bool) -> None:
         now = self._clock.now()
@@ -128,30 +137,33 @@ class Silence:
             recording.key, lambda r: None if r.chunks else replace(r, check_at=check_at, deadline=deadline)
         )
 
-    def _exported(self, recording: Recording, exports: Exports, until: datetime) -> list[Chunk] | None:
-        """Its chunks, if exactly one folder in the container holds chunks that began when this recording did.
+    def _exported(self, recording: Recording, exports: Exports, until: datetime) -> dict[str, list[Chunk]] | None:
+        """The folders in the container whose chunks may be the recording's; its own if that is one. Unseen.
 
-        None: the container could not be looked at. Unseen. The start knows no call id, and the folder is named by it;
-        so the metadata files tell.
+        None: the container could not be looked at. Nothing there names the recording: the start knows no call id, which
+        the metadata has, the metadata has no recording id, and the folder's first characters are the same for all. So
+        what tells is when it began and what was asked for: the format, and whether channels are mixed. Of several of
+        its kind that began within seconds the nearest would be a guess, for nobody knows how late ACS is, or our note
+        of a start; and a wrong one shows a person somebody else's call.
         """
         place = container_of(recording)
-        folders: dict[str, list[Chunk]] = {}
+        found: dict[str, list[Chunk]] = {}
         try:
             container = self._containers.destination(place)
             near = exports.near(container, place, recording.created_at, within=_SAME_START, until=until)
+            near = [one for one in near if _is_of_kind(recording, form=one.form, channel=one.channel)]
             calls = sorted({export.call for export in near})
-            for call in calls if len(calls) <= _MOST_CALLS else []:
-                look = partial(exports.metadata, container, place, until=until)
-                files = [
-                    facts
-                    for prefix in _days(recording)
-                    for facts in exports.files(container, f"{prefix}{call}/", until=until)
-                ]
-                folders |= self._of_call(container, recording, files, look)
+            if len(calls) > _MOST_CALLS:
+                return {export.folder: [] for export in near}
+            look = partial(exports.metadata, container, place, until=until)
+            for call in calls:
+                prefixes = [f"{day}{call}/" for day in _days(recording)]
+                files = [facts for prefix in prefixes for facts in exports.files(container, prefix, until=until)]
+                found |= self._of_call(container, recording, files, look)
         except StorageError as error:
             log("silence.failed", level=logging.WARNING, recording=recording.key, error=describe(error))
             return None
-        return next(iter(folders.values())) if len(folders) == 1 else []
+        return found
 
     def _of_call(
         self, container: Container, recording: Recording, files: list[BlobFacts], look: Callable[[BlobFacts], Metadata]
@@ -185,7 +197,7 @@ class Silence:
             # ACS may have exported late what was rescued to another folder: that is known there by its document.
             if naming.metadata_file(index=index, document_id=document) in known:
                 continue
-            if index == 0 and not (metadata.began and abs(metadata.began - recording.created_at) <= _SAME_START):
+            if index == 0 and not _is_its_first(recording, metadata, media):
                 continue
             if _is_rescued(container, media.name):
                 return []
@@ -205,8 +217,19 @@ class Silence:
             )
         return chunks
 
-    def _adopt(self, recording: Recording, chunks: list[Chunk]) -> None:
-        folder = (chunks[0].blob or "").rpartition("/")[0]
+    def _adopt(self, recording: Recording, folder: str, chunks: list[Chunk]) -> bool:
+        """Takes the chunks for the recording's; False where another recording has taken them.
+
+        Of two that began together one may have no export at all. Each would find that of the other, and the loss would
+        look like a recording that is complete.
+        """
+        note = naming.adoption(container_of(recording).blob_url(folder))
+        ledger = self._books.ledger
+        try:
+            ledger.put_note(note, recording.key.encode(), is_new_only=True)
+        except BlobExists:
+            if ledger.get_note(note) != recording.key.encode():
+                return False
 
         def decide(current: Recording) -> Recording | None:
             if current.chunks:
@@ -217,6 +240,18 @@ class Silence:
         after = self._books.change(recording.key, decide)
         if after:
             self._books.alert(after, "event_missing", level=logging.WARNING, chunks=len(chunks))
+        return True
+
+
+def _is_of_kind(recording: Recording, *, form: str | None, channel: str | None) -> bool:
+    """Whether it may be what was asked for at the start; what is not said may be anything."""
+    return form in (None, recording.format_type) and channel in (None, recording.channel_type)
+
+
+def _is_its_first(recording: Recording, metadata: Metadata, media: BlobFacts) -> bool:
+    began = metadata.began
+    is_then = began is not None and abs(began - recording.created_at) <= _SAME_START
+    return is_then and _is_of_kind(recording, form=form_of(media), channel=metadata.channel)
 
 
 def _days(recording: Recording) -> list[str]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.errors import AcsUnavailable, BlobMissing
+from shared.errors import AcsUnavailable, BlobMissing, StorageUnavailable
 from shared.locations import ContainerUrl
-from shared.naming import marker, recording_key
+from shared.naming import adoption, marker, recording_key
 from shared.ports import Block
 from shared.ranges import block_id
 from shared.recording import ChunkState, Recording, RecordingState
@@ -52,12 +52,20 @@ QUARTER = timedelta(minutes=15)
 BEGAN = "2026-11-22T12:00:05.1234567Z"
 
 
-def export(world: World, folder: str = FOLDER, *, indices: tuple[int, ...] = (0,), start: Any = BEGAN) -> None:
+def export(
+    world: World,
+    folder: str = FOLDER,
+    *,
+    indices: tuple[int, ...] = (0,),
+    start: Any = BEGAN,
+    ending: str = "mp3",
+    **told: Any,
+) -> None:
     """What ACS leaves in the container."""
     for index in indices:
-        metadata = {"chunkDocumentId": f"d{index}", "chunkIndex": index, "chunkStartTime": start}
+        metadata = {"chunkDocumentId": f"d{index}", "chunkIndex": index, "chunkStartTime": start} | told
         data = json.dumps(metadata).encode()
-        for name, content in ((f"{index}-audiomp3.mp3", b"ID3"), (f"{index}-acsmetadata.json", data)):
+        for name, content in ((f"{index}-audiomp3.{ending}", b"ID3"), (f"{index}-acsmetadata.json", data)):
             world.destination.put(f"{folder}/{name}", content, content_type="x", overwrite=True)
 
 
@@ -93,9 +101,9 @@ def test_an_export_without_an_event_is_found_by_its_start(prefix: str) -> None:
     world, key = begun(container=container)
     ended(world)
     folder = f"{container.prefix}/{FOLDER}".strip("/")
-    export(world, folder, indices=(0, 1, 10))
+    export(world, folder, indices=(0, 1, 2, 10))
     after = swept(world, key)
-    assert [chunk.index for chunk in after.chunks] == [0, 1, 10]
+    assert [chunk.index for chunk in after.chunks] == [0, 1, 2, 10]
     assert {chunk.state for chunk in after.chunks} == {ChunkState.EXPORTED}
     assert after.chunks[0].blob == f"{folder}/0-audiomp3.mp3"
     assert after.chunks[0].metadata_blob == f"{folder}/0-acsmetadata.json"
@@ -233,7 +241,82 @@ def test_of_two_exports_that_fit_neither_is_taken() -> None:
     ended(world)
     export(world)
     export(world, "20261122/call-2/eyJQbGF0-acs")
-    assert swept(world, key).chunks == ()
+    after = swept(world, key)
+    assert after.chunks == ()
+    assert after.notes[1:] == (
+        f"2 exports began when it did, and nothing tells which is its own: {FOLDER}, 20261122/call-2/eyJQbGF0-acs",
+    )
+    assert world.notifier.names == ["silent"]
+
+
+def test_of_many_exports_that_fit_some_are_named() -> None:
+    world, key = begun()
+    ended(world)
+    for number in range(20):
+        export(world, f"20261122/call-{number:02}/{'x' * 500}")
+    after = swept(world, key)
+    assert after.chunks == ()
+    assert after.notes[1].startswith("20 exports began when it did")
+    assert "call-04/xx" in after.notes[1]
+    assert len(after.notes[1]) < 1200
+
+
+def test_exports_of_another_kind_are_of_another_recording() -> None:
+    """Two that began together, and each knows what it was started as."""
+    world, key = begun()
+    ended(world)
+    export(world)
+    export(world, "20261122/call-2/eyJQbGF0-acs", ending="mp4")
+    unmixed = {"contentType": "unmixed", "channelType": "audio"}  # as in the published example, the wrong way round
+    export(world, "20261122/call-3/eyJQbGF0-acs", recordingInfo=unmixed)
+    assert swept(world, key).folder == FOLDER
+
+
+@pytest.mark.parametrize("info", [None, "audio", {}, {"channelType": 5}, {"channelType": "Mixed", "format": "mp3"}])
+@pytest.mark.parametrize("ending", ["mp3", "MP3", "data"])
+def test_what_is_not_said_of_an_export_may_be_anything(info: Any, ending: str) -> None:
+    """Names of other kinds are not documented."""
+    world, key = begun()
+    ended(world)
+    export(world, ending=ending, recordingInfo=info)
+    assert swept(world, key).folder == FOLDER
+
+
+def test_one_export_is_not_taken_by_two() -> None:
+    """One of two that began together has none: it would look complete."""
+    world, first = begun()
+    world.acs.calls.add("another")
+    second = world.app().start.start({"serverCallId": "another"}, idempotency_key=None).answer["key"]
+    ended(world)
+    export(world)
+    swept(world, first)
+    assert adopted(world) == 1
+    assert sorted(world.notifier.names) == ["event_missing", "silent"]
+    [left] = [key for key in (first, second) if not world.ledger.recording(key).chunks]
+    world.clock.advance(5 * HOUR)
+    world.app().sweep.run()
+    assert world.ledger.recording(left).chunks == ()
+    assert world.ledger.recording(left).alerts == ("silent",)
+
+
+def test_who_died_before_taking_an_export_takes_it_later() -> None:
+    world, key = begun()
+    ended(world)
+    export(world)
+    world.clock.advance(5 * HOUR)
+    world.app().sweep.run()
+
+    def failing(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
+        if name == "save":
+            raise StorageUnavailable
+        return call()
+
+    world.clock.advance(QUARTER)
+    world.app(ledger=watched(world.ledger, failing)).sweep.run()
+    assert adopted(world) == 0
+    assert world.ledger.notes[adoption(f"{CONTAINER}/{FOLDER}")] == key.encode()
+    world.app().sweep.run()
+    assert adopted(world) == 1
 
 
 def silent_ones(count: int) -> World:
