@@ -524,8 +524,21 @@ def test_a_recording_that_acs_does_not_know_is_said_aloud_and_closed_in_the_end(
         after = swept(world, key)
         assert (after.closed_at is None) is (world.clock.now() <= NOON + 48 * HOUR)
     assert world.notifier.names == ["silent", "never_heard"]
-    assert after.state is RecordingState.LOST
+    assert after.state is RecordingState.NEVER_HEARD
     assert world.ledger.open == set()
+
+
+def test_an_event_that_comes_after_all_opens_it_again() -> None:
+    world, key = begun()
+    ended(world)
+    [recording_id] = world.acs.states
+    for _ in range(11):
+        swept(world, key)
+    assert world.ledger.recording(key).state is RecordingState.NEVER_HEARD
+    world.app().watch.handle(told(recordingId=recording_id, at=world.clock.now()))
+    after = world.ledger.recording(key)
+    assert (after.state, after.closed_at) == (RecordingState.SAVING, None)
+    assert world.ledger.open == {after.marker}
 
 
 def test_an_event_that_comes_while_we_look_wins() -> None:
