@@ -35,7 +35,7 @@ _MOST_DAYS = 12
 
 
 class Unseen(Exception):
-    """The time was over before everything was seen: what was not found yet may be there."""
+    """Not everything was seen, for the time was over or the container failed: what was not found may be there."""
 
 
 @dataclass(frozen=True, slots=True)

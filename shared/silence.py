@@ -29,7 +29,7 @@ _SAME_START = timedelta(seconds=30)
 _EVENT_DELAY = timedelta(minutes=15)
 _ENDED = "ACS says that it has ended; no event yet"
 _EVENT_GRID_LIFE = timedelta(hours=24)
-# Where sweeps have too little time to see all of the container, the others get theirs first, for so long.
+# What fails for a moment, or takes more than one sweep to read, is no reason for an alarm: not for so long.
 _PATIENCE = timedelta(hours=1)
 _TIME_ALONE = timedelta(minutes=1)
 # So many calls at most are looked at more closely: among more nothing would tell which is the recording's.
@@ -70,7 +70,8 @@ class Silence:
     def look(self, recording: Recording, *, exports: Exports | None = None, until: datetime | None = None) -> None:
         """If it is time: asks ACS, looks in the container, says aloud what a person should know.
 
-        What `until` leaves unseen in the container is looked at again soon: the recording stays due.
+        Where the container fails, or `until` leaves some of it unseen, the recording stays due: it is looked at again
+        soon, and what is not known to be missing is not called so.
         """
         now = self._clock.now()
         if recording.check_at is None or now < recording.check_at:
@@ -90,13 +91,14 @@ class Silence:
                 lambda r: None if r.chunks else replace(r.with_note(_ENDED), check_at=now + _EVENT_DELAY),
             )
             return
+        found: dict[str, list[Chunk]] | None
         try:
             found = self._exported(recording, exports or self._exports.following(), until or now + _TIME_ALONE)
         except Unseen:
             if now < recording.check_at + _PATIENCE:
                 return
             found = None
-        if found and len(found) == 1 and self._adopt(recording, *found.popitem()):
+        if found and len(found) == 1 and self._adopt(recording, *next(iter(found.items()))):
             return
         self._books.alert(recording, "silent", started_at=recording.created_at, acs=state)
         recording = self._noted(recording, found or {})
@@ -106,11 +108,13 @@ class Silence:
         self._again(recording, deadline=recording.deadline)
 
     def _noted(self, recording: Recording, found: dict[str, list[Chunk]]) -> Recording:
-        """Of several exports that fit, a person may know which is the recording's."""
-        if len(found) < 2:
+        """With what fits and was not taken: a person may know which is the recording's."""
+        if not found:
             return recording
         names = ", ".join(clean(folder)[:_LONGEST_NAME] for folder in sorted(found)[:_MOST_CALLS])
         note = f"{len(found)} exports began when it did, and nothing tells which is its own: {names}"
+        if len(found) == 1:
+            note = f"the export that began when it did was taken for another recording's: {names}"
         return self._books.change(recording.key, lambda r: None if r.chunks else r.with_note(note)) or recording
 
     def _close(self, recording: Recording, *, state: str, is_seen: bool) -> None:
@@ -137,14 +141,14 @@ class Silence:
             recording.key, lambda r: None if r.chunks else replace(r, check_at=check_at, deadline=deadline)
         )
 
-    def _exported(self, recording: Recording, exports: Exports, until: datetime) -> dict[str, list[Chunk]] | None:
+    def _exported(self, recording: Recording, exports: Exports, until: datetime) -> dict[str, list[Chunk]]:
         """The folders in the container whose chunks may be the recording's; its own if that is one. Unseen.
 
-        None: the container could not be looked at. Nothing there names the recording: the start knows no call id, which
-        the metadata has, the metadata has no recording id, and the folder's first characters are the same for all. So
-        what tells is when it began and what was asked for: the format, and whether channels are mixed. Of several of
-        its kind that began within seconds the nearest would be a guess, for nobody knows how late ACS is, or our note
-        of a start; and a wrong one shows a person somebody else's call.
+        Nothing there names the recording: the start knows no call id, which the metadata has, the metadata has no
+        recording id, and the folder's first characters are the same for all. So what tells is when it began and what
+        was asked for: the format, and whether channels are mixed. Of several of its kind that began within seconds the
+        nearest would be a guess, for nobody knows how late ACS is, or our note of a start; and a wrong one shows a
+        person somebody else's call.
         """
         place = container_of(recording)
         found: dict[str, list[Chunk]] = {}
@@ -162,7 +166,7 @@ class Silence:
                 found |= self._of_call(container, recording, files, look)
         except StorageError as error:
             log("silence.failed", level=logging.WARNING, recording=recording.key, error=describe(error))
-            return None
+            raise Unseen from error
         return found
 
     def _of_call(

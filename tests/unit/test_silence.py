@@ -297,6 +297,8 @@ def test_one_export_is_not_taken_by_two() -> None:
     world.app().sweep.run()
     assert world.ledger.recording(left).chunks == ()
     assert world.ledger.recording(left).alerts == ("silent",)
+    note = f"the export that began when it did was taken for another recording's: {FOLDER}"
+    assert note in world.ledger.recording(left).notes
 
 
 def test_who_died_before_taking_an_export_takes_it_later() -> None:
@@ -455,7 +457,32 @@ def test_a_container_that_refuses_is_asked_once_in_a_sweep() -> None:
     counted = Counted(world)
     world.app(**counted.ports).sweep.run()
     assert len(counted.calls) == 1
+    assert world.notifier.names == []
+    world.clock.advance(HOUR)
+    world.app(**counted.ports).sweep.run()
+    assert len(counted.calls) == 2
     assert world.notifier.names == ["silent"] * 10
+
+
+def test_a_read_that_fails_is_no_reason_for_an_alarm() -> None:
+    """One of a day's thousands may: the next sweep makes up for it."""
+    world = silent_ones(10)
+    failed: list[str] = []
+
+    def failing(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
+        if name == "destination":
+            return watched(call(), failing)
+        if name == "read" and not failed:
+            failed.append(arguments[0])
+            raise StorageUnavailable
+        return call()
+
+    app = world.app(containers=watched(world.containers, failing))
+    app.sweep.run()
+    assert (adopted(world), world.notifier.names) == (0, [])
+    world.clock.advance(5 * MINUTE)
+    app.sweep.run()
+    assert (adopted(world), world.notifier.names) == (10, ["event_missing"] * 10)
 
 
 def test_a_look_by_itself_sees_what_stands_there() -> None:
@@ -512,7 +539,10 @@ def test_a_container_that_refuses_is_asked_again_later() -> None:
     ended(world)
     world.destination.exists = False
     after = swept(world, key)
-    assert (after.chunks, after.check_at) == ((), NOON + 9 * HOUR + QUARTER)
+    assert (after.chunks, after.check_at) == ((), world.clock.now())
+    assert world.notifier.names == []
+    after = swept(world, key, after=HOUR)
+    assert (after.chunks, after.check_at) == ((), world.clock.now() + 4 * HOUR)
     assert world.notifier.names == ["silent"]
 
 
