@@ -137,6 +137,7 @@ def compose(settings: Settings, ports: Ports) -> App:
         clock=clock,
         window=settings.window,
         silent_after=settings.silent_after,
+        delivery_window=settings.delivery_window,
     )
     common: dict[str, Any] = {
         "books": books,

@@ -55,13 +55,18 @@ def _join(*parts: str) -> str:
     return "/".join(part for part in parts if part)
 
 
-def call_prefixes(*, prefix: str, call_id: str, start: datetime) -> list[str]:
-    """Where ACS may have put a call's files: the day of `start` first, then the days around it.
+def day_prefixes(*, prefix: str, start: datetime) -> list[str]:
+    """Where ACS may have put what began at `start` (UTC): that day first, then the days around it.
 
     Whether ACS's date is UTC is not documented, hence the neighbours.
     """
     days = [start, start - timedelta(days=1), start + timedelta(days=1)]
-    return [_join(prefix, f"{day:%Y%m%d}", segment(call_id)) + "/" for day in days]
+    return [_join(prefix, f"{day:%Y%m%d}") + "/" for day in days]
+
+
+def call_prefixes(*, prefix: str, call_id: str, start: datetime) -> list[str]:
+    """The same for the files of one call."""
+    return [f"{day}{segment(call_id)}/" for day in day_prefixes(prefix=prefix, start=start)]
 
 
 def recording_folder(*, prefix: str, start: datetime, call_id: str, recording_id: str | None, key: str) -> str:
@@ -80,6 +85,11 @@ def media_file(*, index: int, content_type: str, format_type: str, document_id: 
 def metadata_file(*, index: int, document_id: str) -> str:
     """The file name of a chunk's metadata."""
     return f"{index}-acsmetadata.{segment(document_id)}.json"
+
+
+def adoption(folder_url: str) -> str:
+    """The ledger's note of the recording that took the export in that folder for its own."""
+    return f"adopted/{recording_key(folder_url)}"
 
 
 def marker(*, deadline: datetime, key: str, reopened: int = 0) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime, timedelta
 
@@ -102,6 +102,14 @@ class BlobFacts:
     sha256: str | None = None
 
 
+class Blobs(list[BlobFacts]):
+    """Committed blobs by name, at most some thousands. `cursor`: where there are more; None where these are all."""
+
+    def __init__(self, blobs: Iterable[BlobFacts] = (), *, cursor: str | None = None) -> None:
+        super().__init__(blobs)
+        self.cursor = cursor
+
+
 @dataclass(frozen=True)
 class Block:
     """A staged or committed block: its id before base64, and its size in bytes."""
@@ -120,8 +128,10 @@ class Container(Protocol):
         """The committed blob, or None; ContainerMissing where there is no container."""
         ...
 
-    def find(self, prefix: str) -> list[BlobFacts]:
-        """Committed blobs whose name starts with `prefix` (at most some thousands), by name."""
+    def find(self, prefix: str, *, cursor: str | None = None) -> Blobs:
+        """Committed blobs whose name starts with `prefix`, by name: all of them, or those up to where `cursor` of the
+        answer goes on. What is not among them is not there only if that is None.
+        """
         ...
 
     def read(self, name: str, *, start: int = 0, length: int | None = None) -> bytes:

@@ -57,6 +57,7 @@ class RecordingState(StrEnum):
     SAFE = "safe"  # every byte is safe, some of them still in the fallback
     COMPLETE = "complete"  # everything is in the destination
     LOST = "lost"  # at least one chunk is lost, the rest is in the destination
+    NEVER_HEARD = "never_heard"  # no event came and no export of it was found: nothing tells whether there was any
 
 
 _MOST_NOTES = 100
@@ -185,7 +186,7 @@ class Recording:
         """Computed: see `RecordingState`."""
         states = {chunk.state for chunk in self.chunks}
         if not states:
-            return RecordingState.LOST if self.closed_at else RecordingState.STARTED
+            return RecordingState.NEVER_HEARD if self.closed_at else RecordingState.STARTED
         if states & AT_RISK_STATES:
             return RecordingState.SAVING
         if ChunkState.IN_FALLBACK in states:

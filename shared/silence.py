@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from shared import naming, ranges
-from shared.document import parse_time
-from shared.errors import RecorderError, RecordingNotFound, StorageError
-from shared.events import identity
+from shared.errors import BlobExists, RecorderError, RecordingNotFound, StorageError
+from shared.exports import Exports, Unseen, chunk_files, folder_of, form_of, is_anothers
 from shared.lookup import container_of
 from shared.recording import Chunk, ChunkState
-from shared.telemetry import describe, log
+from shared.telemetry import clean, describe, log
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shared.books import Books
+    from shared.exports import Metadata
     from shared.ports import Acs, BlobFacts, Clock, Container, Containers
     from shared.recording import Recording
 
 # A chunk's metadata tells its start; it is this recording's if that is as near as this to our start.
 _SAME_START = timedelta(seconds=30)
-_INDEX = re.compile(r"[0-9]{1,9}")
 # The event comes one to a few minutes after the end; a retry of Event Grid's on top.
 _EVENT_DELAY = timedelta(minutes=15)
 _ENDED = "ACS says that it has ended; no event yet"
 _EVENT_GRID_LIFE = timedelta(hours=24)
+# What fails for a moment, or takes more than one sweep to read, is no reason for an alarm: not for so long.
+_PATIENCE = timedelta(hours=1)
+_TIME_ALONE = timedelta(minutes=1)
+# So many calls at most are looked at more closely: among more nothing would tell which is the recording's.
+_MOST_CALLS = 5
+_LONGEST_NAME = 200
 
 
 class Silence:
@@ -43,6 +49,7 @@ class Silence:
         clock: Clock,
         window: timedelta,
         silent_after: timedelta,
+        delivery_window: timedelta,
     ) -> None:
         self._books = books
         self._acs = acs
@@ -50,9 +57,13 @@ class Silence:
         self._clock = clock
         self._window = window
         self._silent_after = silent_after
+        # As long as the container cannot be seen, nobody knows that there is nothing: it is asked as long as for a
+        # delivery.
+        self._longest_unseen = max(delivery_window, _EVENT_GRID_LIFE)
+        self._exports = Exports(clock=clock)
 
     def ask_now(self, recording: Recording) -> bool:
-        """The same without waiting for its time, and of a recording that was given up once more.
+        """`look` without waiting for its time, and of a recording that was given up once more.
 
         False where that is not to be: a chunk is known, or the end is, and what follows it is awaited for minutes yet.
         """
@@ -70,8 +81,17 @@ class Silence:
             self.look(after)
         return after is not None
 
-    def look(self, recording: Recording) -> None:
-        """If it is time: asks ACS, looks in the container, says aloud what a person should know."""
+    def exports(self) -> Exports:
+        """What one sweep sees of the containers, for all the recordings that it looks at."""
+        self._exports = self._exports.following()
+        return self._exports
+
+    def look(self, recording: Recording, *, exports: Exports | None = None, until: datetime | None = None) -> None:
+        """If it is time: asks ACS, looks in the container, says aloud what a person should know.
+
+        Where the container fails, or `until` leaves some of it unseen, the recording stays due: it is looked at again
+        soon, and what is not known to be missing is not called so.
+        """
         now = self._clock.now()
         if recording.check_at is None or now < recording.check_at:
             return
@@ -90,17 +110,37 @@ class Silence:
                 lambda r: None if r.chunks else replace(r.with_note(_ENDED), check_at=now + _EVENT_DELAY),
             )
             return
-        chunks = self._exported(recording)
-        if chunks:
-            self._adopt(recording, chunks)
+        found: dict[str, list[Chunk]] | None
+        try:
+            found = self._exported(recording, exports or self._exports.following(), until or now + _TIME_ALONE)
+        except Unseen:
+            if now < recording.check_at + _PATIENCE:
+                return
+            found = None
+        if found and len(found) == 1 and self._adopt(recording, *next(iter(found.items()))):
             return
         self._books.alert(recording, "silent", started_at=recording.created_at, acs=state)
-        if now > recording.deadline + _EVENT_GRID_LIFE:
-            closed = self._books.change(recording.key, lambda r: None if r.chunks else replace(r, closed_at=now))
-            if closed:
-                self._books.alert(closed, "never_heard", started_at=recording.created_at, acs=state)
+        recording = self._noted(recording, found or {})
+        if now > recording.deadline + (_EVENT_GRID_LIFE if found is not None else self._longest_unseen):
+            self._close(recording, state=state, is_seen=found is not None)
             return
         self._again(recording, deadline=recording.deadline)
+
+    def _noted(self, recording: Recording, found: dict[str, list[Chunk]]) -> Recording:
+        """With what fits and was not taken: a person may know which is the recording's."""
+        if not found:
+            return recording
+        names = ", ".join(clean(folder)[:_LONGEST_NAME] for folder in sorted(found)[:_MOST_CALLS])
+        note = f"{len(found)} exports began when it did, and nothing tells which is its own: {names}"
+        if len(found) == 1:
+            note = f"the export that began when it did was taken for another recording's: {names}"
+        return self._books.change(recording.key, lambda r: None if r.chunks else r.with_note(note)) or recording
+
+    def _close(self, recording: Recording, *, state: str, is_seen: bool) -> None:
+        now = self._clock.now()
+        closed = self._books.change(recording.key, lambda r: None if r.chunks else replace(r, closed_at=now))
+        if closed:
+            self._books.alert(closed, "never_heard", started_at=recording.created_at, acs=state, container_seen=is_seen)
 
     def _state(self, recording: Recording) -> str | None:
         """What ACS says: active, inactive, unknown; None when it does not answer."""
@@ -120,77 +160,99 @@ class Silence:
             recording.key, lambda r: None if r.chunks else replace(r, check_at=check_at, deadline=deadline)
         )
 
-    def _exported(self, recording: Recording) -> list[Chunk]:
-        """Its chunks, if exactly one folder in the container holds chunks that began when this recording did.
+    def _exported(self, recording: Recording, exports: Exports, until: datetime) -> dict[str, list[Chunk]]:
+        """The folders in the container whose chunks may be the recording's; its own if that is one. Unseen.
 
-        The start knows no call id, and the folder is named by it; so the metadata files tell.
+        Nothing there names the recording: the start knows no call id, which the metadata has, the metadata has no
+        recording id, and the folder's first characters are the same for all. So what tells is when it began and what
+        was asked for: the format, and whether channels are mixed. Of several of its kind that began within seconds the
+        nearest would be a guess, for nobody knows how late ACS is, or our note of a start; and a wrong one shows a
+        person somebody else's call.
         """
+        place = container_of(recording)
+        found: dict[str, list[Chunk]] = {}
         try:
-            container = self._containers.destination(container_of(recording))
-            prefix = container_of(recording).prefix
-            folders: dict[str, list[Chunk]] = {}
-            for day in (recording.created_at, recording.created_at + timedelta(days=1)):
-                start = f"{prefix}/" if prefix else ""
-                self._collect(container, f"{start}{day.astimezone(UTC):%Y%m%d}/", recording, folders)
+            container = self._containers.destination(place)
+            near = exports.near(container, place, recording.created_at, within=_SAME_START, until=until)
+            near = [one for one in near if _is_of_kind(recording, form=one.form, channel=one.channel)]
+            calls = sorted({export.call for export in near})
+            if len(calls) > _MOST_CALLS:
+                return {export.folder: [] for export in near}
+            look = partial(exports.metadata, container, place, until=until)
+            for call in calls:
+                prefixes = [f"{day}{call}/" for day in _days(recording)]
+                files = [facts for prefix in prefixes for facts in exports.files(container, prefix, until=until)]
+                found |= self._of_call(container, recording, files, look)
         except StorageError as error:
             log("silence.failed", level=logging.WARNING, recording=recording.key, error=describe(error))
-            return []
-        return next(iter(folders.values())) if len(folders) == 1 else []
+            raise Unseen from error
+        return found
 
-    def _collect(
-        self, container: Container, prefix: str, recording: Recording, folders: dict[str, list[Chunk]]
-    ) -> None:
-        blobs = container.find(prefix)
-        places = [facts.name.rpartition("/") for facts in blobs]
+    def _of_call(
+        self, container: Container, recording: Recording, files: list[BlobFacts], look: Callable[[BlobFacts], Metadata]
+    ) -> dict[str, list[Chunk]]:
+        """The folders of one call that hold chunks which began when this recording did."""
+        places: dict[str, list[BlobFacts]] = {}
+        for facts in files:
+            places.setdefault(folder_of(facts), []).append(facts)
         # Of this recording no chunk is known: what was rescued, and where a manifest stands, is another's.
-        others = {folder for facts, (folder, _, file) in zip(blobs, places, strict=True) if _is_anothers(facts, file)}
-        known = {file for folder, _, file in places if folder in others}
-        media_files: dict[tuple[str, str], BlobFacts] = {}
-        for facts, (folder, _, file) in zip(blobs, places, strict=True):
-            head, _, tail = file.partition("-")
-            if facts.size and not tail.startswith("acsmetadata"):
-                media_files.setdefault((folder, head), facts)
-        for facts, (folder, _, file) in zip(blobs, places, strict=True):
-            head, mark, tail = file.partition("-acsmetadata")
-            if not mark or not _INDEX.fullmatch(head) or not tail.endswith(".json") or folder in others:
-                continue
-            metadata = _read_json(container, facts.name)
-            document = identity(metadata.get("chunkDocumentId")) or file
+        others = [folder for folder, inside in places.items() if any(map(is_anothers, inside))]
+        known = {facts.name.rpartition("/")[2] for folder in others for facts in places.pop(folder)}
+        found = {
+            folder: self._of_folder(container, recording, inside, known, look) for folder, inside in places.items()
+        }
+        return {folder: chunks for folder, chunks in found.items() if chunks}
+
+    def _of_folder(
+        self,
+        container: Container,
+        recording: Recording,
+        files: list[BlobFacts],
+        known: set[str],
+        look: Callable[[BlobFacts], Metadata],
+    ) -> list[Chunk]:
+        chunks: list[Chunk] = []
+        for index, about, media in chunk_files(files):
+            if index and not chunks:
+                return []
+            metadata = look(about)
+            document = metadata.document_id or about.name.rpartition("/")[2]
             # ACS may have exported late what was rescued to another folder: that is known there by its document.
-            if naming.metadata_file(index=int(head), document_id=document) in known:
+            if naming.metadata_file(index=index, document_id=document) in known:
                 continue
-            media = media_files.get((folder, head))
-            if media is None or (int(head) == 0 and not self._began_with(metadata, recording)):
-                continue
-            if int(head) and folder not in folders:
+            if index == 0 and not _is_its_first(recording, metadata, media):
                 continue
             if _is_rescued(container, media.name):
-                folders.pop(folder, None)
-                continue
-            chunk = Chunk(
-                key=naming.chunk_key(document, int(head)),
-                document_id=document,
-                index=int(head),
-                state=ChunkState.EXPORTED,
-                blob=media.name,
-                metadata_blob=facts.name,
-                metadata_state="saved",
-                size=media.size,
-                first_seen_at=self._clock.now(),
-                finished_at=self._clock.now(),
+                return []
+            chunks.append(
+                Chunk(
+                    key=naming.chunk_key(document, index),
+                    document_id=document,
+                    index=index,
+                    state=ChunkState.EXPORTED,
+                    blob=media.name,
+                    metadata_blob=about.name,
+                    metadata_state="saved",
+                    size=media.size,
+                    first_seen_at=self._clock.now(),
+                    finished_at=self._clock.now(),
+                )
             )
-            folders.setdefault(folder, []).append(chunk)
+        return chunks
 
-    @staticmethod
-    def _began_with(metadata: dict[str, Any], recording: Recording) -> bool:
+    def _adopt(self, recording: Recording, folder: str, chunks: list[Chunk]) -> bool:
+        """Takes the chunks for the recording's; False where another recording has taken them.
+
+        Of two that began together one may have no export at all. Each would find that of the other, and the loss would
+        look like a recording that is complete.
+        """
+        note = naming.adoption(container_of(recording).blob_url(folder))
+        ledger = self._books.ledger
         try:
-            began = parse_time(str(metadata.get("chunkStartTime")))
-        except ValueError:
-            return False
-        return abs(began - recording.created_at) <= _SAME_START
-
-    def _adopt(self, recording: Recording, chunks: list[Chunk]) -> None:
-        folder = (chunks[0].blob or "").rpartition("/")[0]
+            ledger.put_note(note, recording.key.encode(), is_new_only=True)
+        except BlobExists:
+            if ledger.get_note(note) != recording.key.encode():
+                return False
 
         def decide(current: Recording) -> Recording | None:
             if current.chunks:
@@ -201,23 +263,27 @@ class Silence:
         after = self._books.change(recording.key, decide)
         if after:
             self._books.alert(after, "event_missing", level=logging.WARNING, chunks=len(chunks))
+        return True
 
 
-def _is_anothers(facts: BlobFacts, file: str) -> bool:
-    """Whether the file says that its folder is another recording's: with our note of a checksum, or as a manifest."""
-    return bool(facts.sha256) or file == "manifest.json"
+def _is_of_kind(recording: Recording, *, form: str | None, channel: str | None) -> bool:
+    """Whether it may be what was asked for at the start; what is not said may be anything."""
+    return form in (None, recording.format_type) and channel in (None, recording.channel_type)
+
+
+def _is_its_first(recording: Recording, metadata: Metadata, media: BlobFacts) -> bool:
+    began = metadata.began
+    is_then = began is not None and abs(began - recording.created_at) <= _SAME_START
+    return is_then and _is_of_kind(recording, form=form_of(media), channel=metadata.channel)
+
+
+def _days(recording: Recording) -> list[str]:
+    """Where ACS may have put its export, without the call."""
+    start = recording.created_at.astimezone(UTC)
+    return naming.day_prefixes(prefix=container_of(recording).prefix, start=start)
 
 
 def _is_rescued(container: Container, name: str) -> bool:
     """Whether the file is made of our blocks: a rescue whose worker died before it noted the checksum."""
     blocks = container.committed(name)
     return bool(blocks) and all(ranges.is_our_block(block) for block in blocks)
-
-
-def _read_json(container: Container, name: str) -> dict[str, Any]:
-    """The document, empty where it is none. StorageError: it is looked at again later, not taken for an empty one."""
-    try:
-        document = json.loads(container.read(name, length=1_000_000))
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}

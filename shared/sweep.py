@@ -1,6 +1,7 @@
 """Every five minutes: what is overdue, silent or running out of time. The net under everything else.
 
-A listing of the markers, nearest deadline first, and one look at each unfinished recording. What it finds:
+A listing of the markers, nearest deadline first, and one look at each unfinished recording. Where its time is over
+before it has met them all, the next one goes on behind the last of them: each is met in its turn. What it finds:
     a planned try that never came (lost between ledger and queue, or its worker died)   planned again
     a message in the poison queue                                                        planned again
     a deadline that nears, or an export that cannot be verified                          said aloud, once
@@ -13,6 +14,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from datetime import timedelta
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from shared.books import URGENT_LEFT, planned, taken_back
@@ -23,6 +25,7 @@ from shared.retry import spread
 from shared.telemetry import describe, log
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from shared.books import Books
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from shared.silence import Silence
 
 _PAGE = 500
+# The ledger's note of where a sweep whose time was over ended; empty where it met them all.
+_PLACE = "sweep/place"
 _POISON_LIMIT = 256
 _LONGEST_GRACE = timedelta(hours=1)
 # With so many tries waiting, one that is late is most likely among them; all that have time enough are left there.
@@ -68,6 +73,8 @@ class Sweep:
         self._strays: set[str] = set()
         self._grace = grace
         self._is_queue_full = self._is_queue_short = False
+        self._exports = silence.exports()
+        self._silent_left = time_budget
 
     def run(self) -> None:
         """The pass. A recording that cannot be looked at is logged and left to the next one."""
@@ -75,21 +82,54 @@ class Sweep:
         poisoned = self._drain_poison()
         length = self._queue_length()
         self._is_queue_full, self._is_queue_short = length >= _FULL_QUEUE, length < _SHORT_QUEUE
+        self._exports, self._silent_left = self._silence.exports(), self._time_budget / 2
         seen = requeued = 0
         strays: set[str] = set()
+        place, is_whole = self._place(), True
+        for name in self._markers(place):
+            seen += 1
+            try:
+                requeued += self._look(name, strays)
+            except RecorderError as error:
+                log("sweep.failed", level=logging.ERROR, recording=marker_key(name), error=describe(error))
+            self._strays.discard(name)
+            if self._clock.now() >= until:
+                is_whole = False
+                self._keep_place(name)
+                break
+        else:
+            if place:
+                self._keep_place("")
+        self._strays = strays if is_whole else self._strays | strays
+        log("sweep.done", unfinished=seen, requeued=requeued, poisoned=poisoned, is_whole=is_whole)
+
+    def _markers(self, place: str) -> Iterator[str]:
+        """All markers, nearest deadline first: from behind `place` to the end, then from the beginning up to it."""
+        yield from (name for name in self._listed() if name > place)
+        if place:
+            yield from takewhile(lambda name: name <= place, self._listed())
+
+    def _listed(self) -> Iterator[str]:
         cursor: str | None = None
         while True:
             names, cursor = self._books.ledger.markers(limit=_PAGE, cursor=cursor)
-            for name in names:
-                seen += 1
-                try:
-                    requeued += self._look(name, strays)
-                except RecorderError as error:
-                    log("sweep.failed", level=logging.ERROR, recording=marker_key(name), error=describe(error))
-            if cursor is None or self._clock.now() >= until:
-                break
-        self._strays = strays
-        log("sweep.done", unfinished=seen, requeued=requeued, poisoned=poisoned, is_whole=cursor is None)
+            yield from names
+            if cursor is None:
+                return
+
+    def _place(self) -> str:
+        """Where the last sweep ended. In the ledger, for the next one may run in another process."""
+        try:
+            return (self._books.ledger.get_note(_PLACE) or b"").decode("utf-8", "replace")
+        except StorageError as error:
+            log("sweep.failed", level=logging.ERROR, error=describe(error))
+            return ""
+
+    def _keep_place(self, name: str) -> None:
+        try:
+            self._books.ledger.put_note(_PLACE, name.encode())
+        except StorageError as error:
+            log("sweep.failed", level=logging.ERROR, error=describe(error))
 
     def _queue_length(self) -> int:
         try:
@@ -135,11 +175,23 @@ class Sweep:
                 strays.add(name)
             return 0
         if recording.state is RecordingState.STARTED:
-            self._silence.look(recording)
+            self._listen(recording)
             return 0
         self._warn(recording)
         overdue = [chunk for chunk in recording.chunks if self._is_overdue(recording, chunk)]
         return sum(self._requeue(recording, chunk) for chunk in overdue)
+
+    def _listen(self, recording: Recording) -> None:
+        """One without an event. All of them take half of a sweep at most, however slow ACS or their container is: what
+        is left stays due, and has its turn at the next, where those that had theirs are not due any more.
+        """
+        if self._silent_left <= timedelta(0):
+            return
+        began = self._clock.now()
+        try:
+            self._silence.look(recording, exports=self._exports, until=began + self._silent_left)
+        finally:
+            self._silent_left -= self._clock.now() - began
 
     def _warn(self, recording: Recording) -> None:
         """Says once for each threshold that a deadline nears; when several are passed at once, the nearest only."""

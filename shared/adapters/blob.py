@@ -20,7 +20,7 @@ from azure.storage.blob import (
 from shared.adapters.translate import storage_errors
 from shared.adapters.transport import pooled_transport
 from shared.errors import Blame, BlobExists, BlobMissing, ContainerMissing, ContainerNotAllowed, StorageInvalid
-from shared.ports import BlobFacts, Block, Container
+from shared.ports import BlobFacts, Blobs, Block, Container
 from shared.streams import CONTENT_TYPES
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 _SYNC_COPY_LIMIT = 256 * MIB  # of Copy Blob From URL (service documentation)
 _COPY_BLOCK = 100 * MIB
-_FIND_LIMIT = 5000
+_FIND_LIMIT = 5000  # what the service tells in one answer (its documentation)
 
 
 def blob_service(
@@ -95,12 +95,17 @@ class BlobContainer:
             return None
         return _facts(facts)
 
-    def find(self, prefix: str) -> list[BlobFacts]:
-        """See the port."""
-        found: list[BlobFacts] = []
+    def find(self, prefix: str, *, cursor: str | None = None) -> Blobs:
+        """See the port. The service may answer with few, or none, and go on: its cursor says when that is all."""
+        found = Blobs()
         with self._errors():
-            for facts in self._client.list_blobs(name_starts_with=prefix, include=["metadata"]):
-                found.append(_facts(facts))
+            listing = self._client.list_blobs(
+                name_starts_with=prefix, include=["metadata"], results_per_page=_FIND_LIMIT
+            )
+            pages: Any = listing.by_page(continuation_token=cursor)
+            for page in pages:
+                found += map(_facts, page)
+                found.cursor = pages.continuation_token or None
                 if len(found) >= _FIND_LIMIT:
                     break
         return found

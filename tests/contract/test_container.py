@@ -7,8 +7,10 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
+from azure.storage.blob import BlobServiceClient
 
 from shared import ranges
+from shared.adapters.blob import BlobContainer
 from shared.errors import (
     Blame,
     BlobExists,
@@ -21,6 +23,7 @@ from shared.errors import (
 )
 from shared.ports import Block
 from shared.streams import read_back, relay
+from tests.contract.scripted import Answer, Asked, Detoured, Identity, Scripted
 from tests.contract.sides import container
 
 if TYPE_CHECKING:
@@ -174,6 +177,25 @@ def test_find_tells_committed_blobs_below_a_prefix_by_name(side: Side) -> None:
     assert [facts.name for facts in place.find("")] == ["a/1", "b", "b/1", "b/2", "c/1"]
     assert place.find("d") == []
     assert place.find("b/")[0] == place.stat("b/1")
+
+
+def test_find_says_where_it_goes_on(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one answer does not tell of is there all the same: nobody may take it for missing."""
+    monkeypatch.setattr("shared.adapters.blob._FIND_LIMIT", 2)
+    monkeypatch.setattr("tests.support.fakes.storage.FakeContainer.find_limit", 2)
+    place = container(side)
+    for name in ("a/1", "a/2", "a/3", "a/4", "b"):
+        place.put(name, b"", content_type="text/plain", overwrite=False)
+    first = place.find("a/")
+    assert [facts.name for facts in first] == ["a/1", "a/2"]
+    assert first.cursor is not None
+    second = place.find("a/", cursor=first.cursor)
+    assert [facts.name for facts in second] == ["a/3", "a/4"]
+    # A cursor may turn out to lead to nothing more.
+    assert second.cursor is None or (place.find("a/", cursor=second.cursor), None) == ([], None)
+    assert place.find("b").cursor is None
+    assert place.find("c") == []
+    assert place.find("c").cursor is None
 
 
 def _one_block() -> tuple[str, bytes]:
@@ -388,9 +410,26 @@ def test_blobs_say_what_they_are(real: RealSide) -> None:
     assert set(found.values()) == {"audio/mpeg"}
 
 
-def test_find_stops_at_some_thousands(real: RealSide, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.adapters.blob._FIND_LIMIT", 2)
-    place = container(real)
-    for name in "abc":
-        place.put(name, b"", content_type="text/plain", overwrite=False)
-    assert [facts.name for facts in place.find("")] == ["a", "b"]
+BLOB = (
+    "<Blob><Name>20261122/a</Name><Properties><Etag>0x1</Etag><Content-Length>3</Content-Length>"
+    "<BlobType>BlockBlob</BlobType></Properties><Metadata><sha256>ab</sha256></Metadata></Blob>"
+)
+LISTED = ("<Blobs /><NextMarker>2</NextMarker>", f"<Blobs>{BLOB}</Blobs><NextMarker />")
+
+
+def test_an_empty_answer_of_the_service_is_not_the_end() -> None:
+    """It may answer with fewer blobs than it was asked for, or none, and a place to go on."""
+    empty, full = (f'<?xml version="1.0"?><EnumerationResults>{part}</EnumerationResults>' for part in LISTED)
+
+    def listing(asked: Asked) -> Answer:
+        body = full if "marker=2" in asked.target else empty
+        return Answer(200, body.encode(), {"Content-Type": "application/xml"})
+
+    with Scripted(listing) as server:
+        service = BlobServiceClient(
+            "https://customer.blob.core.windows.net", credential=Identity(), transport=Detoured(server.origin)
+        )
+        place = BlobContainer(service, "recordings", blame=Blame.DESTINATION, checksum="md5", creates=False)
+        found = place.find("2026")
+    assert [(facts.name, facts.size, facts.sha256) for facts in found] == [("20261122/a", 3, "ab")]
+    assert found.cursor is None

@@ -227,7 +227,12 @@ class Simulation:
         """The caller's request, again with the same key where it failed."""
         acs = self.world.acs
         acs.calls.add(recording.server_call_id)
-        body = {"serverCallId": recording.server_call_id, "containerUrl": str(recording.container)}
+        body = {
+            "serverCallId": recording.server_call_id,
+            "containerUrl": str(recording.container),
+            "recordingContent": "audioVideo" if recording.form == "mp4" else "audio",
+            "recordingFormat": recording.form,
+        }
         key = f"start-{recording.number}"
 
         def start(app: App) -> None:

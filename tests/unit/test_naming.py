@@ -137,8 +137,9 @@ def test_a_recording_without_an_id_is_named_by_its_key() -> None:
     assert folder.startswith("p/20261122/c/01234567-")
 
 
-def test_a_calls_files_are_looked_for_on_the_days_around_it_too() -> None:
+def test_files_are_looked_for_on_the_days_around_too() -> None:
     just_after_midnight = datetime(2027, 1, 1, 0, 5, tzinfo=UTC)
+    assert naming.day_prefixes(prefix="", start=just_after_midnight) == ["20270101/", "20261231/", "20270102/"]
     assert naming.call_prefixes(prefix="team", call_id="c/../d", start=just_after_midnight) == [
         f"team/{day}/{naming.segment('c/../d')}/" for day in ("20270101", "20261231", "20270102")
     ]

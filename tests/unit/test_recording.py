@@ -101,8 +101,9 @@ def test_a_recordings_state_is_that_of_its_worst_chunk(states: list[ChunkState],
     assert recording(*(chunk(i, state) for i, state in enumerate(states))).state is expected
 
 
-def test_a_recording_that_was_closed_without_a_chunk_is_lost() -> None:
-    assert recording(closed_at=NOON).state is RecordingState.LOST
+def test_a_recording_that_was_closed_without_a_chunk_was_never_heard_of() -> None:
+    """Nothing says that bytes were lost, or that there were any."""
+    assert recording(closed_at=NOON).state is RecordingState.NEVER_HEARD
 
 
 @given(st.lists(st.sampled_from(S), max_size=5))
@@ -136,6 +137,13 @@ def test_notes_are_no_more_than_anybody_reads() -> None:
     for number in range(1_000):
         one = one.with_note(str(number))
     assert len(one.notes) == 100
+
+
+def test_the_architecture_tells_of_each_state_of_a_recording() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
+    told = re.search(r"A recording is `started`.*?\n\n", text, re.DOTALL)
+    assert told is not None
+    assert re.findall(r"`([a-z_]+)`", told[0]) == [state.value for state in RecordingState]
 
 
 def test_the_architecture_shows_this_very_table() -> None:

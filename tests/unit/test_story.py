@@ -142,6 +142,16 @@ def test_where_the_bytes_are_now(state: ChunkState, where: str, prefix: str | No
         assert one["metadataBlob"].startswith(prefix)
 
 
+def test_a_recording_of_which_nothing_was_heard_is_told_as_that() -> None:
+    """Not as lost: there is no chunk of which that is known. It has no hours left, and no list has it any more."""
+    story = told(recording(closed_at=NOON, notes=("note",)))
+    one = story.one("recording-1")
+    assert (one["state"], one["chunks"], one["closedAt"]) == ("never_heard", [], "2026-11-22T12:00:00.000Z")
+    assert "hoursLeft" not in one
+    assert "route" not in one
+    assert listed(story) == []
+
+
 def test_no_url_carries_a_signature_and_none_is_broken() -> None:
     odd = chunk(state=S.EXPORTED, blob="20261122/a b/0-audiomp3.mp3?x", metadata_blob=None)
     [one] = told(recording(odd)).one("recording-1")["chunks"]
@@ -212,6 +222,7 @@ def test_a_marker_without_a_document_and_one_of_a_finished_recording_are_passed_
     [
         ({"state": "complete"}, "state"),
         ({"state": "lost"}, "state"),
+        ({"state": "never_heard"}, "state"),
         ({"limit": "0"}, "limit"),
         ({"limit": "201"}, "limit"),
         ({"limit": "007"}, "limit"),

@@ -283,7 +283,7 @@ def test_a_marker_put_just_before_its_document_stands() -> None:
     assert world.ledger.open == {the(world).marker}
 
 
-def test_the_sweep_reads_page_by_page_and_ends_with_its_time(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_sweep_reads_page_by_page(caplog: pytest.LogCaptureFixture) -> None:
     world = World()
     for number in range(1_100):
         kept(world, recording(chunk(next_try_at=SOON), key=f"{number:032x}"))
@@ -291,12 +291,107 @@ def test_the_sweep_reads_page_by_page_and_ends_with_its_time(caplog: pytest.LogC
         world.app().sweep.run()
     assert '"unfinished":1100,"requeued":0,"poisoned":0,"is_whole":true' in caplog.text
 
+
+def crowd(count: int, **changes: Any) -> tuple[World, list[str]]:
+    """Unfinished recordings, the nearest deadline first, and the keys of those that a sweep met, as it met them."""
+    world = World()
+    for number in range(count):
+        one = recording(chunk(next_try_at=SOON), key=f"{number:032x}", deadline=NOON + (20 + number) * HOUR)
+        kept(world, replace(one, **changes))
+    return world, []
+
+
+def met_in(world: World, *, step: timedelta, **ports: Any) -> list[int]:
+    """The numbers of those that a sweep of a new process met, each of which took `step`."""
+    met: list[int] = []
+
     def slow(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
-        if name == "markers":
-            world.clock.advance(3 * MINUTE)
+        if name == "load":
+            met.append(int(arguments[0], 16))
+            world.clock.advance(step)
         return call()
 
-    caplog.clear()
+    world.app(ledger=watched(world.ledger, slow), **ports).sweep.run()
+    return met
+
+
+def test_a_sweep_ends_with_its_time_and_the_next_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    """Its four minutes hold however slow one look is; and nobody waits for ever behind those of nearer deadlines."""
+    world, _ = crowd(10)
     with caplog.at_level("INFO", logger="recorder"):
-        world.app(ledger=watched(world.ledger, slow)).sweep.run()
-    assert '"unfinished":1000,"requeued":0,"poisoned":0,"is_whole":false' in caplog.text
+        assert met_in(world, step=MINUTE) == [0, 1, 2, 3]
+    assert '"unfinished":4,"requeued":0,"poisoned":0,"is_whole":false' in caplog.text
+    assert met_in(world, step=MINUTE) == [4, 5, 6, 7]
+    assert met_in(world, step=MINUTE) == [8, 9, 0, 1]
+    # With time for all, it begins in the midst once more, and then at the front again.
+    assert met_in(world, step=timedelta(0)) == [2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
+    assert met_in(world, step=timedelta(0)) == list(range(10))
+
+
+def test_each_sweep_meets_somebody() -> None:
+    """Also where the poison queue took all of its time."""
+    world, _ = crowd(3)
+
+    def slow(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
+        if name == "drain_poison":
+            world.clock.advance(5 * MINUTE)
+        return call()
+
+    queue = watched(world.queue, slow)
+    assert [met_in(world, step=MINUTE, queue=queue) for _ in range(4)] == [[0], [1], [2], [0]]
+
+
+@pytest.mark.parametrize("method", ["get_note", "put_note"])
+def test_a_place_that_cannot_be_kept_or_read_stops_no_sweep(method: str) -> None:
+    world, _ = crowd(6)
+
+    def failing(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
+        if name == "load":
+            world.clock.advance(MINUTE)
+        if name == method:
+            raise StorageUnavailable
+        return call()
+
+    world.app(ledger=watched(world.ledger, failing)).sweep.run()
+    world.app(ledger=watched(world.ledger, failing)).sweep.run()
+    assert world.clock.now() == NOON + 8 * MINUTE
+
+
+def test_a_marker_left_over_is_known_to_a_sweep_that_comes_by_later() -> None:
+    """Also where others had none of its time in between."""
+    world, _ = crowd(6)
+    left_over = marker(deadline=NOON + HOUR, key=f"{5:032x}")
+    world.ledger.open.add(left_over)
+
+    def slow(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
+        if name == "load":
+            world.clock.advance(2 * MINUTE)
+        return call()
+
+    app = world.app(ledger=watched(world.ledger, slow))
+    for _ in range(4):
+        assert left_over in world.ledger.open
+        app.sweep.run()
+    assert left_over not in world.ledger.open
+    assert len(world.ledger.open) == 6
+
+
+def test_the_silent_ones_take_half_of_a_sweep_at_most() -> None:
+    """ACS answers slowly just when there is much to rescue: whoever has a chunk at risk does not wait for it."""
+    world = World()
+    for number in range(6):
+        silent = {"started_here": True, "check_at": NOON, "recording_id": f"silent-{number}"}
+        kept(world, recording(key=f"{number:032x}", deadline=NOON + HOUR, **silent))
+        world.acs.states[f"silent-{number}"] = "active"
+    kept(world, recording(chunk(next_try_at=LATE), key="f" * 32, deadline=NOON + 5 * HOUR))
+    asked: list[str] = []
+
+    def slow(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
+        asked.append(arguments[0])
+        world.clock.advance(MINUTE)
+        return call()
+
+    for count in (2, 4, 6):
+        world.app(acs=watched(world.acs, slow)).sweep.run()
+        assert asked == [f"silent-{number}" for number in range(count)]
+        assert len(world.queue.waiting) == 1

@@ -15,7 +15,7 @@ from shared.errors import (
     ContainerNotAllowed,
     StorageError,
 )
-from shared.ports import BlobFacts, Block, Container
+from shared.ports import BlobFacts, Blobs, Block, Container
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +38,12 @@ class Blob:
 
 
 class FakeContainer:
-    """Port `Container`. `exists`: whether there is one; `refusal`: what every call raises, while it is set."""
+    """Port `Container`. `exists`: whether there is one; `refusal`: what every call raises, while it is set.
+
+    `find_limit`: how many blobs one answer tells of.
+    """
+
+    find_limit = 5000
 
     def __init__(self, *, blame: Blame = Blame.DESTINATION, exists: bool = True) -> None:
         self.blame = blame
@@ -69,9 +74,11 @@ class FakeContainer:
         blob = self.blobs.get(name)
         return BlobFacts(name, len(blob.data), blob.etag, blob.sha256) if blob else None
 
-    def find(self, prefix: str) -> list[BlobFacts]:
+    def find(self, prefix: str, *, cursor: str | None = None) -> Blobs:
         self._check()
-        return [facts for name in sorted(self.blobs) if name.startswith(prefix) and (facts := self.stat(name))]
+        names = sorted(name for name in self.blobs if name.startswith(prefix) and name > (cursor or ""))
+        told = names[: self.find_limit]
+        return Blobs(filter(None, map(self.stat, told)), cursor=told[-1] if len(names) > len(told) else None)
 
     def read(self, name: str, *, start: int = 0, length: int | None = None) -> bytes:
         data = self._blob(name).data
