@@ -37,6 +37,7 @@ from shared.streams import CONTENT_TYPES, cut, read_back, read_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from shared.lanes import Lanes, Pace
@@ -59,7 +60,8 @@ class TimeBudgetSpentError(Exception):
 class Job:
     """What to bring where. `until`: the moment after which no new block is begun.
 
-    `before_commit`: a last look around; what it raises stops the commit and leaves as it is.
+    `before_commit`: a last look around; what it raises stops the commit and leaves as it is. `deadline`: the end of
+    the recording's window; nobody's 429 keeps this job from asking until it is too late.
     """
 
     location: str
@@ -68,6 +70,7 @@ class Job:
     format_type: str
     until: datetime
     before_commit: Callable[[], None] = lambda: None
+    deadline: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,7 @@ class Transfer:
         asked = ranges.Span(0, self._sizes.first)
 
         def read() -> tuple[ranges.Head, bytes, timedelta] | Transferred:
-            with self._pace.slot(), self._media.open(job.location, start=0, length=asked.length) as response:
+            with self._slot(job), self._media.open(job.location, start=0, length=asked.length) as response:
                 head = ranges.accept(response, asked, total=None, etag=None)
                 if not head.is_partial:
                     return self._stream(job, response, head, progress)
@@ -175,6 +178,9 @@ class Transfer:
         self._again(lambda: job.target.put(job.name, data, content_type=kind, overwrite=False, sha256=sha256))
         progress.add()
         return Transferred(len(data), sha256, head.etag, blocks=1, reused=0)
+
+    def _slot(self, job: Job) -> AbstractContextManager[None]:
+        return self._pace.at(job.location).slot(deadline=job.deadline)
 
     def _again(self, action: Callable[[], T]) -> T:
         """`action`, and again after a passing fault, a few times."""
@@ -254,8 +260,8 @@ class Transfer:
     def _fetch(self, work: _Work, span: ranges.Span) -> bytes:
         if work.is_stopped:
             raise MediaError("given up: another block of this chunk failed")
-        location = work.job.location
-        with self._pace.slot(), self._media.open(location, start=span.start, length=span.length) as response:
+        job = work.job
+        with self._slot(job), self._media.open(job.location, start=span.start, length=span.length) as response:
             head = ranges.accept(response, span, total=work.total, etag=work.etag)
             if not head.is_partial:
                 raise MediaChanged("the server gave ranges before and does not now")

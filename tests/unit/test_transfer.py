@@ -44,12 +44,13 @@ class Rig:
         self.target = FakeContainer()
         self.lanes = lanes or InlineLanes()
         self.progress = Progress()
+        self.pace = Pace(clock=self.clock, most=4)
 
     def run(self, *, target: Any = None, media: Any = None, block_bytes: int = BLOCK, **job: Any) -> Transferred:
         transfer = Transfer(
             media=media or self.media,
             lanes=self.lanes,
-            pace=Pace(clock=self.clock, most=4),
+            pace=self.pace,
             clock=self.clock,
             sizes=ranges.BlockSizes(block_bytes, block_bytes, block_bytes),
         )
@@ -218,6 +219,20 @@ def test_of_several_failures_the_429_is_told() -> None:
     with pytest.raises(e.MediaThrottled) as caught:
         rig.run()
     assert caught.value.retry_after is not None
+
+
+@pytest.mark.parametrize("after", [HOUR, timedelta(minutes=1), -HOUR])
+def test_a_429_to_another_recording_never_takes_away_the_last_tries(after: timedelta) -> None:
+    """Just before the deadline and after it ACS is asked, whatever this process was told of others."""
+    rig = Rig(mp3(3_500))
+    with pytest.raises(e.MediaThrottled), rig.pace.at(LOCATION).slot():
+        raise e.MediaThrottled("429", retry_after=2 * HOUR)
+    if after == HOUR:
+        with pytest.raises(e.MediaThrottled, match="holds back"):
+            rig.run(deadline=NOON + after)
+        assert rig.media.asked == []
+    else:
+        checked(rig, rig.run(deadline=NOON + after))
 
 
 @pytest.mark.parametrize("lie", [lies.whole, lies.whole_without_length])
