@@ -244,7 +244,7 @@ class MediaLocationRefused(MediaError):
 
 
 class MediaRedirected(MediaError):
-    """The media host sent us elsewhere; redirects are not followed."""
+    """The media host sent us to a host that is not one of ACS's, nowhere, or on and on."""
 
     code = "media_redirected"
 
