@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import ssl
 from datetime import timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
@@ -325,6 +326,23 @@ def test_a_length_that_is_no_number_is_no_length(azurite: Azurite, acs: AcsEmula
     assert asked.headers["range"] == "bytes=0-3"
     assert asked.headers["host"] == "us-storage.asm.skype.com"
     assert asked.headers["authorization"].startswith("HMAC-SHA256 ")
+
+
+@pytest.mark.parametrize("asking", ["open", "read_all"])
+def test_a_tls_fault_in_the_middle_of_a_body_is_a_connection_that_broke(
+    real: RealSide, asking: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What OpenSSL says of a damaged record, where the socket is read."""
+    held = real.media(SIZE)
+
+    def damaged(*_: object) -> None:
+        raise ssl.SSLError(1, "[SSL: DECRYPTION_FAILED_OR_BAD_RECORD_MAC] decryption failed or bad record mac")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("http.client.HTTPResponse.read", damaged)
+        with pytest.raises(e.MediaUnavailable):
+            read(real, held, 0, SIZE) if asking == "open" else real.ports.media.read_all(held.location, limit=SIZE)
+    assert read(real, held, 0, SIZE)[5] == held.data
 
 
 # --- compressed on the way
