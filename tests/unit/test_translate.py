@@ -143,7 +143,6 @@ def test_an_error_without_an_answer_is_of_the_network_or_of_the_token(kind: type
     for translate, expected in zip(TRANSLATORS, WITHOUT_ANSWER[kind.__name__], strict=True):
         translated = translate(error)
         assert type(translated) is expected
-        assert translated.is_retryable
         assert translated.blame is not e.Blame.CALLER
 
 
@@ -239,7 +238,6 @@ def test_a_storage_answer_is_read_by_its_code_then_by_its_status(
         translated = storage_error(error, blame=e.Blame.DESTINATION)
         assert type(translated) is expected
         assert translated.blame is e.Blame.DESTINATION
-        assert translated.is_retryable
 
 
 ALL_CODES = sorted({str(code.value) for sdk in (blob_sdk, queue_sdk) for code in sdk.StorageErrorCode})
@@ -338,7 +336,6 @@ def test_an_answer_of_the_media_host_is_read_by_its_status(status: int, expected
     """All of them are worth another try within the window: a person may mend a 401, a 400 was seen to pass."""
     translated = media_error(http_error(status, body={"traceId": "abc"}, Retry_After="3"))
     assert type(translated) is expected
-    assert translated.is_retryable
     assert translated.retry_after == timedelta(seconds=3)
     assert translated.trace_id == "abc"
 
