@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from shared.start_request import StartRequest
 
 _MOST_REDIRECTS = 3
+_SMALL_FILE: dict[str, Any] = {"read_timeout": 20}
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _LOCATOR_ARGUMENTS = {
     "serverCallId": "server_call_id",
@@ -176,7 +177,7 @@ class AcsMedia:
     @contextmanager
     def open(self, location: str, *, start: int, length: int) -> Iterator[MediaResponse]:
         """See the port."""
-        response = self._get(location, {"Range": f"bytes={start}-{start + length - 1}"})
+        response = self._get(location, headers={"Range": f"bytes={start}-{start + length - 1}"})
         try:
             headers = response.headers
             size = headers.get("Content-Length")
@@ -191,7 +192,7 @@ class AcsMedia:
         finally:
             response.close()
 
-    def _get(self, location: str, headers: dict[str, str]) -> Any:
+    def _get(self, location: str, *, headers: dict[str, str], **options: Any) -> Any:
         """The answer's head; redirects followed here, on the allow-list only, each request signed anew."""
         for _ in range(1 + _MOST_REDIRECTS):
             if not is_media_location(location):
@@ -199,7 +200,7 @@ class AcsMedia:
             try:
                 with media_errors():
                     response = self._client.download_recording(
-                        location, headers={"Accept-Encoding": "identity"} | headers
+                        location, headers={"Accept-Encoding": "identity"} | headers, **options
                     )
                 return _as_it_is(response)
             except MediaError as error:
@@ -213,7 +214,7 @@ class AcsMedia:
 
     def read_all(self, location: str, *, limit: int) -> bytes:
         """See the port."""
-        response = self._get(location, {})
+        response = self._get(location, headers={}, **_SMALL_FILE)
         try:
             data = bytearray()
             for piece in _pieces(response):
@@ -230,7 +231,7 @@ class AcsMedia:
             raise MediaLocationRefused
         with media_errors():
             try:
-                self._client.delete_recording(location)
+                self._client.delete_recording(location, **_SMALL_FILE)
             except ResourceNotFoundError:
                 return
 
