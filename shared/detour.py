@@ -1,8 +1,10 @@
 """A destination that does not answer is not asked again by every rescue.
 
-A container behind a closed network costs each try half a minute of waiting before the bytes go to the fallback; ten
-thousand tries would spend the window on it. So a process remembers for a minute that a container did not answer, and
-goes to the fallback straight away. Refusals (403, 404) are quick, and always asked for anew.
+A container behind a closed network costs each try half a minute of waiting before the bytes go to the fallback (three
+connections of five seconds, and the SDK's pauses), one that accepts connections and says nothing three quarters of a
+minute (two requests of twenty seconds); ten thousand tries would spend the window on it. So a process remembers for a
+minute that a container did not answer, and goes to the fallback straight away. Refusals (403, 404) are quick, and
+always asked for anew.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Every failure the app knows, as one tree.
 
-    RecorderError                  code, blame, is_retryable, retry_after
+    RecorderError                  code, blame, retry_after
     ├── InvalidRequest             the caller's body, with every fault named
     ├── EventRejected              an event that cannot be read; kept, never delivered again
     ├── AcsError                   the recording REST API
@@ -46,7 +46,6 @@ class RecorderError(Exception):
 
     code: ClassVar[str] = "internal"
     blame: Blame = Blame.APP
-    is_retryable: ClassVar[bool] = True
 
     def __init__(self, message: str = "", *, retry_after: timedelta | None = None, trace_id: str | None = None) -> None:
         super().__init__(clean(message) or (type(self).__doc__ or self.code).splitlines()[0])
@@ -67,7 +66,6 @@ class InvalidRequest(RecorderError):
 
     code = "invalid_request"
     blame = Blame.CALLER
-    is_retryable = False
 
     def __init__(self, faults: list[Fault]) -> None:
         super().__init__("; ".join(f"{fault.field}: {fault.message}" for fault in faults))
@@ -79,7 +77,6 @@ class EventRejected(RecorderError):
 
     code = "event_rejected"
     blame = Blame.ACS
-    is_retryable = False
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -114,7 +111,6 @@ class CallNotFound(AcsError):
 
     code = "call_not_found"
     blame = Blame.CALLER
-    is_retryable = False
 
 
 class RecordingNotFound(AcsError):
@@ -122,7 +118,6 @@ class RecordingNotFound(AcsError):
 
     code = "recording_not_found"
     blame = Blame.CALLER
-    is_retryable = False
 
 
 class CallNotEstablished(AcsError):
@@ -137,7 +132,6 @@ class CallTerminated(AcsError):
 
     code = "call_terminated"
     blame = Blame.CALLER
-    is_retryable = False
 
 
 class RecordingInProgress(AcsError):
@@ -145,7 +139,6 @@ class RecordingInProgress(AcsError):
 
     code = "recording_in_progress"
     blame = Blame.CALLER
-    is_retryable = False
 
 
 class RecordingConflict(AcsError):
@@ -160,7 +153,6 @@ class AcsInvalidArgument(AcsError):
 
     code = "acs_invalid_argument"
     blame = Blame.CALLER
-    is_retryable = False
 
 
 class AcsForbidden(AcsError):
@@ -240,11 +232,10 @@ class MediaLocationRefused(MediaError):
     """The location is not an ACS media host over https: never asked."""
 
     code = "media_location_refused"
-    is_retryable = False
 
 
 class MediaRedirected(MediaError):
-    """The media host sent us elsewhere; redirects are not followed."""
+    """The media host sent us to a host that is not one of ACS's, nowhere, or on and on."""
 
     code = "media_redirected"
 
@@ -460,11 +451,3 @@ class WorkerCrashed(RecorderError):
 
     code = "worker_crashed"
     blame = Blame.APP
-
-
-class OutOfTime(RecorderError):
-    """The window closed before the bytes were safe."""
-
-    code = "out_of_time"
-    blame = Blame.ACS
-    is_retryable = False

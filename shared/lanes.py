@@ -1,4 +1,4 @@
-"""What all rescues of a process share: the lanes blocks travel in, and the pace ACS allows.
+"""What all rescues of a process share: the lanes blocks travel in, and the pace ACS's media hosts allow.
 
 Memory is bounded here: a block is begun only when there is room for its bytes, so the blocks in flight are all there
 is, however many rescues run. The lanes are threads of their own: the threads in which Functions runs HTTP and Event
@@ -8,7 +8,7 @@ Grid functions are never taken by a transfer.
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
@@ -109,15 +109,45 @@ class InlineLanes:
 
 
 class Pace:
-    """How fast this process may ask the media host: all its rescues slow down together.
+    """How fast this process may ask the media hosts: all its rescues slow down together, host by host."""
+
+    # Real ones are a handful; events can name more (any below the allow-list), and those must not fill the memory.
+    _MOST_HOSTS = 64
+
+    def __init__(self, *, clock: Clock, most: int) -> None:
+        self._clock = clock
+        self._most = most
+        self._lock = threading.Lock()
+        self._hosts: OrderedDict[str, HostPace] = OrderedDict()
+
+    def at(self, location: str) -> HostPace:
+        """The pace of the host that `location` names; of those asked least lately nothing is remembered."""
+        host = location.partition("://")[2].partition("/")[0].lower()
+        with self._lock:
+            if host not in self._hosts:
+                self._hosts[host] = HostPace(clock=self._clock, most=self._most)
+            found = self._hosts[host]
+            self._hosts.move_to_end(host)
+            while len(self._hosts) > self._MOST_HOSTS:
+                self._hosts.popitem(last=False)
+        return found
+
+
+class HostPace:
+    """How fast this process may ask one media host (what that host redirects to counts as the host).
 
     After a 429 nobody asks before its Retry-After is over, and the number of requests at once is halved; each
     request that succeeds lets it grow again, by one for as many as are allowed.
+
+    The hold is for everybody, so it is short, whatever one answer says: that chunk's own next try waits as long as
+    it was told (`retry.py`), and the others ask for themselves when the hold is over. Nobody is held beyond the
+    deadline of the recording: its last tries are made, come what may.
     """
 
     # A hold this short is waited for within the try; for a longer one the try ends and keeps its progress.
     PATIENCE = timedelta(seconds=5)
     DEFAULT_HOLD = timedelta(seconds=2)
+    LONGEST_HOLD = timedelta(minutes=2)
 
     def __init__(self, *, clock: Clock, most: int) -> None:
         self._clock = clock
@@ -138,9 +168,14 @@ class Pace:
         return max(timedelta(0), until - self._clock.now()) if until else timedelta(0)
 
     @contextmanager
-    def slot(self) -> Iterator[None]:
-        """Room for one request. MediaThrottled (with what is left of it) when the hold is long."""
+    def slot(self, *, deadline: datetime | None = None) -> Iterator[None]:
+        """Room for one request. MediaThrottled (with what is left of it) when the hold is long.
+
+        `deadline`: whoever could not ask before it, or is past it, asks in spite of the hold.
+        """
         while (hold := self.hold()) > timedelta(0):
+            if deadline is not None and self._clock.now() + hold >= deadline:
+                break
             if hold > self.PATIENCE:
                 raise MediaThrottled("this process holds back after a 429", retry_after=hold)
             self._clock.pause(hold.total_seconds())
@@ -151,7 +186,7 @@ class Pace:
         try:
             yield
         except MediaThrottled as error:
-            self._slow_down(error.retry_after or self.DEFAULT_HOLD)
+            self._slow_down(min(error.retry_after or self.DEFAULT_HOLD, self.LONGEST_HOLD))
             raise
         else:
             self._limit = min(self._most, self._limit + 1 / self._limit)

@@ -6,19 +6,22 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from shared import ranges
-from shared.errors import StorageCorrupted
+from shared.errors import MediaUnavailable, StorageCorrupted
 from shared.ports import Block
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from shared.ports import Container, MediaResponse
 
 CONTENT_TYPES = {"mp3": "audio/mpeg", "mp4": "video/mp4", "wav": "audio/wav"}
 
 
-def read_exactly(response: MediaResponse, length: int | None) -> bytes:
-    """The body, which must have `length` bytes (a partial answer always says how many)."""
+def read_exactly(response: MediaResponse, length: int | None, *, is_late: Callable[[], bool]) -> bytes:
+    """The body, which must have `length` bytes (a partial answer always says how many).
+
+    MediaUnavailable when it `is_late` and there is more to come. What is whole is taken, however late.
+    """
     wanted = length or 0
     pieces: list[bytes] = []
     received = 0
@@ -27,8 +30,18 @@ def read_exactly(response: MediaResponse, length: int | None) -> bytes:
         if received > wanted:
             ranges.check_length(received, wanted)
         pieces.append(piece)
+        if received < wanted and is_late():
+            raise MediaUnavailable(f"too slow: {received} of {wanted} bytes came in time")
     ranges.check_length(received, wanted)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def in_time(pieces: Iterator[bytes], *, is_late: Callable[[], bool]) -> Iterator[bytes]:
+    """The same pieces; MediaUnavailable with the first that `is_late`."""
+    for piece in pieces:
+        if is_late():
+            raise MediaUnavailable("too slow for a source that gives no ranges")
+        yield piece
 
 
 def cut(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:

@@ -30,13 +30,13 @@ from shared.errors import (
     MediaUnavailable,
     StorageCorrupted,
     StorageError,
-    StorageUnavailable,
 )
 from shared.ports import Block
-from shared.streams import CONTENT_TYPES, cut, read_back, read_exactly
+from shared.streams import CONTENT_TYPES, cut, in_time, read_back, read_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from shared.lanes import Lanes, Pace
@@ -46,9 +46,13 @@ T = TypeVar("T")
 
 # A connection that gives at least this many bytes a second needs no others beside it to keep a worker's cores busy.
 _QUICK = 64 * 1024 * 1024
-# Faults of one request that another request, a moment later, most often does not meet.
-_PASSING = (MediaUnavailable, MediaTruncated, StorageUnavailable, StorageCorrupted)
+# Faults of one request that another request, a moment later, most often does not meet. Of the storage's only what its
+# SDK has not tried again itself; and of none what took long: the time is up after a few of those.
+_PASSING = (MediaUnavailable, MediaTruncated, StorageCorrupted)
 _BLOCK_TRIES = 3
+_SOON = timedelta(seconds=10)
+# A block that was begun in time may come for so long after it.
+_GRACE = timedelta(minutes=2)
 
 
 class TimeBudgetSpentError(Exception):
@@ -59,7 +63,8 @@ class TimeBudgetSpentError(Exception):
 class Job:
     """What to bring where. `until`: the moment after which no new block is begun.
 
-    `before_commit`: a last look around; what it raises stops the commit and leaves as it is.
+    `before_commit`: a last look around; what it raises stops the commit and leaves as it is. `deadline`: the end of
+    the recording's window; nobody's 429 keeps this job from asking until it is too late.
     """
 
     location: str
@@ -68,6 +73,7 @@ class Job:
     format_type: str
     until: datetime
     before_commit: Callable[[], None] = lambda: None
+    deadline: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -136,6 +142,7 @@ class Transfer:
 
     def run(self, job: Job, progress: Progress) -> Transferred:
         """The whole way. Raises MediaError, StorageError (BlobExists too), or TimeBudgetSpentError."""
+        self._check_time(job, progress)
         return self._lanes.submit(lambda: self._first(job, progress), self._sizes.first).result()()
 
     def _first(self, job: Job, progress: Progress) -> Callable[[], Transferred]:
@@ -143,12 +150,13 @@ class Transfer:
         asked = ranges.Span(0, self._sizes.first)
 
         def read() -> tuple[ranges.Head, bytes, timedelta] | Transferred:
-            with self._pace.slot(), self._media.open(job.location, start=0, length=asked.length) as response:
+            with self._slot(job), self._media.open(job.location, start=0, length=asked.length) as response:
                 head = ranges.accept(response, asked, total=None, etag=None)
                 if not head.is_partial:
                     return self._stream(job, response, head, progress)
                 begun_at = self._clock.now()
-                return head, read_exactly(response, head.length), self._clock.now() - begun_at
+                data = read_exactly(response, head.length, is_late=self._is_late(job))
+                return head, data, self._clock.now() - begun_at
 
         outcome = self._again(read)
         if isinstance(outcome, Transferred):
@@ -176,14 +184,30 @@ class Transfer:
         progress.add()
         return Transferred(len(data), sha256, head.etag, blocks=1, reused=0)
 
+    def _slot(self, job: Job) -> AbstractContextManager[None]:
+        return self._pace.at(job.location).slot(deadline=job.deadline)
+
     def _again(self, action: Callable[[], T]) -> T:
-        """`action`, and again after a passing fault, a few times."""
+        """`action`, and again after a passing fault that came soon, a few times."""
         for attempt in range(1, _BLOCK_TRIES):
+            begun_at = self._clock.now()
             try:
                 return action()
             except _PASSING:
+                if self._clock.now() - begun_at >= _SOON:
+                    raise
                 self._clock.pause(0.2 * attempt)
         return action()
+
+    def _is_late(self, job: Job) -> Callable[[], bool]:
+        """Whether what begins now has taken too long: a block has its time, however late it is begun."""
+        latest = max(job.until, self._clock.now()) + _GRACE
+        return lambda: self._clock.now() >= latest
+
+    def _check_time(self, job: Job, progress: Progress) -> None:
+        """TimeBudgetSpentError when it is late. But one block at least is brought: every invocation gets on."""
+        if progress.blocks > 0 and self._clock.now() >= job.until:
+            raise TimeBudgetSpentError
 
     # --- by ranges
 
@@ -254,12 +278,18 @@ class Transfer:
     def _fetch(self, work: _Work, span: ranges.Span) -> bytes:
         if work.is_stopped:
             raise MediaError("given up: another block of this chunk failed")
-        location = work.job.location
-        with self._pace.slot(), self._media.open(location, start=span.start, length=span.length) as response:
+        job = work.job
+        with self._slot(job):
+            # Who waited for a lane or a slot may be late by now.
+            self._check_time(job, work.progress)
+            return self._asked(work, span)
+
+    def _asked(self, work: _Work, span: ranges.Span) -> bytes:
+        with self._media.open(work.job.location, start=span.start, length=span.length) as response:
             head = ranges.accept(response, span, total=work.total, etag=work.etag)
             if not head.is_partial:
                 raise MediaChanged("the server gave ranges before and does not now")
-            return read_exactly(response, head.length)
+            return read_exactly(response, head.length, is_late=self._is_late(work.job))
 
     # --- from a server that ignores Range
 
@@ -270,12 +300,10 @@ class Transfer:
         digest = hashlib.sha256()
         blocks: list[Block] = []
         start = reused = 0
-        now = self._clock.now()
-        latest = job.until + max(job.until - now, timedelta(0))
-        for data in cut(response.pieces, self._sizes.first):
-            if self._clock.now() >= latest:
-                # It cannot be gone on with later: twice the budget is what it gets, then the host would kill us.
-                raise MediaUnavailable("too slow for a source that gives no ranges")
+        # It cannot be gone on with later: twice the budget is what it gets, then the host would kill us.
+        latest = job.until + max(job.until - self._clock.now(), timedelta(0))
+        pieces = in_time(response.pieces, is_late=lambda: self._clock.now() >= latest)
+        for data in cut(pieces, self._sizes.first):
             if start == 0:
                 ranges.check_format(data, job.format_type)
                 tag = ranges.source_tag(total=head.total or 0, etag=head.etag, first=data)

@@ -3,7 +3,8 @@
 Quirks of azure-communication-callautomation 1.6.0 that live here and nowhere else:
 `download_recording` returns an HttpResponse whatever it is annotated with; it sends no Range for offset 0, so the
 header is given; it follows redirects without looking where to, so they are switched off and followed here, on the
-allow-list; a new Repeatability-Request-ID for each call, so ours is given.
+allow-list; it asks for compressed bodies and hands them over compressed, so none is asked for, nor taken; a new
+Repeatability-Request-ID for each call, so ours is given.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from shared.adapters.translate import acs_errors, media_errors
 from shared.adapters.transport import LocalOriginTransport, pooled_transport
 from shared.errors import (
     CallNotFound,
+    MediaDistrusted,
     MediaError,
     MediaLocationRefused,
     MediaRedirected,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from shared.start_request import StartRequest
 
 _MOST_REDIRECTS = 3
+_SMALL_FILE: dict[str, Any] = {"read_timeout": 20}
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _LOCATOR_ARGUMENTS = {
     "serverCallId": "server_call_id",
@@ -174,7 +177,7 @@ class AcsMedia:
     @contextmanager
     def open(self, location: str, *, start: int, length: int) -> Iterator[MediaResponse]:
         """See the port."""
-        response = self._get(location, {"Range": f"bytes={start}-{start + length - 1}"})
+        response = self._get(location, headers={"Range": f"bytes={start}-{start + length - 1}"})
         try:
             headers = response.headers
             size = headers.get("Content-Length")
@@ -189,14 +192,17 @@ class AcsMedia:
         finally:
             response.close()
 
-    def _get(self, location: str, headers: dict[str, str]) -> Any:
+    def _get(self, location: str, *, headers: dict[str, str], **options: Any) -> Any:
         """The answer's head; redirects followed here, on the allow-list only, each request signed anew."""
-        for _ in range(_MOST_REDIRECTS):
+        for _ in range(1 + _MOST_REDIRECTS):
             if not is_media_location(location):
                 raise MediaLocationRefused
             try:
                 with media_errors():
-                    return self._client.download_recording(location, headers=dict(headers))
+                    response = self._client.download_recording(
+                        location, headers={"Accept-Encoding": "identity"} | headers, **options
+                    )
+                return _as_it_is(response)
             except MediaError as error:
                 target = _closed(error.__cause__)
                 if not isinstance(error, MediaRedirected):
@@ -208,7 +214,7 @@ class AcsMedia:
 
     def read_all(self, location: str, *, limit: int) -> bytes:
         """See the port."""
-        response = self._get(location, {})
+        response = self._get(location, headers={}, **_SMALL_FILE)
         try:
             data = bytearray()
             for piece in _pieces(response):
@@ -225,7 +231,7 @@ class AcsMedia:
             raise MediaLocationRefused
         with media_errors():
             try:
-                self._client.delete_recording(location)
+                self._client.delete_recording(location, **_SMALL_FILE)
             except ResourceNotFoundError:
                 return
 
@@ -238,6 +244,15 @@ def _closed(cause: BaseException | None) -> str | None:
     target = response.headers.get("Location")
     response.close()
     return str(target) if target else None
+
+
+def _as_it_is(response: Any) -> Any:
+    """The answer, unless it is compressed though nobody asked for that: its bytes are not the recording's."""
+    coding = (response.headers.get("Content-Encoding") or "identity").strip().lower()
+    if coding != "identity":
+        response.close()
+        raise MediaDistrusted(f"the answer is encoded ({coding[:20]}), and that was not asked for")
+    return response
 
 
 def _pieces(response: Any) -> Iterator[bytes]:

@@ -14,9 +14,11 @@ from azure.storage.blob import (
     BlobSasPermissions,
     BlobServiceClient,
     ContentSettings,
+    ExponentialRetry,
     generate_blob_sas,
 )
 
+from shared.adapters.connections import LateOnce, seconds_to_send
 from shared.adapters.translate import storage_errors
 from shared.adapters.transport import pooled_transport
 from shared.errors import Blame, BlobExists, BlobMissing, ContainerMissing, ContainerNotAllowed, StorageInvalid
@@ -35,6 +37,13 @@ MIB = 1024 * 1024
 _SYNC_COPY_LIMIT = 256 * MIB  # of Copy Blob From URL (service documentation)
 _COPY_BLOCK = 100 * MIB
 _FIND_LIMIT = 5000  # what the service tells in one answer (its documentation)
+# How long a silence may be before the answer to what is little work for the server; and to a commit or a copy.
+_QUICK_SECONDS = 20
+_AT_WORK: dict[str, Any] = {"read_timeout": 60}
+
+
+class _Retry(LateOnce, ExponentialRetry):
+    """The SDK's own, for what comes back quickly."""
 
 
 def blob_service(
@@ -42,10 +51,8 @@ def blob_service(
 ) -> BlobServiceClient:
     """The SDK's client for one account, by key or by identity; short timeouts, few retries (the queue has more)."""
     options: dict[str, Any] = {
-        "transport": pooled_transport(settings.blocks_in_flight + 8, read_bytes=MIB),
-        "retry_total": 2,
-        "initial_backoff": 1,
-        "increment_base": 2,
+        "transport": pooled_transport(settings.blocks_in_flight + 8, read_bytes=MIB, read_seconds=_QUICK_SECONDS),
+        "retry_policy": _Retry(retry_total=2, initial_backoff=1, increment_base=2),
         "max_single_put_size": 100 * MIB,
         "max_single_get_size": 4 * MIB,
         "max_chunk_get_size": 4 * MIB,
@@ -138,7 +145,9 @@ class BlobContainer:
     def stage(self, name: str, block_id: str, data: bytes) -> None:
         """See the port."""
         with self._errors():
-            self._blob(name).stage_block(block_id, data, length=len(data), **self._validates)
+            self._blob(name).stage_block(
+                block_id, data, length=len(data), read_timeout=seconds_to_send(len(data)), **self._validates
+            )
 
     def commit(self, name: str, blocks: Sequence[Block], *, sha256: str | None, content_type: str) -> BlobFacts:
         """See the port."""
@@ -148,6 +157,7 @@ class BlobContainer:
                 content_settings=ContentSettings(content_type=content_type),
                 metadata={"sha256": sha256} if sha256 else None,
                 match_condition=MatchConditions.IfMissing,
+                **_AT_WORK,
             )
         return BlobFacts(name, sum(block.size for block in blocks), str(answer["etag"]).strip('"'), sha256)
 
@@ -170,6 +180,7 @@ class BlobContainer:
                 overwrite=overwrite,
                 metadata={"sha256": sha256} if sha256 else None,
                 content_settings=ContentSettings(content_type=content_type),
+                read_timeout=seconds_to_send(len(data)),
                 **self._validates,
             )
 
@@ -184,13 +195,13 @@ class BlobContainer:
         with self._errors():
             if facts.size <= _SYNC_COPY_LIMIT:
                 target.start_copy_from_url(
-                    url, metadata=noted, requires_sync=True, match_condition=MatchConditions.IfMissing
+                    url, metadata=noted, requires_sync=True, match_condition=MatchConditions.IfMissing, **_AT_WORK
                 )
                 return
             blocks = []
             for start in range(0, facts.size, _COPY_BLOCK):
                 length = min(_COPY_BLOCK, facts.size - start)
-                target.stage_block_from_url(f"{start:033d}", url, source_offset=start, source_length=length)
+                target.stage_block_from_url(f"{start:033d}", url, source_offset=start, source_length=length, **_AT_WORK)
                 blocks.append(BlobBlock(block_id=f"{start:033d}"))
             kind = CONTENT_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
             target.commit_block_list(
@@ -198,6 +209,7 @@ class BlobContainer:
                 content_settings=ContentSettings(content_type=kind),
                 metadata=noted,
                 match_condition=MatchConditions.IfMissing,
+                **_AT_WORK,
             )
 
     def read_url(self, name: str) -> str:

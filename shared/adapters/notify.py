@@ -9,6 +9,7 @@ from azure.core.credentials import AzureKeyCredential
 from azure.core.exceptions import AzureError
 from azure.eventgrid import EventGridEvent, EventGridPublisherClient
 
+from shared.adapters.translate import NETWORK_ERRORS
 from shared.document import format_time
 from shared.telemetry import clean, describe, log
 
@@ -42,5 +43,5 @@ class TopicNotifier:
         try:
             # For a topic's endpoint the SDK's constructor drops all options; only those of a call count.
             self._client.send(event, connection_timeout=3, read_timeout=5, retry_total=2)
-        except AzureError as error:
+        except (*NETWORK_ERRORS, AzureError) as error:
             log("alert.not_sent", level=logging.ERROR, alert=name, recording=recording_key, error=describe(error))

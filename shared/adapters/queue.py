@@ -6,8 +6,9 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from azure.storage.queue import QueueServiceClient, TextBase64EncodePolicy
+from azure.storage.queue import ExponentialRetry, QueueServiceClient, TextBase64EncodePolicy
 
+from shared.adapters.connections import LateOnce
 from shared.adapters.translate import storage_errors
 from shared.adapters.transport import pooled_transport
 from shared.errors import BlobExists, ContainerMissing
@@ -30,13 +31,15 @@ _CONNECTIONS = 16
 _MOST_AT_ONCE = 32  # messages in one answer of Get Messages (service documentation)
 
 
+class _Retry(LateOnce, ExponentialRetry):
+    """The SDK's own, for what comes back quickly."""
+
+
 def queue_service(account: StorageAccount, credential: TokenCredential | None) -> QueueServiceClient:
     """The SDK's client for the app's own account."""
     options: dict[str, Any] = {
         "transport": pooled_transport(_CONNECTIONS, read_bytes=65_536),
-        "retry_total": 2,
-        "initial_backoff": 1,
-        "increment_base": 2,
+        "retry_policy": _Retry(retry_total=2, initial_backoff=1, increment_base=2),
     }
     if account.connection_string:
         return QueueServiceClient.from_connection_string(account.connection_string.reveal(), **options)

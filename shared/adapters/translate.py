@@ -2,6 +2,9 @@
 
 By status and service code where there was an answer, by class where there was none. Every class of the SDKs' trees
 is met by one of the branches; `tests/unit/test_translate.py` walks the trees and fails where one is not.
+
+azure-core does not translate all that the libraries below it raise: urllib3's SSLError in the middle of a raw body
+passes it, and an OSError of requests for a bundle of CAs that is not there. Those are outages like others.
 """
 
 from __future__ import annotations
@@ -23,6 +26,8 @@ from azure.core.exceptions import (
     ServiceResponseError,
     ServiceResponseTimeoutError,
 )
+from requests import RequestException
+from urllib3.exceptions import HTTPError
 
 from shared import errors as e
 
@@ -97,6 +102,8 @@ _BLOB_CODES: dict[str, type[e.StorageError]] = {
     "APINotImplemented": e.StorageInvalid,
 }
 _LONGEST_REFUSAL = 65_536  # bytes
+# What may come from below the SDKs. (Sockets' and TLS's own errors are OSErrors.)
+NETWORK_ERRORS = (HTTPError, RequestException, OSError)
 _LATE = (ServiceRequestTimeoutError, ServiceResponseTimeoutError)
 _BLOB_STATUSES: dict[int, type[e.StorageError]] = {
     401: e.StorageAccessDenied,
@@ -140,13 +147,19 @@ def _said(error: AzureError) -> str:
     return (str(error.message) or type(error).__name__).splitlines()[0][:300]
 
 
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:300]
+
+
 # --- storage
 
 
 def storage_error(error: Exception, *, blame: e.Blame = e.Blame.APP) -> e.StorageError:
     """What a storage SDK raised, as one of ours."""
+    if isinstance(error, NETWORK_ERRORS):
+        return e.StorageUnavailable(_named(error), blame=blame)
     if not isinstance(error, AzureError):
-        return e.StorageInvalid(f"{type(error).__name__}: {error}", blame=blame)
+        return e.StorageInvalid(_named(error), blame=blame)
     kind = _storage_kind(error)
     response = getattr(error, "response", None)
     trace = _header(response, "x-ms-request-id")
@@ -174,7 +187,7 @@ def storage_errors(blame: e.Blame = e.Blame.APP) -> Iterator[None]:
     """Within it, what the storage SDKs raise comes out as StorageError."""
     try:
         yield
-    except (AzureError, SerializationError, DeserializationError, ValueError, TypeError) as error:
+    except (*NETWORK_ERRORS, AzureError, SerializationError, DeserializationError, ValueError, TypeError) as error:
         raise storage_error(error, blame=blame) from error
 
 
@@ -183,13 +196,15 @@ def storage_errors(blame: e.Blame = e.Blame.APP) -> Iterator[None]:
 
 def acs_error(error: Exception) -> e.AcsError:
     """What the call automation SDK raised on a REST call, as one of ours."""
+    is_late = isinstance(error, _LATE) or "timed out" in str(error).lower()
+    if isinstance(error, NETWORK_ERRORS):
+        return (e.AcsTimeout if is_late else e.AcsUnavailable)(_named(error))
     if not isinstance(error, AzureError):
-        return e.AcsError(f"{type(error).__name__}: {error}")
+        return e.AcsError(_named(error))
     status = _status(error)
     if status is None:
         if isinstance(error, ClientAuthenticationError):
             return e.AcsUnauthorized(_said(error))
-        is_late = isinstance(error, _LATE) or "timed out" in str(error).lower()
         return (e.AcsTimeout if is_late else e.AcsUnavailable)(_said(error))
     response = getattr(error, "response", None)
     code, message = _acs_answer(error)
@@ -235,7 +250,7 @@ def acs_errors() -> Iterator[None]:
     """Within it, what the call automation SDK raises on REST calls comes out as AcsError."""
     try:
         yield
-    except (AzureError, SerializationError, DeserializationError, ValueError, TypeError) as error:
+    except (*NETWORK_ERRORS, AzureError, SerializationError, DeserializationError, ValueError, TypeError) as error:
         raise acs_error(error) from error
 
 
@@ -246,8 +261,10 @@ def media_error(error: Exception) -> e.MediaError:
     """What the call automation SDK raised on a download or deletion, as one of ours."""
     if isinstance(error, IncompleteReadError):
         return e.MediaTruncated(_said(error))
+    if isinstance(error, NETWORK_ERRORS):
+        return e.MediaUnavailable(_named(error))
     if not isinstance(error, AzureError):
-        return e.MediaLocationRefused(f"{type(error).__name__}: {error}")
+        return e.MediaLocationRefused(_named(error))
     status = _status(error)
     if status is None or isinstance(error, ServiceRequestError | ServiceResponseError | DecodeError):
         kind = e.MediaUnauthorized if isinstance(error, ClientAuthenticationError) else e.MediaUnavailable
@@ -293,7 +310,7 @@ def media_errors() -> Iterator[None]:
         yield
     except e.RecorderError:
         raise
-    except (AzureError, ValueError, TypeError) as error:
+    except (*NETWORK_ERRORS, AzureError, ValueError, TypeError) as error:
         raise media_error(error) from error
 
 

@@ -1,4 +1,4 @@
-"""HTTP transports for the SDK clients: pools wide enough for all lanes, and on a laptop another origin.
+"""HTTP transports for the SDK clients: pools wide enough for all lanes, bounded in time, on a laptop to another origin.
 
 The SDKs stay in the path everywhere, with their signing, checks and host allow-list: only where a request goes is
 changed, and only for ACS's hosts, and only to loopback (`settings.local_origin` refuses anything else).
@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import requests
 from azure.core.pipeline.transport._requests_basic import RequestsTransport
-from requests.adapters import HTTPAdapter
 
+from shared.adapters.connections import BoundedAdapter
 from shared.locations import is_media_location
 
 _CONNECT_SECONDS = 5
@@ -42,10 +42,10 @@ class _Session(requests.Session):
         return dict(self._read_for[asked])
 
 
-def pooled_session(connections: int) -> requests.Session:
+def pooled_session(connections: int, *, read_bytes: int) -> requests.Session:
     """A session that keeps up to `connections` connections to a host. Proxies and CAs come from the environment."""
     session = _Session()
-    adapter = HTTPAdapter(pool_connections=8, pool_maxsize=connections)
+    adapter = BoundedAdapter(connections, piece=read_bytes)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
@@ -54,7 +54,7 @@ def pooled_session(connections: int) -> requests.Session:
 def pooled_transport(connections: int, *, read_bytes: int, read_seconds: float = _READ_SECONDS) -> RequestsTransport:
     """A transport that reads bodies in pieces of `read_bytes` (azure-core's own 4 KiB cost thirty times the CPU)."""
     return RequestsTransport(
-        session=pooled_session(connections),
+        session=pooled_session(connections, read_bytes=read_bytes),
         connection_timeout=_CONNECT_SECONDS,
         read_timeout=read_seconds,
         connection_data_block_size=read_bytes,
@@ -66,7 +66,7 @@ class LocalOriginTransport(RequestsTransport):
 
     def __init__(self, origin: str, *, acs_endpoint: str, connections: int, read_bytes: int) -> None:
         super().__init__(
-            session=pooled_session(connections),
+            session=pooled_session(connections, read_bytes=read_bytes),
             connection_timeout=_CONNECT_SECONDS,
             read_timeout=_READ_SECONDS,
             connection_data_block_size=read_bytes,

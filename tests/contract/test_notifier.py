@@ -72,6 +72,16 @@ def test_a_topic_that_fails_is_asked_three_times_and_no_more(caplog: pytest.LogC
     assert json.loads(caplog.messages[0])["event"] == "alert.not_sent"
 
 
+def test_a_fault_from_below_the_sdk_is_logged_too(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the bundle of CAs is missing: requests says so by an OSError."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere.pem")
+    with caplog.at_level(logging.ERROR, "recorder"):
+        alert(TopicNotifier("https://127.0.0.1:1/api/events", key=KEY, credential=None))
+    assert json.loads(caplog.messages[0])["event"] == "alert.not_sent"
+
+
 def test_a_topic_needs_a_key_or_an_identity() -> None:
     with pytest.raises(ValueError, match="key or an identity"):
         TopicNotifier(TOPIC, key=None, credential=None)

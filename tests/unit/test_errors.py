@@ -42,7 +42,6 @@ def test_every_error_says_its_code_who_can_mend_it_and_what_it_is(kind: type[e.R
     assert re.fullmatch(r"[a-z]+(_[a-z]+)*", error.code)
     assert "code" in vars(kind)
     assert isinstance(error.blame, e.Blame)
-    assert isinstance(error.is_retryable, bool)
     assert str(error)
     assert error.retry_after is None
     assert kind.__doc__
@@ -81,14 +80,6 @@ def test_the_owner_of_a_container_is_blamed_for_it() -> None:
         if issubclass(kind, e.StorageError):
             assert kind("", blame=e.Blame.DESTINATION).blame is e.Blame.DESTINATION
             assert kind().blame is e.Blame.APP
-
-
-def test_what_no_further_try_can_mend_is_marked() -> None:
-    final = {kind.__name__ for kind in ALL if not kind.is_retryable}
-    assert final == {
-        "InvalidRequest", "EventRejected", "CallNotFound", "RecordingNotFound", "CallTerminated", "RecordingInProgress",
-        "AcsInvalidArgument", "MediaLocationRefused", "OutOfTime", "RecordingUnknown",
-    }  # fmt: skip
 
 
 def test_the_picture_names_only_what_there_is() -> None:

@@ -8,18 +8,20 @@ from datetime import timedelta
 import pytest
 
 from shared.errors import MediaThrottled, MediaUnavailable
-from shared.lanes import InlineLanes, Pace, ThreadLanes
+from shared.lanes import HostPace, InlineLanes, Pace, ThreadLanes
 from tests.support.fakes import NOON, FakeClock
 
 SECOND = timedelta(seconds=1)
+US = "https://us-api.asm.skype.com/v1/objects/a/content/video"
+EU = "https://eu-api.asm.skype.com/v1/objects/b/content/video"
 
 
-def pace(most: int = 8) -> tuple[Pace, FakeClock]:
+def pace(most: int = 8) -> tuple[HostPace, FakeClock]:
     clock = FakeClock(NOON)
-    return Pace(clock=clock, most=most), clock
+    return Pace(clock=clock, most=most).at(US), clock
 
 
-def throttled(one: Pace, retry_after: timedelta | None = None) -> None:
+def throttled(one: HostPace, retry_after: timedelta | None = None) -> None:
     with pytest.raises(MediaThrottled), one.slot():
         raise MediaThrottled("429", retry_after=retry_after)
 
@@ -45,7 +47,7 @@ def test_after_a_429_everybody_waits_and_half_as_many_go_on() -> None:
 def test_a_429_without_a_time_holds_for_a_moment() -> None:
     one, _ = pace()
     throttled(one)
-    assert one.hold() == Pace.DEFAULT_HOLD
+    assert one.hold() == HostPace.DEFAULT_HOLD
 
 
 def test_a_long_hold_ends_the_try_instead_of_waiting() -> None:
@@ -110,6 +112,60 @@ def test_another_failure_changes_nothing() -> None:
     with pytest.raises(MediaUnavailable), one.slot():
         raise MediaUnavailable
     assert (one.limit, one.hold()) == (8, timedelta(0))
+
+
+def test_a_long_retry_after_of_one_chunk_does_not_silence_the_others_for_long() -> None:
+    """That chunk's own next try waits as long as it was told; the others find out for themselves."""
+    one, clock = pace()
+    throttled(one, timedelta(hours=24))
+    assert one.hold() == timedelta(minutes=2)
+    clock.advance(timedelta(minutes=2))
+    with one.slot():
+        pass
+
+
+def test_a_429_of_one_host_says_nothing_of_another() -> None:
+    clock = FakeClock(NOON)
+    both = Pace(clock=clock, most=8)
+    throttled(both.at(US), 60 * SECOND)
+    with both.at(EU).slot():
+        pass
+    assert (both.at(EU).limit, both.at(EU).hold(), clock.paused) == (8, timedelta(0), timedelta(0))
+    with pytest.raises(MediaThrottled), both.at(US.replace("/a/", "/c/").replace("us-api", "US-API")).slot():
+        pass
+
+
+@pytest.mark.parametrize("hold", [3, 60])
+@pytest.mark.parametrize("left", [-1, 0])
+def test_nobody_is_held_beyond_the_deadline(hold: int, left: int) -> None:
+    """The try just before it and the one after it are made."""
+    one, clock = pace()
+    throttled(one, hold * SECOND)
+    for deadline in (clock.now() + (hold + left) * SECOND, clock.now() - SECOND):
+        with one.slot(deadline=deadline):
+            pass
+    assert clock.paused == timedelta(0)
+    assert one.hold() == hold * SECOND
+
+
+def test_whoever_has_time_after_the_hold_is_held() -> None:
+    one, clock = pace()
+    throttled(one, 60 * SECOND)
+    with pytest.raises(MediaThrottled), one.slot(deadline=clock.now() + 61 * SECOND):
+        pass
+
+
+def test_hosts_without_number_are_not_all_remembered() -> None:
+    """A forged event can name any host below the allow-list's. Who is asked is not forgotten."""
+    clock = FakeClock(NOON)
+    many = Pace(clock=clock, most=8)
+    throttled(many.at(US), 60 * SECOND)
+    for number in range(1_000):
+        many.at(f"https://h{number}.asm.skype.com/x")
+        assert many.at(US).hold() > timedelta(0)
+    assert len(many._hosts) <= 64
+    for odd in ("", "https://", "https://[half/x", "\x00"):
+        assert many.at(odd).limit == 8
 
 
 def test_no_more_at_once_than_allowed() -> None:

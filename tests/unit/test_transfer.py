@@ -23,7 +23,7 @@ from tests.support.fakes.acs import honest
 from tests.unit.builders import HOUR, MEDIA
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 BLOCK = 1_000
 LOCATION = MEDIA.format("0-eus-d1-1")
@@ -44,12 +44,13 @@ class Rig:
         self.target = FakeContainer()
         self.lanes = lanes or InlineLanes()
         self.progress = Progress()
+        self.pace = Pace(clock=self.clock, most=4)
 
     def run(self, *, target: Any = None, media: Any = None, block_bytes: int = BLOCK, **job: Any) -> Transferred:
         transfer = Transfer(
             media=media or self.media,
             lanes=self.lanes,
-            pace=Pace(clock=self.clock, most=4),
+            pace=self.pace,
             clock=self.clock,
             sizes=ranges.BlockSizes(block_bytes, block_bytes, block_bytes),
         )
@@ -220,6 +221,20 @@ def test_of_several_failures_the_429_is_told() -> None:
     assert caught.value.retry_after is not None
 
 
+@pytest.mark.parametrize("after", [HOUR, timedelta(minutes=1), -HOUR])
+def test_a_429_to_another_recording_never_takes_away_the_last_tries(after: timedelta) -> None:
+    """Just before the deadline and after it ACS is asked, whatever this process was told of others."""
+    rig = Rig(mp3(3_500))
+    with pytest.raises(e.MediaThrottled), rig.pace.at(LOCATION).slot():
+        raise e.MediaThrottled("429", retry_after=2 * HOUR)
+    if after == HOUR:
+        with pytest.raises(e.MediaThrottled, match="holds back"):
+            rig.run(deadline=NOON + after)
+        assert rig.media.asked == []
+    else:
+        checked(rig, rig.run(deadline=NOON + after))
+
+
 @pytest.mark.parametrize("lie", [lies.whole, lies.whole_without_length])
 @pytest.mark.parametrize("size", [4, BLOCK, 3_500])
 def test_a_server_that_ignores_range_is_read_from_the_start(lie: lies.Answer, size: int) -> None:
@@ -314,10 +329,9 @@ def test_a_last_look_can_stop_the_commit() -> None:
     assert rig.target.blobs == {}
 
 
-@pytest.mark.parametrize("error", [e.StorageUnavailable(), e.StorageCorrupted("md5")])
-def test_a_storage_fault_that_passes_costs_one_more_request(error: e.StorageError) -> None:
+def test_a_block_damaged_on_its_way_costs_one_more_request() -> None:
     rig = Rig(mp3(2_500))
-    faults = [error, error]
+    faults = [e.StorageCorrupted("md5"), e.StorageCorrupted("md5")]
 
     def failing(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
         if name == "stage" and faults:
@@ -327,16 +341,132 @@ def test_a_storage_fault_that_passes_costs_one_more_request(error: e.StorageErro
     checked(rig, rig.run(target=watched(rig.target, failing)))
 
 
-@pytest.mark.parametrize("error", [e.StorageAccessDenied(), e.StorageThrottled(), e.BlocksMissing()])
-def test_a_storage_that_refuses_ends_the_try(error: e.StorageError) -> None:
+@pytest.mark.parametrize(
+    "error", [e.StorageAccessDenied(), e.StorageThrottled(), e.StorageUnavailable(), e.BlocksMissing()]
+)
+@pytest.mark.parametrize(("size", "call_name"), [(2_500, "stage"), (500, "put")])
+def test_a_storage_that_refuses_ends_the_try(error: e.StorageError, size: int, call_name: str) -> None:
+    """At once: where another request might do better, its SDK has sent it."""
+    calls = []
+
     def failing(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
-        if name == "stage":
+        if name == call_name:
+            calls.append(name)
             raise error
         return call()
 
-    rig = Rig(mp3(2_500))
+    rig = Rig(mp3(size))
     with pytest.raises(type(error)):
         rig.run(target=watched(rig.target, failing))
+    assert len(calls) == 1
+
+
+# --- time
+
+
+def taking(rig: Rig, seconds: float, *, pieces: int, but: Exception | None = None) -> lies.Answer:
+    """A body whose pieces take so long each; it breaks off after them with `but`, if any."""
+
+    def answer(file: MediaFile, start: int, length: int) -> Any:
+        response = honest(file, start, length)
+        data = b"".join(response.pieces)
+        size = -(-len(data) // pieces)
+
+        def dripping() -> Iterator[bytes]:
+            for at in range(0, len(data), size):
+                rig.clock.advance(timedelta(seconds=seconds))
+                yield data[at : at + size]
+            if but:
+                raise but
+
+        return replace(response, pieces=dripping())
+
+    return answer
+
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("before", [[], [honest]], ids=["first", "later"])
+def test_a_source_that_drips_does_not_keep_the_invocation(before: list[lies.Answer]) -> None:
+    """A byte each 50 seconds would be within every timeout of a socket."""
+    rig = Rig(mp3(3_500))
+    rig.media.lie(LOCATION, *before, *[taking(rig, 50, pieces=BLOCK)] * 3)
+    with pytest.raises(e.MediaUnavailable, match="too slow"):
+        rig.run(until=NOON + 4 * MINUTE)
+    assert rig.clock.now() - NOON < 7 * MINUTE
+    assert len(rig.media.asked) == 1 + len(before)
+    assert rig.progress.blocks == len(before)
+    rig.media.lies.clear()
+    checked(rig, rig.run(until=rig.clock.now() + HOUR))
+
+
+def test_nor_does_one_that_gives_no_ranges() -> None:
+    rig = Rig(mp3(3_500))
+
+    def answer(file: MediaFile, start: int, length: int) -> Any:
+        return replace(taking(rig, 50, pieces=3_500)(file, 0, 3_500), status=200, content_range=None)
+
+    rig.media.lie(LOCATION, answer)
+    with pytest.raises(e.MediaUnavailable, match="too slow"):
+        rig.run(until=NOON + 4 * MINUTE)
+    assert rig.clock.now() - NOON < 9 * MINUTE
+
+
+@pytest.mark.parametrize("pieces", [1, 70])
+@pytest.mark.parametrize("budget", [timedelta(seconds=5), 4 * MINUTE])
+def test_a_slow_and_steady_source_gets_on(pieces: int, budget: timedelta) -> None:
+    """A block of 2 MiB at 30 KiB/s takes 70 seconds: every invocation brings one at least, and ends."""
+    rig = Rig(mp3(9_500))
+    rig.media.lie(LOCATION, *[taking(rig, 70 / pieces, pieces=pieces)] * 100)
+    for _ in range(12):
+        begun_at, rig.progress = rig.clock.now(), Progress()
+        try:
+            done = rig.run(until=begun_at + budget)
+        except TimeBudgetSpentError:
+            assert rig.progress.blocks > 0
+            assert rig.clock.now() - begun_at < budget + 3 * MINUTE
+        else:
+            checked(rig, done)
+            return
+    pytest.fail("it never came to an end")
+
+
+@pytest.mark.parametrize("size", [500, 3_500])
+def test_a_fault_that_took_long_is_not_met_three_times(size: int) -> None:
+    """A host that says nothing costs a minute, not three."""
+    rig = Rig(mp3(size))
+    rig.media.lie(LOCATION, *[taking(rig, 60, pieces=1, but=e.MediaUnavailable("timed out"))] * 3)
+    with pytest.raises(e.MediaUnavailable):
+        rig.run()
+    assert rig.clock.now() - NOON == MINUTE
+
+
+def test_what_got_on_and_is_late_goes_nowhere_else() -> None:
+    """As to the fallback, where the destination took blocks and then took the time: the next invocation does."""
+    rig = Rig(mp3(3_500))
+    rig.progress.add()
+    with pytest.raises(TimeBudgetSpentError):
+        rig.run(until=NOON)
+    assert rig.media.asked == []
+
+
+def test_a_block_that_waited_for_its_lane_beyond_the_time_is_not_begun() -> None:
+    """Other recordings had the lanes meanwhile."""
+    rig = Rig(mp3(8_500))
+
+    class Crowded(InlineLanes):
+        room = 9 * BLOCK
+
+        def submit(self, task: Any, size: int) -> Any:
+            if len(rig.media.asked) == 2:
+                rig.clock.advance(HOUR)
+            return super().submit(task, size)
+
+    rig.lanes = Crowded()
+    with pytest.raises(TimeBudgetSpentError):
+        rig.run()
+    assert rig.progress.blocks == len(rig.media.asked) == 2
 
 
 def test_a_blob_that_is_not_made_of_what_was_sent_is_told() -> None:

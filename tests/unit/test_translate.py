@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import ssl
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from types import SimpleNamespace
@@ -14,6 +15,8 @@ import azure.identity as identity_sdk
 import azure.storage.blob as blob_sdk
 import azure.storage.queue as queue_sdk
 import pytest
+import requests
+import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -140,7 +143,6 @@ def test_an_error_without_an_answer_is_of_the_network_or_of_the_token(kind: type
     for translate, expected in zip(TRANSLATORS, WITHOUT_ANSWER[kind.__name__], strict=True):
         translated = translate(error)
         assert type(translated) is expected
-        assert translated.is_retryable
         assert translated.blame is not e.Blame.CALLER
 
 
@@ -236,7 +238,6 @@ def test_a_storage_answer_is_read_by_its_code_then_by_its_status(
         translated = storage_error(error, blame=e.Blame.DESTINATION)
         assert type(translated) is expected
         assert translated.blame is e.Blame.DESTINATION
-        assert translated.is_retryable
 
 
 ALL_CODES = sorted({str(code.value) for sdk in (blob_sdk, queue_sdk) for code in sdk.StorageErrorCode})
@@ -335,7 +336,6 @@ def test_an_answer_of_the_media_host_is_read_by_its_status(status: int, expected
     """All of them are worth another try within the window: a person may mend a 401, a 400 was seen to pass."""
     translated = media_error(http_error(status, body={"traceId": "abc"}, Retry_After="3"))
     assert type(translated) is expected
-    assert translated.is_retryable
     assert translated.retry_after == timedelta(seconds=3)
     assert translated.trace_id == "abc"
 
@@ -352,6 +352,28 @@ def test_a_body_that_broke_off_is_told_from_a_connection_that_did() -> None:
     assert type(media_error(core.DecodeError("odd", **answered))) is e.MediaUnavailable
 
 
+BELOW: list[Exception] = [
+    urllib3.exceptions.SSLError("[SSL: DECRYPTION_FAILED_OR_BAD_RECORD_MAC] bad record mac"),
+    urllib3.exceptions.ReadTimeoutError(None, "", "Read timed out."),  # type: ignore[arg-type]
+    urllib3.exceptions.LocationParseError("odd"),  # a ValueError, too
+    requests.ConnectionError("reset"),
+    requests.exceptions.InvalidURL("odd"),  # a ValueError, too
+    ssl.SSLError(1, "bad record mac"),
+    ConnectionResetError("reset"),
+    TimeoutError("timed out"),
+    OSError("no CA bundle there"),
+]
+
+
+@pytest.mark.parametrize("error", BELOW, ids=lambda error: type(error).__name__)
+def test_what_comes_from_below_the_sdks_is_an_outage(error: Exception) -> None:
+    """azure-core lets some of it pass: a TLS fault in the middle of a raw body, for one."""
+    assert type(media_error(error)) is e.MediaUnavailable
+    assert type(acs_error(error)) is (e.AcsTimeout if "timed out" in str(error).lower() else e.AcsUnavailable)
+    found = storage_error(error, blame=e.Blame.DESTINATION)
+    assert (type(found), found.blame) == (e.StorageUnavailable, e.Blame.DESTINATION)
+
+
 def test_an_sdk_that_refuses_an_argument_is_not_taken_for_an_outage() -> None:
     """Version 1.6.0 of callautomation refuses foreign hosts by ValueError; ours should have been first."""
     assert type(media_error(ValueError("foreign host"))) is e.MediaLocationRefused
@@ -365,7 +387,14 @@ def test_an_sdk_that_refuses_an_argument_is_not_taken_for_an_outage() -> None:
 )
 @pytest.mark.parametrize(
     "raised",
-    [core.ServiceRequestError("no"), http_error(500), ValueError("no"), TypeError("no"), core.SerializationError("no")],
+    [
+        core.ServiceRequestError("no"),
+        http_error(500),
+        ValueError("no"),
+        TypeError("no"),
+        core.SerializationError("no"),
+        *BELOW,
+    ],
 )
 def test_a_guard_lets_no_error_of_an_sdk_through(
     guard: Callable[[], Any], kind: type[e.RecorderError], raised: Exception
