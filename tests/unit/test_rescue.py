@@ -95,7 +95,7 @@ def put(made: World, name: str, data: bytes) -> None:
 @pytest.mark.parametrize("ticket", [1, 3])
 def test_a_message_of_another_plan_changes_nothing(ticket: int) -> None:
     made = world(chunk(0, ticket=2))
-    before = made.ledger.documents
+    before = dict(made.ledger.documents)
     handle(made, ticket=ticket)
     assert made.ledger.documents == before
     assert made.media.asked == []
