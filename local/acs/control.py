@@ -82,7 +82,7 @@ class ControlHost:
             raise RestError(errors.NO_SUCH_RESOURCE, f"There is no {error.args[0]!r}.") from error
         except TimeoutError:
             return json_answer({"idle": False}, status=504)
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, OverflowError) as error:
             raise RestError(errors.INVALID_ARGUMENT, str(error)) from error
 
     async def _health(self, _: dict[str, Any]) -> web.Response:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local.acs import AcsConfig, AcsEmulator
+from local.acs import AcsConfig, AcsEmulator, ChunkPlan, EndPlan
 from tests.emulator import raw
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
         ("POST", "/calls", {"plan": {"export": "odd"}}, 400),
         ("POST", "/calls", {"plan": {"surprise": 1}}, 400),
         ("POST", "/calls", {"plan": {"chunks": [{"hours": 1}]}}, 400),
+        ("POST", "/calls", {"plan": {"chunks": [{"bytes": 5_000_000_000}]}}, 400),
+        ("POST", "/calls", {"plan": {"chunks": [{"bytes": -1}]}}, 400),
+        ("POST", "/calls", {"plan": {"chunks": [{"seconds": 30_000}]}}, 400),
+        ("POST", "/calls", {"plan": {"chunks": [{"seconds": 1e300}]}}, 400),
         ("POST", "/calls/none/end", {}, 404),
         ("POST", "/calls/none/state", {"state": "connecting"}, 404),
         ("POST", "/calls/none/recordings", {}, 404),
@@ -84,6 +89,33 @@ def test_a_call_may_be_established_later_and_ended_twice(acs: AcsEmulator) -> No
     ended = raw.control(acs, "POST", f"/calls/{call_id}/end").json
     assert (ended["state"], len(ended["recordings"])) == ("terminated", 1)
     assert raw.control(acs, "POST", f"/calls/{call_id}/end").json["recordings"] == []
+
+
+def test_an_end_that_is_refused_changes_nothing(acs: AcsEmulator, events: list[dict[str, object]]) -> None:
+    call = acs.create_call()
+    raw.control(acs, "POST", f"/calls/{call.call_id}/recordings")
+    end = f"/calls/{call.call_id}/end"
+    assert raw.control(acs, "POST", end, {"chunks": [{"bytes": 5_000_000_000}]}).status == 400
+    (recording,) = acs.resource.recordings()
+    assert (call.state, recording.state, recording.chunks) == ("established", "active", [])
+    assert len(raw.control(acs, "POST", end, {"chunks": [{"bytes": 10}], "wait": True}).json["recordings"]) == 1
+    assert len(events) == 1
+
+
+def test_a_recording_that_cannot_be_made_does_not_end(clock: Clock) -> None:
+    """Here by a chunk limit that the media cannot have."""
+    with AcsEmulator(AcsConfig(chunk_limit=timedelta(hours=20)), clock=clock) as acs:
+        call = acs.create_call()
+        raw.control(acs, "POST", f"/calls/{call.call_id}/recordings")
+        clock.advance(timedelta(hours=19))
+        with pytest.raises(ValueError, match="a chunk lasts"):
+            acs.end_call(call.call_id)
+        (recording,) = acs.resource.recordings()
+        with pytest.raises(ValueError, match="a chunk lasts"):
+            acs.resource.stop(recording.recording_id)
+        assert (call.state, recording.state, recording.ended_at) == ("established", "active", None)
+        acs.end_call(call.call_id, plan=EndPlan(chunks=(ChunkPlan(size=10),)))
+        assert [chunk.media.size for chunk in recording.chunks] == [10]
 
 
 def test_one_fault_of_several_can_be_ended(acs: AcsEmulator) -> None:
