@@ -54,9 +54,10 @@ def test_nothing_is_asked_where_it_is_off() -> None:
 
 
 def test_a_container_off_the_list_is_not_asked() -> None:
+    world = World()
     with pytest.raises(ContainerNotReady, match="container_not_allowed"):
-        preflight(World(), "enforce").check(OTHER)
-    assert "evil" not in str(World().containers.places)
+        preflight(world, "enforce").check(OTHER)
+    assert "evil" not in str(world.containers.places)
 
 
 @pytest.mark.parametrize(("is_bad", "minutes"), [(False, 5), (True, 0.5)])
