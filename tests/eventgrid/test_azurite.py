@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from azure.core.exceptions import AzureError
@@ -18,9 +17,6 @@ from azure.storage.queue import QueueServiceClient
 from local import azurite as azurite_module
 from local.azurite import Azurite, AzuriteError
 from local.node import MINIMUM_MAJOR, find_node, main
-
-if TYPE_CHECKING:
-    from _pytest.monkeypatch import MonkeyPatch
 
 
 def test_blob_and_queue_answer_the_real_sdks(azurite: Azurite) -> None:
@@ -64,8 +60,18 @@ def test_a_pause_answers_nothing_until_it_ends(azurite: Azurite) -> None:
         assert service.get_service_properties()
 
 
+def test_a_pause_of_a_paused_one_changes_nothing(azurite: Azurite) -> None:
+    """And a second one, later, is a pause again."""
+    for _ in range(2):
+        azurite.pause()
+        azurite.pause()
+        assert state_of(azurite.pid) == "T"
+        azurite.resume()
+        assert state_of(azurite.pid) != "T"
+
+
 @pytest.mark.parametrize("paused", [False, True])
-def test_nothing_is_left_when_the_starter_is_killed(paused: bool) -> None:  # noqa: FBT001 - a test's parameter
+def test_nothing_is_left_when_the_starter_is_killed(*, paused: bool) -> None:
     """Not even an Azurite that stands still."""
     program = (
         "import time; from local.azurite import Azurite; a = Azurite().start();"
@@ -88,7 +94,7 @@ def test_a_port_that_is_taken_is_said(azurite: Azurite) -> None:
         Azurite(blob_port=azurite.blob_port).start()
 
 
-def test_without_its_package_the_error_says_what_to_run(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
+def test_without_its_package_the_error_says_what_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fresh clone, before the set-up."""
     monkeypatch.setattr(azurite_module, "MODULES", tmp_path)
     with pytest.raises(AzuriteError, match="make setup"):
@@ -113,8 +119,12 @@ def test_npm_runs_on_that_node(capfd: pytest.CaptureFixture[str]) -> None:
 
 def is_running(pid: int) -> bool:
     """Whether the process lives; one that only waits to be noticed by init does not."""
+    return state_of(pid) not in {"", "Z"}
+
+
+def state_of(pid: int) -> str:
+    """The letter that the system has for it; empty: there is no such process."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
     except FileNotFoundError:
-        return False
-    return state != "Z"
+        return ""
