@@ -20,7 +20,7 @@ from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
 from azure.core.messaging import CloudEvent
 from azure.eventgrid import EventGridEvent, EventGridPublisherClient, generate_sas
 
-from local.eventgrid import CLOUD_EVENTS, EventGrid, Subscription
+from local.eventgrid import CLOUD_EVENTS, EventGrid, State, Subscription
 from tests.eventgrid.receiver import Receiver, event
 
 if TYPE_CHECKING:
@@ -172,16 +172,24 @@ def test_the_port_taken_is_said(grid: EventGrid) -> None:
 
 
 def test_it_can_be_started_again_on_its_port(receiver: Receiver) -> None:
-    """Without the subscriptions of before, as after the end of a program."""
+    """Without the subscriptions of before and what waited for them, as after the end of a program."""
     grid = EventGrid()
+    receiver.answer = lambda number, _request: 500 if number == 1 else 200
     with grid:
         grid.subscribe(Subscription("recordings", receiver.url))
+        grid.publish(event(1))
+        assert grid.wait_settled(10)
+        assert grid.pending == 1
         origin = grid.origin
     with grid:
         assert grid.origin == origin
-        assert grid.subscriptions == ()
+        assert (grid.subscriptions, grid.pending) == ((), 0)
         grid.subscribe(Subscription("recordings", receiver.url))
-        grid.publish(event())
+        grid.publish(event(2))
         assert grid.wait_idle(10)
+    assert [(delivery.state, delivery.reason) for delivery in grid.deliveries] == [
+        (State.DROPPED, "Stopped"),
+        (State.DELIVERED, None),
+    ]
     with pytest.raises(RuntimeError, match="not running"):
         grid.publish(event())
