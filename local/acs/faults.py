@@ -202,14 +202,18 @@ class Outage:
 
     def strikes(self, operation: str, now: datetime) -> bool:
         """Whether a request of this operation meets the outage."""
-        service = {"media": "media", "metadata": "media", "delete": "media", "export": "export"}.get(operation, "rest")
-        return self.service in {"all", service} and self.start <= now < self.end
+        return self.service in {"all", _service(operation)} and self.start <= now < self.end
 
-    def as_fault(self) -> Fault:
-        """What the outage does to one request."""
+    def as_fault(self, operation: str) -> Fault:
+        """What the outage does to one request of this operation."""
         if self.mode == "drop":
             return Fault("drop", fault_id="outage")
-        return Fault("status", status=503, code="9999", retry_after=self.retry_after, fault_id="outage")
+        code = "9999" if _service(operation) == "rest" else None
+        return Fault("status", status=503, code=code, retry_after=self.retry_after, fault_id="outage")
+
+
+def _service(operation: str) -> str:
+    return {"media": "media", "metadata": "media", "delete": "media", "export": "export"}.get(operation, "rest")
 
 
 _CAMEL = {
