@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from local.acs.model import EXPORT_KINDS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -50,6 +52,17 @@ _NEEDS = {
     "throttle": "rate",
     "total": "bytes",
     "export": "reason",
+}
+_LEAST_STATUS, _MOST_STATUS = 200, 599
+_TEXT: tuple[type | tuple[type, ...], str] = (str, "a text")
+_NUMBER: tuple[type | tuple[type, ...], str] = (int, "a whole number")
+_MOMENT: tuple[type | tuple[type, ...], str] = (datetime, "an ISO time")
+# What JSON may put into the fields, of those that are not None.
+_HOLDS = {
+    **dict.fromkeys(("recording_id", "document_id", "code", "message", "body", "url", "etag", "fault_id"), _TEXT),
+    **dict.fromkeys(("chunk", "count", "status", "bytes", "rate"), _NUMBER),
+    **dict.fromkeys(("start", "end"), _MOMENT),
+    "seconds": ((int, float), "a number"),
 }
 
 
@@ -102,6 +115,18 @@ class Fault:
         need = _NEEDS.get(self.kind)
         if need is not None and getattr(self, need) is None:
             raise ValueError(f"a {self.kind} fault needs {need}")
+        for name, (kinds, what) in _HOLDS.items():
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
+                raise TypeError(f"{name} must be {what}")
+        if self.status is not None and not _LEAST_STATUS <= self.status <= _MOST_STATUS:
+            raise ValueError(f"status must be from {_LEAST_STATUS} to {_MOST_STATUS}")
+        if any(number is not None and number < 0 for number in (self.bytes, self.seconds, self.rate)):
+            raise ValueError("bytes, seconds and rate must not be below 0")
+        if any(moment is not None and moment.tzinfo is None for moment in (self.start, self.end)):
+            raise ValueError("start and end need a zone")
+        if self.reason is not None and self.reason not in EXPORT_KINDS:
+            raise ValueError(f"reason must be one of {', '.join(EXPORT_KINDS)}")
 
     def fits(self, target: Target, now: datetime) -> bool:
         """Whether a request is one that this fault counts."""

@@ -36,12 +36,22 @@ if TYPE_CHECKING:
         ("POST", "/recordings/none/late-export", {}, 404),
         ("POST", "/faults", {"kind": "odd"}, 400),
         ("POST", "/faults", {"kind": "drop", "fromSeconds": "soon"}, 400),
+        ("POST", "/faults", {"kind": "drop", "start": "2026-11-22T00:00:00"}, 400),
+        ("POST", "/faults", {"kind": "drop", "start": 5}, 400),
+        ("POST", "/faults", {"kind": "status", "status": "abc"}, 400),
+        ("POST", "/faults", {"kind": "status", "status": True}, 400),
+        ("POST", "/faults", {"kind": "status", "status": 99}, 400),
+        ("POST", "/faults", {"kind": "status", "status": 500, "body": {}}, 400),
+        ("POST", "/faults", {"kind": "cut", "bytes": -1}, 400),
+        ("POST", "/faults", {"kind": "export", "reason": "bogus"}, 400),
         ("DELETE", "/faults/none", None, 404),
+        ("GET", "/requests?limit=-1", None, 400),
         ("POST", "/outages", {"service": "media"}, 400),
         ("POST", "/outages", {"service": "odd", "seconds": 1}, 400),
         ("POST", "/outages", {"mode": "odd", "seconds": 1}, 400),
         ("POST", "/clock", {"advanceSeconds": -1}, 400),
         ("POST", "/clock", [1], 400),
+        ("POST", "/clock", {"advanceSeconds": 1e300}, 400),
     ],
 )
 def test_what_makes_no_sense_is_refused(acs: AcsEmulator, method: str, path: str, body: Any, status: int) -> None:
@@ -143,6 +153,21 @@ def test_an_outage_may_be_planned_until_a_moment(finished: Finished, clock: Cloc
     until = clock.now().isoformat()
     assert raw.control(finished.acs, "POST", "/outages", {"service": "all", "until": until}).status == 201
     assert finished.get().status == 200, "it is over already"
+
+
+def test_planned_outages_outlive_the_end_of_others(acs: AcsEmulator) -> None:
+    raw.control(acs, "POST", "/outages", {"service": "media", "seconds": 60})
+    raw.control(acs, "POST", "/outages", {"service": "rest", "seconds": 60, "fromSeconds": 60})
+    (left,) = raw.control(acs, "DELETE", "/outages").json["outages"]
+    assert left["service"] == "rest"
+    assert raw.control(acs, "GET", "/outages").json["outages"] == [left]
+
+
+def test_as_many_requests_are_told_as_are_asked_for(finished: Finished) -> None:
+    for _ in range(3):
+        finished.get()
+    told = [raw.control(finished.acs, "GET", f"/requests?limit={limit}").json["requests"] for limit in (0, 2, 9)]
+    assert [len(requests) for requests in told] == [0, 2, 4], "the start is one too"
 
 
 def test_the_same_seed_gives_the_same_ids_and_media() -> None:

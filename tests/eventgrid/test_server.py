@@ -81,6 +81,25 @@ def test_a_wrong_key_or_a_stale_signature_is_refused(locked: EventGrid) -> None:
 
 
 @pytest.mark.parametrize(
+    "header", [{"aeg_sas_token": "r=x&e=y&s=\xe9"}, {"aeg_sas_token": "\xe9"}, {"aeg_sas_key": "\xe9"}]
+)
+def test_a_proof_in_other_letters_is_refused(locked: EventGrid, header: dict[str, str]) -> None:
+    """Not an error of the server's."""
+    status, answer = call(locked.topic_url, method="POST", body=[event()], **header)
+    assert (status, answer["error"]["code"]) == (401, "Unauthorized")
+
+
+def test_brackets_without_end_are_no_json(grid: EventGrid) -> None:
+    request = urllib.request.Request(  # noqa: S310 - loopback
+        grid.topic_url, data=b"[" * 100_000, headers={"Content-Type": "application/json"}
+    )
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request, timeout=10)  # noqa: S310 - loopback
+    with caught.value as answer:
+        assert answer.code == 400
+
+
+@pytest.mark.parametrize(
     ("body", "content_type", "status"),
     [
         ([event()], "application/json", 200),
@@ -135,6 +154,14 @@ def test_the_control_plane_tells_and_does_all(grid: EventGrid, receiver: Receive
         ({"name": "recordings", "endpoint": "http://127.0.0.1:9/", "tll": 1}, 400),
         ({"name": "x", "endpoint": "http://127.0.0.1:9/"}, 400),
         ({"name": "recordings"}, 400),
+        ({"name": 5, "endpoint": "http://127.0.0.1:9/"}, 400),
+        ({"name": "recordings", "endpoint": 5}, 400),
+        ({"name": "recordings", "endpoint": "http://127.0.0.1:9/", "deadLetter": {}}, 400),
+        ({"name": "recordings", "endpoint": "http://127.0.0.1:9/", "deadLetter": "here"}, 400),
+        ({"name": "recordings", "endpoint": "http://127.0.0.1:9/", "eventTypes": [5]}, 400),
+        ({"name": "recordings", "endpoint": "http://127.0.0.1:9/", "eventTypes": "all"}, 400),
+        ({"name": "recordings", "endpoint": "http://127.0.0.1:9/", "maxAttempts": True}, 400),
+        ({"name": "recordings", "endpoint": "http://127.0.0.1:9/", "ttlMinutes": 1e300}, 400),
         ([], 400),
     ],
 )
