@@ -92,7 +92,7 @@ def from_plain(kind: type[T], plain: Any) -> T:
     return kind(**values)
 
 
-def _value(hint: Any, plain: Any) -> Any:
+def _value(hint: Any, plain: Any) -> Any:  # noqa: PLR0911 - one for each kind of field
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
         if plain is None:
