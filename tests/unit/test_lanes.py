@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -152,7 +153,7 @@ def test_lanes_give_back_what_a_task_gives_or_raises(lanes: InlineLanes | Thread
 def test_tasks_begin_in_the_order_they_came() -> None:
     lanes = ThreadLanes(room=1, least=1)
     order: list[int] = []
-    futures = [lanes.submit(lambda number=number: order.append(number), 1) for number in range(20)]  # type: ignore[misc]
+    futures = [lanes.submit(partial(order.append, number), 1) for number in range(20)]
     for future in futures:
         future.result(10)
     assert order == list(range(20))

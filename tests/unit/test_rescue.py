@@ -131,7 +131,7 @@ def test_a_claim_that_holds_is_exported() -> None:
 
 
 @pytest.mark.parametrize("is_empty", [False, True])
-def test_a_claim_that_does_not_hold_is_fetched_from_acs(is_empty: bool) -> None:  # noqa: FBT001
+def test_a_claim_that_does_not_hold_is_fetched_from_acs(*, is_empty: bool) -> None:
     made = world(chunk(0, S.EXPECTED, claimed_blob=EXPORT))
     if is_empty:
         put(made, EXPORT, b"")

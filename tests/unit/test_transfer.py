@@ -294,7 +294,10 @@ def whole_but(by: int) -> lies.Answer:
     return answer
 
 
-@pytest.mark.parametrize(("by", "expected"), [(-1, e.MediaTruncated), (-1_000, e.MediaTruncated), (1, e.MediaTooLong), (2_000, e.MediaTooLong)])  # fmt: skip  # noqa: E501
+@pytest.mark.parametrize(
+    ("by", "expected"),
+    [(-1, e.MediaTruncated), (-1_000, e.MediaTruncated), (1, e.MediaTooLong), (2_000, e.MediaTooLong)],
+)
 def test_a_whole_of_another_length_is_not_committed(by: int, expected: type[e.MediaError]) -> None:
     rig = Rig(mp3(3_500))
     rig.media.lie(LOCATION, *[whole_but(by)] * 3)

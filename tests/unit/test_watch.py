@@ -368,7 +368,7 @@ def test_a_location_that_this_app_never_goes_to_is_kept_and_said_aloud(location:
         (exported(0), None, False),
     ],
 )
-def test_a_storage_type_that_disagrees_is_noted(chunk: dict[str, Any], storage: str | None, is_noted: bool) -> None:  # noqa: FBT001
+def test_a_storage_type_that_disagrees_is_noted(*, chunk: dict[str, Any], storage: str | None, is_noted: bool) -> None:
     one = watch(World(), told(chunk, storageType=storage))
     assert bool(one.notes) is is_noted
 
