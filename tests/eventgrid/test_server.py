@@ -20,6 +20,7 @@ from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
 from azure.core.messaging import CloudEvent
 from azure.eventgrid import EventGridEvent, EventGridPublisherClient, generate_sas
 
+from local.clock import Clock
 from local.eventgrid import CLOUD_EVENTS, EventGrid, State, Subscription
 from tests.eventgrid.receiver import Receiver, event
 
@@ -87,6 +88,15 @@ def test_a_proof_in_other_letters_is_refused(locked: EventGrid, header: dict[str
     """Not an error of the server's."""
     status, answer = call(locked.topic_url, method="POST", body=[event()], **header)
     assert (status, answer["error"]["code"]) == (401, "Unauthorized")
+
+
+@pytest.mark.parametrize(("year", "hours", "status"), [(2999, 1, 200), (2026, -1, 401)])
+def test_a_signature_ends_in_real_time(year: int, hours: int, status: int) -> None:
+    """Whoever signs goes by the real clock, whatever the one of the deliveries says."""
+    clock = Clock(stepped=True, start=datetime(year, 1, 1, tzinfo=UTC))
+    with EventGrid(topic_key=KEY, clock=clock) as grid:
+        token = generate_sas(grid.topic_url, KEY, datetime.now(UTC) + timedelta(hours=hours))
+        assert call(grid.topic_url, method="POST", body=[event()], aeg_sas_token=token)[0] == status
 
 
 def test_brackets_without_end_are_no_json(grid: EventGrid) -> None:
@@ -187,6 +197,20 @@ def test_the_command_line_subscribes_and_ends_on_a_signal(receiver: Receiver) ->
         finally:
             process.kill()
     assert [r.ids for r in receiver.notifications] == [["event-1"]]
+
+
+def test_the_command_line_takes_a_clock_that_stands_still() -> None:
+    """By `--scale 0`; one that goes back is refused in a line."""
+    command = [sys.executable, "-m", "local.eventgrid", "--port", "0", "--scale"]
+    with subprocess.Popen([*command, "0"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            lines = [process.stdout.readline() for _ in range(2)]
+            assert call(lines[1].split()[-1] + "clock")[1]["scale"] == 0
+        finally:
+            process.kill()
+    refused = subprocess.run([*command, "-1"], capture_output=True, text=True, timeout=30, check=False)
+    assert (refused.returncode, refused.stderr) == (2, "scale must be above 0\n")
 
 
 def test_the_port_taken_is_said(grid: EventGrid) -> None:
