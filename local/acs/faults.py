@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from local.acs.model import EXPORT_KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 OPERATIONS = ("any", "start", "get", "stop", "pause", "resume", "media", "metadata", "delete", "export")
 KINDS = (
@@ -155,25 +155,25 @@ class _Counted:
     struck: int = 0
     passed: deque[float] = field(default_factory=deque)
 
-    def strikes(self) -> bool:
-        """Whether the fault strikes the request just counted."""
+    def strikes(self, second: float) -> bool:
+        """Whether the fault strikes the request just counted, at this second."""
         if not self.fault.strikes(self.seen):
             return False
         if self.fault.kind != "throttle":
             return True
-        now = time.monotonic()
-        while self.passed and self.passed[0] <= now - 1:
+        while self.passed and self.passed[0] <= second - 1:
             self.passed.popleft()
         if len(self.passed) >= (self.fault.rate or 0):
             return True
-        self.passed.append(now)
+        self.passed.append(second)
         return False
 
 
 class Faults:
-    """The faults in force, in the order they were added. Safe for threads."""
+    """The faults in force, in the order they were added. Safe for threads. `seconds`: the time a throttle goes by."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, seconds: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
         self._lock = threading.Lock()
         self._counted: list[_Counted] = []
 
@@ -198,7 +198,7 @@ class Faults:
                 if not one.fault.fits(target, now):
                     continue
                 one.seen += 1
-                if struck is None and one.strikes():
+                if struck is None and one.strikes(self._seconds()):
                     one.struck += 1
                     struck = one.fault
         return struck

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 import urllib.request
@@ -73,8 +74,10 @@ def test_the_handshake_waits_for_an_endpoint_that_starts_later(grid: EventGrid) 
             failures.append(error)
 
     thread = threading.Thread(target=subscribe)
-    thread.start()
-    time.sleep(0.3)
+    with socket.create_server(("127.0.0.1", port)) as not_up_yet:
+        not_up_yet.settimeout(10)
+        thread.start()
+        not_up_yet.accept()[0].close()
     with Receiver(port=port) as receiver:
         thread.join(10)
         assert failures == []
@@ -103,21 +106,25 @@ def test_the_validation_url_can_be_visited_instead(grid: EventGrid, receiver: Re
     assert len(grid.subscriptions) == 1
 
 
-def test_stopping_ends_a_handshake_that_waits(grid: EventGrid) -> None:
+def test_stopping_ends_a_handshake_that_waits(grid: EventGrid, receiver: Receiver) -> None:
     """A program can be ended while its endpoint is not up."""
     failures: list[Exception] = []
 
     def subscribe() -> None:
         try:
-            grid.subscribe(Subscription("recordings", "http://127.0.0.1:9/hook", handshake_wait=60))
+            grid.subscribe(Subscription("recordings", receiver.url, handshake_wait=60))
         except HandshakeError as error:
             failures.append(error)
 
+    receiver.echo = lambda _code: (503, None)
     thread = threading.Thread(target=subscribe)
     thread.start()
-    time.sleep(0.2)
+    give_up = time.monotonic() + 10
+    while not receiver.requests and time.monotonic() < give_up:
+        time.sleep(0.01)
     grid.stop()
     thread.join(5)
+    assert receiver.requests
     assert len(failures) == 1
 
 

@@ -116,7 +116,7 @@ def test_another_failure_changes_nothing() -> None:
 def test_no_more_at_once_than_allowed() -> None:
     one, _ = pace(most=2)
     lock = threading.Lock()
-    gate = threading.Event()
+    both_inside = threading.Barrier(2)
     counts: list[int] = []
     inside = 0
 
@@ -126,7 +126,7 @@ def test_no_more_at_once_than_allowed() -> None:
             with lock:
                 inside += 1
                 counts.append(inside)
-            gate.wait(0.05)
+            both_inside.wait(10)
             with lock:
                 inside -= 1
 
@@ -136,7 +136,8 @@ def test_no_more_at_once_than_allowed() -> None:
     for thread in threads:
         thread.join(10)
     assert len(counts) == 6
-    assert max(counts) <= 2
+    assert max(counts) == 2
+    assert not both_inside.broken
 
 
 def fail() -> None:
