@@ -14,8 +14,8 @@ from shared.adapters.notify import TopicNotifier
 from shared.errors import Blame
 from shared.telemetry import LogOnlyNotifier
 from tests.contract.scripted import Answer, Asked, Scripted
-from tests.eventgrid.receiver import Receiver
 from tests.support.fakes import NOON, FakeNotifier
+from tests.support.receiver import Receiver
 
 if TYPE_CHECKING:
     from shared.ports import Notifier

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tests.e2e.support import eventually, plan
+from tests.e2e.support import plan
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.e2e.support import Recorded, World

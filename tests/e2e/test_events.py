@@ -16,7 +16,8 @@ from local.acs.documents import file_status_event
 from local.acs.transport import EmulatorTransport
 from local.eventgrid import Subscription
 from local.eventgrid.schema import CLOUD_EVENTS
-from tests.e2e.support import EVENT_FUNCTION, Recorded, eventually, plan
+from tests.e2e.support import EVENT_FUNCTION, Recorded, plan
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.e2e.support import World

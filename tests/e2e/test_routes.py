@@ -6,7 +6,8 @@ import json
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tests.e2e.support import ARCHIVE, eventually, plan
+from tests.e2e.support import ARCHIVE, plan
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.e2e.support import World

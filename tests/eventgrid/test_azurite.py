@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from azure.core.exceptions import AzureError
@@ -17,6 +16,11 @@ from azure.storage.queue import QueueServiceClient
 from local import azurite as azurite_module
 from local.azurite import Azurite, AzuriteError
 from local.node import MINIMUM_MAJOR, find_node, main
+from tests.support.processes import is_alive, state_of
+from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_blob_and_queue_answer_the_real_sdks(azurite: Azurite) -> None:
@@ -80,12 +84,9 @@ def test_nothing_is_left_when_the_starter_is_killed(*, paused: bool) -> None:
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as starter:
         assert starter.stdout is not None
         pid = int(starter.stdout.readline())
-        assert is_running(pid)
+        assert is_alive(pid)
         starter.send_signal(signal.SIGKILL)
-    give_up = time.monotonic() + 10
-    while is_running(pid) and time.monotonic() < give_up:
-        time.sleep(0.02)
-    assert not is_running(pid)
+    eventually(lambda: not is_alive(pid), what="Azurite's end")
 
 
 def test_a_port_that_is_taken_is_said(azurite: Azurite) -> None:
@@ -115,16 +116,3 @@ def test_npm_runs_on_that_node(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr().out.count(".") == 2
     assert main(["npm", "no-such-command"]) != 0
     assert main(["yarn"]) == 2
-
-
-def is_running(pid: int) -> bool:
-    """Whether the process lives; one that only waits to be noticed by init does not."""
-    return state_of(pid) not in {"", "Z"}
-
-
-def state_of(pid: int) -> str:
-    """The letter that the system has for it; empty: there is no such process."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return ""

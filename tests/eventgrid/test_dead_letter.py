@@ -11,8 +11,8 @@ import pytest
 from azure.storage.blob import BlobServiceClient
 
 from local.eventgrid import CLOUD_EVENTS, DeadLetter, State, Subscription
-from tests.eventgrid.receiver import Receiver, event
 from tests.eventgrid.test_delivery import run_out
+from tests.support.receiver import Receiver, event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ import pytest
 from local.eventgrid import CLOUD_EVENTS, RETRY_DELAYS, EventError, EventGrid, Outcome, State, Subscription
 from local.eventgrid.schedule import JITTER
 from tests.eventgrid.conftest import START
-from tests.eventgrid.receiver import Received, Receiver, event
+from tests.support.receiver import Received, Receiver, event
 
 if TYPE_CHECKING:
     from local.clock import Clock

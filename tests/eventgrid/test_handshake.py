@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import socket
 import threading
-import time
 import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
 
 from local.eventgrid import CLOUD_EVENTS, HandshakeError, Subscription
-from tests.eventgrid.receiver import Receiver, event
+from tests.support.receiver import Receiver, event
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from local.eventgrid import EventGrid
@@ -91,8 +91,7 @@ def test_the_validation_url_can_be_visited_instead(grid: EventGrid, receiver: Re
     visits: list[int] = []
 
     def visit() -> None:
-        while not receiver.requests:
-            time.sleep(0.01)
+        eventually(lambda: receiver.requests)
         url = receiver.requests[0].body[0]["data"]["validationUrl"]
         with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - this test's own server
             visits.append(response.status)
@@ -119,12 +118,9 @@ def test_stopping_ends_a_handshake_that_waits(grid: EventGrid, receiver: Receive
     receiver.echo = lambda _code: (503, None)
     thread = threading.Thread(target=subscribe)
     thread.start()
-    give_up = time.monotonic() + 10
-    while not receiver.requests and time.monotonic() < give_up:
-        time.sleep(0.01)
+    eventually(lambda: receiver.requests, what="a first attempt")
     grid.stop()
     thread.join(5)
-    assert receiver.requests
     assert len(failures) == 1
 
 

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime, timedelta
@@ -22,7 +21,8 @@ from azure.eventgrid import EventGridEvent, EventGridPublisherClient, generate_s
 
 from local.clock import Clock
 from local.eventgrid import CLOUD_EVENTS, EventGrid, State, Subscription
-from tests.eventgrid.receiver import Receiver, event
+from tests.support.receiver import Receiver, event
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -189,9 +189,7 @@ def test_the_command_line_subscribes_and_ends_on_a_signal(receiver: Receiver) ->
             lines = [process.stdout.readline() for _ in range(3)]
             assert lines[2] == f"delivering to:  {receiver.url}\n"
             assert call(lines[0].split()[-1], method="POST", body=[event()])[0] == 200
-            give_up = time.monotonic() + 10
-            while not receiver.notifications and time.monotonic() < give_up:
-                time.sleep(0.01)
+            eventually(lambda: receiver.notifications)
             process.send_signal(signal.SIGTERM)
             assert process.wait(10) == 0
         finally:

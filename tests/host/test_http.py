@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from local.host import Host
-from tests.host.support import call, eventually
+from tests.host.support import call
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

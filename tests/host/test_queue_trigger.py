@@ -12,7 +12,8 @@ import pytest
 from azure.storage.queue import QueueClient
 
 from local.host import Host
-from tests.host.support import base64_queue, call, eventually
+from tests.host.support import base64_queue, call
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
