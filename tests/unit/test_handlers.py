@@ -21,7 +21,7 @@ from shared.recording import ChunkState
 from shared.settings import SettingsError
 from tests.support.fakes import MediaFile, World, watched
 from tests.unit.builders import MEDIA, METADATA, chunk, recording
-from tests.unit.test_watch import told
+from tests.unit.watch_rig import told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

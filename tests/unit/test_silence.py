@@ -16,7 +16,7 @@ from shared.ranges import block_id
 from shared.recording import ChunkState, Recording, RecordingState
 from tests.support.fakes import CONTAINER, World, settings, watched
 from tests.unit.builders import HOUR, NOON
-from tests.unit.test_watch import told
+from tests.unit.watch_rig import told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
