@@ -124,7 +124,7 @@ def test_a_lost_chunk_that_somebody_brought_by_hand_is_found(name: str) -> None:
 
 
 @pytest.mark.parametrize("found", [True, False])
-def test_a_recording_does_not_close_while_a_lost_chunk_is_to_be_looked_for(found: bool) -> None:  # noqa: FBT001
+def test_a_recording_does_not_close_while_a_lost_chunk_is_to_be_looked_for(*, found: bool) -> None:
     """Who finishes another chunk meanwhile leaves the manifest to the look: it might tell of a loss that is none."""
     sought = chunk(1, S.LOST, finished_at=NOON, next_try_at=NOON, metadata_state="absent")
     other = chunk(0, S.RESCUED, size=1, sha256="ab", metadata_state="saved", finished_at=NOON)
