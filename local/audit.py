@@ -19,7 +19,9 @@ PIP_AUDIT = "pip-audit==2.10.1"
 _SECONDS = 600
 _NETWORK = re.compile(
     r"ConnectionError|NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|ProxyError|Max retries exceeded"
-    r"|Temporary failure|ServiceError|No matching distribution found"
+    r"|Temporary failure|ServiceError"
+    # An index that knows other versions of it was asked, and has said no.
+    r"|\(from versions: none\)[\s\S]*No matching distribution found"
 )
 
 

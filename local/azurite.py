@@ -75,6 +75,7 @@ class Azurite:
         self._memory_mb = memory_mb
         self._temporary: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_paused = False
 
     def __enter__(self) -> Self:
         return self.start()
@@ -143,6 +144,7 @@ class Azurite:
     def stop(self) -> None:
         """Ends the process, if any: at once if all is in memory, else after it wrote its data out."""
         process, self._process = self._process, None
+        self._is_paused = False
         if process is not None:
             process.send_signal(signal.SIGCONT)
             if self._in_memory:
@@ -161,16 +163,20 @@ class Azurite:
             self._temporary = None
 
     def pause(self) -> None:
-        """Freezes the process: connections are accepted by the system, and nothing is answered."""
+        """Freezes the process: connections are accepted by the system, and nothing is answered. Again: nothing more."""
         pid = self.pid
+        if self._is_paused:
+            return  # the system tells of a stop once only
         os.kill(pid, signal.SIGSTOP)
         # All its threads stand still only when the system says so. From then on the death of the starter
         # ends it too: a stopped, orphaned process group gets SIGHUP and SIGCONT.
         os.waitpid(pid, os.WUNTRACED)
+        self._is_paused = True
 
     def resume(self) -> None:
         """Ends a `pause`; requests that waited are answered now."""
         os.kill(self.pid, signal.SIGCONT)
+        self._is_paused = False
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:

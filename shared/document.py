@@ -92,7 +92,7 @@ def from_plain(kind: type[T], plain: Any) -> T:
     return kind(**values)
 
 
-def _value(hint: Any, plain: Any) -> Any:
+def _value(hint: Any, plain: Any) -> Any:  # noqa: PLR0911 - one for each kind of field
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
         if plain is None:
@@ -100,8 +100,8 @@ def _value(hint: Any, plain: Any) -> Any:
         return _value(next(arg for arg in get_args(hint) if arg is not type(None)), plain)
     if origin is tuple:
         return tuple(_value(get_args(hint)[0], item) for item in plain)
-    if is_dataclass(hint):
-        return from_plain(hint, plain)  # type: ignore[arg-type]  # is_dataclass also admits instances
+    if isinstance(hint, type) and is_dataclass(hint):
+        return from_plain(hint, plain)
     if hint is datetime:
         return parse_time(plain)
     if hint is timedelta:

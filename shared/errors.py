@@ -21,11 +21,13 @@ that is not mapped.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta  # noqa: TC003 - read by dataclass tooling at run time
 from enum import StrEnum
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from shared.telemetry import clean
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 
 class Blame(StrEnum):

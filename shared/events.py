@@ -236,10 +236,10 @@ def _moment(value: Any) -> datetime | None:
         return None
     try:
         moment = parse_time(value)
-        # Room for the arithmetic of windows: a year at the edge of the calendar is no time of a recording.
-        return moment if 2000 <= moment.year <= 9000 else None
     except (ValueError, OverflowError):
         return None
+    # Room for the arithmetic of windows: a year at the edge of the calendar is no time of a recording.
+    return moment if 2000 <= moment.year <= 9000 else None
 
 
 def _milliseconds(value: Any) -> timedelta | None:

@@ -1,4 +1,4 @@
-"""Looking before writing: is the chunk in the container already, exported by ACS or written by an earlier try?"""
+"""Looking before writing: whether ACS exported the chunk after all, or an earlier try brought it, is seen there."""
 
 from __future__ import annotations
 

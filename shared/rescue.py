@@ -239,6 +239,7 @@ class Rescue:
             (chunk.blob or "").rpartition(".")[2],
             until,
             before_commit=self._last_look(recording, chunk),
+            deadline=recording.deadline,
         )
         try:
             return self._transfer.run(job, progress)

@@ -110,11 +110,16 @@ class Silence:
                 lambda r: None if r.chunks else replace(r.with_note(_ENDED), check_at=now + _EVENT_DELAY),
             )
             return
+        self._search(recording, exports or self._exports.following(), state=state, until=until or now + _TIME_ALONE)
+
+    def _search(self, recording: Recording, exports: Exports, *, state: str, until: datetime) -> None:
+        """Looks for what ACS exported of a recording that has ended, without an event since."""
+        now = self._clock.now()
         found: dict[str, list[Chunk]] | None
         try:
-            found = self._exported(recording, exports or self._exports.following(), until or now + _TIME_ALONE)
+            found = self._exported(recording, exports, until)
         except Unseen:
-            if now < recording.check_at + _PATIENCE:
+            if now < (recording.check_at or now) + _PATIENCE:
                 return
             found = None
         if found and len(found) == 1 and self._adopt(recording, *next(iter(found.items()))):

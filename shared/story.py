@@ -31,7 +31,6 @@ class RecordingUnknown(RecorderError):
 
     code = "recording_unknown"
     blame = Blame.CALLER
-    is_retryable = False
 
 
 def find(books: Books, identity: str) -> Recording:
@@ -144,8 +143,8 @@ class Story:
                 container.blob_url(chunk.metadata_blob) if chunk.metadata_blob else None,
             )
         if chunk.state is ChunkState.IN_FALLBACK:
-            names = [fallback_name(recording, name or "") for name in (chunk.blob, chunk.metadata_blob)]
-            return ("fallback", *(f"{self._fallback}/{name}" for name in names))  # type: ignore[return-value]
+            blob, metadata = (fallback_name(recording, name or "") for name in (chunk.blob, chunk.metadata_blob))
+            return "fallback", f"{self._fallback}/{blob}", f"{self._fallback}/{metadata}"
         return "acs", None, None
 
 

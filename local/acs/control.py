@@ -82,7 +82,7 @@ class ControlHost:
             raise RestError(errors.NO_SUCH_RESOURCE, f"There is no {error.args[0]!r}.") from error
         except TimeoutError:
             return json_answer({"idle": False}, status=504)
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise RestError(errors.INVALID_ARGUMENT, str(error)) from error
 
     async def _health(self, _: dict[str, Any]) -> web.Response:
@@ -204,9 +204,9 @@ class ControlHost:
         self._emulator.outages.append(outage)
         return json_answer(_outage_view(outage), status=201)
 
-    async def _end_outages(self, _: dict[str, Any]) -> web.Response:
-        self._emulator.outages.clear()
-        return json_answer({"outages": []})
+    async def _end_outages(self, value: dict[str, Any]) -> web.Response:
+        self._emulator.end_outages()
+        return await self._outages(value)
 
     async def _get_clock(self, _: dict[str, Any]) -> web.Response:
         return json_answer({"now": moment(self._clock.now()), "scale": self._clock.scale})
@@ -220,7 +220,10 @@ class ControlHost:
 
     async def _requests(self, value: dict[str, Any]) -> web.Response:
         limit = int(value["query"].get("limit", "200"))
-        return json_answer({"requests": self._emulator.requests()[-limit:]})
+        if limit < 0:
+            raise ValueError("limit must not be below 0")
+        entries = self._emulator.requests()
+        return json_answer({"requests": entries[max(0, len(entries) - limit) :]})
 
     async def _idle(self, value: dict[str, Any]) -> web.Response:
         await asyncio.wait_for(self._finisher.idle(), float(value.get("timeoutSeconds", _IDLE_SECONDS)))

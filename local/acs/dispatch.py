@@ -142,15 +142,23 @@ class Misbehaviour:
             await asyncio.sleep(config.latency.total_seconds())
         for outage in list(self._outages):
             if outage.strikes(target.operation, now):
-                return outage.as_fault()
+                return outage.as_fault(target.operation)
         fault = self._faults.strike(target, now)
         if fault is not None and fault.kind == "stall" and not fault.bytes:
             await asyncio.sleep(fault.seconds or 0)
         return fault
 
 
-def whole_answer(fault: Fault | None) -> web.Response | None:
-    """The answer a fault puts in place of the right one; None: it does not replace it."""
+def scripted_error(fault: Fault) -> web.Response:
+    """The error that a fault asks for, in the REST API's form."""
+    code = fault.code or ("8529" if fault.kind == "throttle" else str(fault.status))
+    return json_answer(error_body(code, fault.message or "A scripted fault."), status=fault.status or 500)
+
+
+def whole_answer(
+    fault: Fault | None, *, error: Callable[[Fault], web.Response] = scripted_error
+) -> web.Response | None:
+    """The answer a fault puts in place of the right one; None: it does not replace it. `error` makes the host's own."""
     if fault is None:
         return None
     if fault.kind in {"html400", "html200"}:
@@ -159,17 +167,17 @@ def whole_answer(fault: Fault | None) -> web.Response | None:
     if fault.kind == "redirect":
         return web.Response(status=302, headers={"Location": fault.url or ""})
     if fault.kind == "throttle":
-        fault = replace(fault, status=429, code=fault.code or "8529", retry_after=fault.retry_after or "1")
+        fault = replace(fault, status=429, retry_after=fault.retry_after or "1")
     elif fault.kind != "status":
         return None
-    headers = dict(fault.headers)
-    if fault.retry_after is not None:
-        headers["Retry-After"] = fault.retry_after
     if fault.body is not None:
-        headers.setdefault("Content-Type", "text/plain")
-        return web.Response(body=fault.body.encode(), status=fault.status or 500, headers=headers)
-    body = error_body(fault.code or str(fault.status), fault.message or "A scripted fault.")
-    return json_answer(body, status=fault.status or 500, headers=headers)
+        answer = web.Response(body=fault.body.encode(), status=fault.status or 500, content_type="text/plain")
+    else:
+        answer = error(fault)
+    answer.headers.update(fault.headers)
+    if fault.retry_after is not None:
+        answer.headers["Retry-After"] = fault.retry_after
+    return answer
 
 
 class Dispatcher:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from aiohttp import web
@@ -202,9 +201,7 @@ class AcsEmulator:
     def end_outages(self) -> None:
         """Ends the outages in force now; planned ones stay."""
         now = self.clock.now()
-        self.outages[:] = [
-            replace(outage, end=min(outage.end, now)) if outage.start <= now else outage for outage in self.outages
-        ]
+        self.outages[:] = [outage for outage in self.outages if outage.start > now]
 
     def requests(self) -> list[dict[str, Any]]:
         """The last requests to REST and media, oldest first."""

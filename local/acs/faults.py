@@ -14,8 +14,10 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from local.acs.model import EXPORT_KINDS
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 OPERATIONS = ("any", "start", "get", "stop", "pause", "resume", "media", "metadata", "delete", "export")
 KINDS = (
@@ -50,6 +52,17 @@ _NEEDS = {
     "throttle": "rate",
     "total": "bytes",
     "export": "reason",
+}
+_LEAST_STATUS, _MOST_STATUS = 200, 599
+_TEXT: tuple[type | tuple[type, ...], str] = (str, "a text")
+_NUMBER: tuple[type | tuple[type, ...], str] = (int, "a whole number")
+_MOMENT: tuple[type | tuple[type, ...], str] = (datetime, "an ISO time")
+# What JSON may put into the fields, of those that are not None.
+_HOLDS = {
+    **dict.fromkeys(("recording_id", "document_id", "code", "message", "body", "url", "etag", "fault_id"), _TEXT),
+    **dict.fromkeys(("chunk", "count", "status", "bytes", "rate"), _NUMBER),
+    **dict.fromkeys(("start", "end"), _MOMENT),
+    "seconds": ((int, float), "a number"),
 }
 
 
@@ -102,6 +115,18 @@ class Fault:
         need = _NEEDS.get(self.kind)
         if need is not None and getattr(self, need) is None:
             raise ValueError(f"a {self.kind} fault needs {need}")
+        for name, (kinds, what) in _HOLDS.items():
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
+                raise TypeError(f"{name} must be {what}")
+        if self.status is not None and not _LEAST_STATUS <= self.status <= _MOST_STATUS:
+            raise ValueError(f"status must be from {_LEAST_STATUS} to {_MOST_STATUS}")
+        if any(number is not None and number < 0 for number in (self.bytes, self.seconds, self.rate)):
+            raise ValueError("bytes, seconds and rate must not be below 0")
+        if any(moment is not None and moment.tzinfo is None for moment in (self.start, self.end)):
+            raise ValueError("start and end need a zone")
+        if self.reason is not None and self.reason not in EXPORT_KINDS:
+            raise ValueError(f"reason must be one of {', '.join(EXPORT_KINDS)}")
 
     def fits(self, target: Target, now: datetime) -> bool:
         """Whether a request is one that this fault counts."""
@@ -130,25 +155,25 @@ class _Counted:
     struck: int = 0
     passed: deque[float] = field(default_factory=deque)
 
-    def strikes(self) -> bool:
-        """Whether the fault strikes the request just counted."""
+    def strikes(self, second: float) -> bool:
+        """Whether the fault strikes the request just counted, at this second."""
         if not self.fault.strikes(self.seen):
             return False
         if self.fault.kind != "throttle":
             return True
-        now = time.monotonic()
-        while self.passed and self.passed[0] <= now - 1:
+        while self.passed and self.passed[0] <= second - 1:
             self.passed.popleft()
         if len(self.passed) >= (self.fault.rate or 0):
             return True
-        self.passed.append(now)
+        self.passed.append(second)
         return False
 
 
 class Faults:
-    """The faults in force, in the order they were added. Safe for threads."""
+    """The faults in force, in the order they were added. Safe for threads. `seconds`: the time a throttle goes by."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, seconds: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
         self._lock = threading.Lock()
         self._counted: list[_Counted] = []
 
@@ -173,7 +198,7 @@ class Faults:
                 if not one.fault.fits(target, now):
                     continue
                 one.seen += 1
-                if struck is None and one.strikes():
+                if struck is None and one.strikes(self._seconds()):
                     one.struck += 1
                     struck = one.fault
         return struck
@@ -202,14 +227,18 @@ class Outage:
 
     def strikes(self, operation: str, now: datetime) -> bool:
         """Whether a request of this operation meets the outage."""
-        service = {"media": "media", "metadata": "media", "delete": "media", "export": "export"}.get(operation, "rest")
-        return self.service in {"all", service} and self.start <= now < self.end
+        return self.service in {"all", _service(operation)} and self.start <= now < self.end
 
-    def as_fault(self) -> Fault:
-        """What the outage does to one request."""
+    def as_fault(self, operation: str) -> Fault:
+        """What the outage does to one request of this operation."""
         if self.mode == "drop":
             return Fault("drop", fault_id="outage")
-        return Fault("status", status=503, code="9999", retry_after=self.retry_after, fault_id="outage")
+        code = "9999" if _service(operation) == "rest" else None
+        return Fault("status", status=503, code=code, retry_after=self.retry_after, fault_id="outage")
+
+
+def _service(operation: str) -> str:
+    return {"media": "media", "metadata": "media", "delete": "media", "export": "export"}.get(operation, "rest")
 
 
 _CAMEL = {

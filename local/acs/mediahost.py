@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -17,7 +18,7 @@ from local.acs.content import (
     send,
     spoil,
 )
-from local.acs.dispatch import drop, find_route, json_answer, read_body, route, whole_answer
+from local.acs.dispatch import drop, find_route, json_answer, read_body, route, scripted_error, whole_answer
 from local.acs.documents import chunk_metadata
 from local.acs.faults import Target
 
@@ -60,7 +61,7 @@ class MediaHost:
         if fault is not None and fault.kind == "drop":
             self._log.add(request, target, status=None, fault=fault)
             return await drop(request)
-        answer = whole_answer(fault) or await self._refusal(request, fault)
+        answer = whole_answer(fault, error=_scripted_problem) or await self._refusal(request, fault)
         if answer is None and (held is None or not self._resource.is_available(*held)):
             answer = problem(404, "NotFound", "The object does not exist, or not any more.")
         if answer is None and held is not None:
@@ -133,6 +134,15 @@ class MediaHost:
         if fault is not None and fault.kind == "lost-answer":
             hang_up(request)
         return web.Response(status=200)
+
+
+def _scripted_problem(fault: Fault) -> web.Response:
+    """The error a fault asks for, in the store's own form; one with a code of the REST API is in that API's."""
+    if fault.code is not None:
+        return scripted_error(fault)
+    status = fault.status or 500
+    title = HTTPStatus(status).phrase.replace(" ", "") if status in set(HTTPStatus) else "Error"
+    return problem(status, title, fault.message or "A scripted fault.")
 
 
 def problem(status: int, title: str, message: str) -> web.Response:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from local.acs.media import MAX_SIZE
+
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from local.acs.media import Media
     from local.acs.request import StartRequest
@@ -23,14 +26,22 @@ EXPORT_KINDS = (
     "claimed-missing",
     "claimed-empty",
 )
+# The service's longest chunk has 4 h; at the highest rate (wav of five channels) this much still is under MAX_SIZE.
+_LONGEST = timedelta(hours=7)
 
 
 @dataclass(frozen=True)
 class ChunkPlan:
-    """How big one chunk becomes: by bytes, by duration, or both."""
+    """How big one chunk becomes: by bytes, by duration, or both. ValueError: no media can be made of that."""
 
     size: int | None = None
     duration: timedelta | None = None
+
+    def __post_init__(self) -> None:
+        if self.size is not None and not 0 <= self.size <= MAX_SIZE:
+            raise ValueError(f"a chunk has from 0 to {MAX_SIZE} bytes, not {self.size}")
+        if self.duration is not None and not timedelta(0) <= self.duration <= _LONGEST:
+            raise ValueError(f"a chunk lasts from 0 s to {_LONGEST}, not {self.duration}")
 
 
 @dataclass(frozen=True)

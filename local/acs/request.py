@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 _LOCATORS = {
     "serverCallLocator": "serverCallId",
@@ -196,7 +196,7 @@ class _Reader:
     def url(self, value: Any, name: str) -> str | None:
         if value is None:
             return None
-        parts = urlsplit(value) if isinstance(value, str) else None
+        parts = _split(value)
         # https, as the service demands; http only where a laptop's own services are meant.
         secure = parts is not None and (parts.scheme == "https" or parts.hostname in _LOOPBACK)
         if parts is None or not secure or not parts.hostname:
@@ -225,3 +225,11 @@ class _Reader:
         if url and (urlsplit(url).query or not urlsplit(url).path.strip("/")):
             self.add(name, "must name a container, without a query")
         return url
+
+
+def _split(value: Any) -> SplitResult | None:
+    """The parts of a URL; None: it is none."""
+    try:
+        return urlsplit(value) if isinstance(value, str) else None
+    except ValueError:  # brackets without an address in them
+        return None

@@ -129,7 +129,7 @@ class RestHost:
             raise RestError(
                 errors.INVALID_ARGUMENT, f"Invalid request. {details[0]}.", target=faults.found[0][0], details=details
             ) from faults
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:  # the latter: brackets within brackets, without end
             raise RestError(errors.INVALID_ARGUMENT, "The body is not JSON.", target="body") from error
         if start.container_url and version < _EXTERNAL_STORAGE_SINCE:
             raise RestError(

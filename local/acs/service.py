@@ -106,18 +106,18 @@ class Resource:
         return call
 
     def end_call(self, call_id: str, *, plan: EndPlan | None = None) -> list[Recording]:
-        """Ends a call; the recordings that ended with it, their chunks made. KeyError: no such call."""
+        """Ends a call; the recordings that ended with it, their chunks made.
+
+        KeyError: no such call. ValueError: a chunk would be too large; nothing has changed then.
+        """
         with self.lock:
             call = self._calls[call_id]
+            recording = self._running.get(call_id)
+            if recording is not None:
+                self._end(recording, plan=plan or recording.plan, reason="CallEnded")
             if call.state != "terminated":
                 call.state, call.ended_at = "terminated", self.clock.now()
-            recording = self._running.get(call_id)
-            if recording is None:
-                return []
-            if plan is not None:
-                recording.plan = plan
-            self._end(recording, reason="CallEnded")
-            return [recording]
+            return [recording] if recording else []
 
     # Recordings -------------------------------------------------------------------------------------------
 
@@ -182,7 +182,7 @@ class Resource:
         """Stops a recording and makes its chunks. Raises RestError."""
         with self.lock:
             recording = self._unended(recording_id)
-            self._end(recording, reason="InitiatorLeft")
+            self._end(recording, plan=recording.plan, reason="InitiatorLeft")
             return recording
 
     def pause(self, recording_id: str) -> Recording:
@@ -227,20 +227,21 @@ class Resource:
 
     # Ending -----------------------------------------------------------------------------------------------
 
-    def _end(self, recording: Recording, *, reason: str) -> None:
+    def _end(self, recording: Recording, *, plan: EndPlan, reason: str) -> None:
         now = self.clock.now()
+        chunks = self._chunks(recording, plan, now)  # first: what is refused changes nothing
         recording.state, recording.ended_at = "ended", now
-        recording.session_end_reason = recording.plan.session_end_reason or reason
+        recording.plan, recording.session_end_reason = plan, plan.session_end_reason or reason
         if recording.pauses and recording.pauses[-1][1] is None:
             recording.pauses[-1] = (recording.pauses[-1][0], now)
         self._running.pop(recording.call.call_id, None)
-        recording.chunks = self._chunks(recording, now)
+        recording.chunks = chunks
         self._documents.update({chunk.document_id: (recording, chunk) for chunk in recording.chunks})
 
-    def _chunks(self, recording: Recording, now: datetime) -> list[Chunk]:
+    def _chunks(self, recording: Recording, plan: EndPlan, now: datetime) -> list[Chunk]:
         request, config = recording.request, self.config
         rate = bytes_per_second(request.format, channels=request.channels)
-        plans = recording.plan.chunks or _plans_for(max(now - recording.started_at, timedelta(seconds=1)), config)
+        plans = plan.chunks or _plans_for(max(now - recording.started_at, timedelta(seconds=1)), config)
         sizes = [_size_and_duration(plan, rate=rate, limit=config.chunk_limit) for plan in plans]
         # The recording ends now; what a plan makes longer than the call really was began earlier.
         ends = [now]

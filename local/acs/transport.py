@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from azure.core.pipeline.transport import AioHttpTransport, RequestsTransport
+# The package itself loads these on first use, untyped.
+from azure.core.pipeline.transport._aiohttp import AioHttpTransport
+from azure.core.pipeline.transport._requests_basic import RequestsTransport
 
 from local.acs.config import MEDIA_SUFFIXES, REST_SUFFIX
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class EmulatorTransport(RequestsTransport):  # type: ignore[misc] # azure.core loads it lazily: Any
+class EmulatorTransport(RequestsTransport):
     """The transport for the sync clients: `CallAutomationClient…(…, transport=EmulatorTransport(origin))`."""
 
     def __init__(self, origin: str, **kwargs: Any) -> None:
@@ -31,7 +33,7 @@ class EmulatorTransport(RequestsTransport):  # type: ignore[misc] # azure.core l
             return super().send(request, **kwargs)
 
 
-class AsyncEmulatorTransport(AioHttpTransport):  # type: ignore[misc] # azure.core loads it lazily: Any
+class AsyncEmulatorTransport(AioHttpTransport):
     """The same for the async clients."""
 
     def __init__(self, origin: str, **kwargs: Any) -> None:

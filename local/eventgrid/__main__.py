@@ -32,7 +32,7 @@ def _arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--dead-letter-container", metavar="NAME", default="dead-letters")
     parser.add_argument("--topic-key", metavar="KEY", help="demand it of publishers (default: anyone may publish)")
     parser.add_argument("--handshake-wait", type=float, default=600, metavar="SECONDS", help="default: 600")
-    parser.add_argument("--scale", type=float, default=1.0, help="clock seconds in a real second (default: 1)")
+    parser.add_argument("--scale", type=float, default=1.0, help="clock seconds a real second; 0: only when told")
     parser.add_argument("--seed", type=int, default=0, help="of all that is left to chance (default: 0)")
     return parser.parse_args(arguments)
 
@@ -63,10 +63,10 @@ def main(arguments: list[str]) -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         subscription = _subscription(options)
+        clock = Clock(stepped=True) if options.scale == 0 else Clock(scale=options.scale)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    clock = Clock(scale=options.scale)
     with EventGrid(clock=clock, seed=options.seed, port=options.port, topic_key=options.topic_key) as grid:
         print(f"topic endpoint: {grid.topic_url}\ncontrol plane:  {grid.origin}/_control/", flush=True)
         failed = threading.Event()

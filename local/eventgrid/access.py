@@ -26,7 +26,7 @@ def may_publish(headers: Mapping[str, str], *, topic_key: str | None, now: datet
     if topic_key is None:
         return True
     if (key := headers.get(KEY_HEADER)) is not None:
-        return hmac.compare_digest(key.encode(), topic_key.encode())
+        return _is_same(key, topic_key)
     if (token := headers.get(TOKEN_HEADER)) is not None:
         return _is_signed(token, topic_key=topic_key, now=now)
     return False
@@ -39,10 +39,19 @@ def _is_signed(token: str, *, topic_key: str, now: datetime) -> bool:
         key = base64.b64decode(topic_key, validate=True)
     except binascii.Error:
         return False
-    digest = hmac.new(key, signed.encode(), hashlib.sha256).digest()
+    digest = hmac.new(key, _bytes(signed), hashlib.sha256).digest()
     expected = quote(base64.b64encode(digest), safe="~()*!.'")
     expiry = _expiry(parse_qs(signed).get("e", [""])[0])
-    return hmac.compare_digest(signature, expected) and expiry is not None and now < expiry
+    return _is_same(signature, expected) and expiry is not None and now < expiry
+
+
+def _is_same(given: str, wanted: str) -> bool:
+    return hmac.compare_digest(_bytes(given), wanted.encode())
+
+
+def _bytes(header: str) -> bytes:
+    """A header as it came: what is no UTF-8 in it reaches Python as halves of surrogate pairs."""
+    return header.encode(errors="surrogateescape")
 
 
 def _expiry(text: str) -> datetime | None:

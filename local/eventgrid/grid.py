@@ -185,6 +185,7 @@ class EventGrid:
                 task.cancel()
             if courier is not None:
                 courier.abandon()
+                self._records.drop(name, reason="SubscriptionDeleted")  # dead letters that wait to be written too
         return courier is not None
 
     def publish(self, event: Event) -> None:
@@ -291,6 +292,7 @@ class EventGrid:
             self._couriers.clear()
             self._undertakers.clear()
             self._tasks.clear()
+            self._records.drop(reason="Stopped")
 
 
 def _tell_if_failed(task: asyncio.Task[None]) -> None:

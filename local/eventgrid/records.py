@@ -148,6 +148,13 @@ class Records:
                     self._finished.popitem(last=False)
             self.changed.notify_all()
 
+    def drop(self, subscription: str | None = None, *, reason: str) -> None:
+        """Ends all that has no final state yet, or what of it is for this subscription."""
+        with self.changed:
+            for entry in list(self._unfinished.values()):
+                if subscription in {None, entry.subscription}:
+                    self.finish(entry, State.DROPPED, reason=reason)
+
     def find(self, identity: str) -> list[Entry]:
         """The entries with this delivery id, else those whose event has this id."""
         with self.changed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -62,13 +62,37 @@ async def _tell_errors(request: web.Request, handler: Handler) -> web.StreamResp
         return await handler(request)
     except web.HTTPException as error:
         return _error(HTTPStatus(error.status), error.reason)
-    except (EventError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (EventError, json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         return _error(HTTPStatus.BAD_REQUEST, str(error))
 
 
 def _error(status: HTTPStatus, message: str) -> web.Response:
     code = status.phrase.replace(" ", "")
     return web.json_response({"error": {"code": code, "message": message}}, status=status)
+
+
+# The fields of a subscription that go over as they are, and of what kind all are.
+_FIELDS = {
+    "name": "name",
+    "endpoint": "endpoint",
+    "schema": "schema",
+    "endpointType": "endpoint_type",
+    "maxAttempts": "max_attempts",
+    "batchSize": "batch_size",
+    "timeoutSeconds": "timeout",
+    "handshakeWaitSeconds": "handshake_wait",
+    "duplicateProbability": "duplicate_probability",
+    "delayAfter": "delay_after",
+}
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("name", "endpoint", "schema", "endpointType"), str),
+    **dict.fromkeys(("maxAttempts", "batchSize", "delayAfter"), int),
+    **dict.fromkeys(
+        ("timeoutSeconds", "handshakeWaitSeconds", "duplicateProbability", "ttlMinutes", "reorderSeconds"), (int, float)
+    ),
+    "eventTypes": list,
+    "deadLetter": dict,
+}
 
 
 class _Topic:
@@ -80,7 +104,8 @@ class _Topic:
     async def publish(self, request: web.Request) -> web.Response:
         """`POST /api/events`: an array of events, or one CloudEvent; 200 with no body, all or nothing."""
         grid = self._grid
-        if not may_publish(request.headers, topic_key=grid.topic_key, now=grid.clock.now()):
+        # A publisher signs by its own clock, which is the real one.
+        if not may_publish(request.headers, topic_key=grid.topic_key, now=datetime.now(UTC)):
             return _error(HTTPStatus.UNAUTHORIZED, "The request authorization key is not valid.")
         if request.query.get("api-version", _API_VERSION) != _API_VERSION:
             return _error(HTTPStatus.BAD_REQUEST, f"api-version must be {_API_VERSION}")
@@ -116,7 +141,7 @@ class _Control:
         """Body: the fields that `_subscription` reads. 201 after the handshake, 409 if that failed."""
         try:
             subscription = _subscription(await request.json())
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             return _error(HTTPStatus.BAD_REQUEST, str(error))
         try:
             await self._grid.subscribe_async(subscription)
@@ -155,12 +180,14 @@ class _Control:
     async def set_clock(self, request: web.Request) -> web.Response:
         """Body: `scale` (0: stepped) and `advanceSeconds`, either or both."""
         body = await request.json()
+        if not isinstance(body, dict):
+            return _error(HTTPStatus.BAD_REQUEST, "the body must be an object")
         try:
             if "scale" in body:
                 self._grid.clock.set_scale(float(body["scale"]))
             if "advanceSeconds" in body:
                 self._grid.clock.advance(timedelta(seconds=float(body["advanceSeconds"])))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             return _error(HTTPStatus.BAD_REQUEST, str(error))
         return await self.show_clock(request)
 
@@ -169,32 +196,29 @@ def _subscription(body: Any) -> Subscription:
     """A subscription from the control plane's JSON; raises `ValueError` or `TypeError` for what is wrong."""
     if not isinstance(body, dict):
         raise TypeError("the body must be an object")
-    names = {
-        "name": "name",
-        "endpoint": "endpoint",
-        "schema": "schema",
-        "endpointType": "endpoint_type",
-        "maxAttempts": "max_attempts",
-        "batchSize": "batch_size",
-        "timeoutSeconds": "timeout",
-        "handshakeWaitSeconds": "handshake_wait",
-        "duplicateProbability": "duplicate_probability",
-        "delayAfter": "delay_after",
-    }
-    special = {"eventTypes", "ttlMinutes", "reorderSeconds", "deadLetter"}
-    if unknown := body.keys() - names.keys() - special:
+    if unknown := body.keys() - _KINDS.keys():
         raise ValueError(f"unknown fields: {', '.join(sorted(unknown))}")
-    fields: dict[str, Any] = {name: body[key] for key, name in names.items() if key in body}
+    for name, value in body.items():
+        if value is not None and (not isinstance(value, _KINDS[name]) or isinstance(value, bool)):
+            raise TypeError(f"{name} is of the wrong type")
+    fields: dict[str, Any] = {name: body[key] for key, name in _FIELDS.items() if body.get(key) is not None}
     if body.get("eventTypes") is not None:
-        fields["event_types"] = tuple(body["eventTypes"])
-    if "ttlMinutes" in body:
+        fields["event_types"] = tuple(_text(each, "eventTypes") for each in body["eventTypes"])
+    if body.get("ttlMinutes") is not None:
         fields["ttl"] = timedelta(minutes=body["ttlMinutes"])
-    if "reorderSeconds" in body:
+    if body.get("reorderSeconds") is not None:
         fields["reorder_window"] = timedelta(seconds=body["reorderSeconds"])
-    if body.get("deadLetter") is not None:
-        place = body["deadLetter"]
-        fields["dead_letter"] = DeadLetter(place["connectionString"], place["container"])
+    if (place := body.get("deadLetter")) is not None:
+        fields["dead_letter"] = DeadLetter(
+            _text(place.get("connectionString"), "connectionString"), _text(place.get("container"), "container")
+        )
     return Subscription(**fields)
+
+
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a text")
+    return value
 
 
 def _described(subscription: Subscription) -> dict[str, Any]:

@@ -49,11 +49,8 @@ def enter(function: str, invocation_id: str) -> None:
 
 
 def leave() -> None:
-    """Ends what `enter` began."""
-    if _in_loop():
-        _of_task.set(None)
-    else:
-        of_thread.invocation_id = None
+    """Ends what `enter` began in a pool's thread; a task's own context ends with it."""
+    of_thread.invocation_id = None
 
 
 def _current() -> tuple[str, str] | None:

@@ -60,6 +60,7 @@ class Host:
 
     def start(self) -> None:
         """Loads the app and serves it; returns when it answers."""
+        self._started.clear()
         self._thread = threading.Thread(target=self._main, name="local-host", daemon=True)
         self._thread.start()
         if not self._started.wait(_START_SECONDS):
@@ -85,6 +86,7 @@ class Host:
         self.stop()
 
     def _main(self) -> None:
+        self._failure = None
         try:
             asyncio.run(self._serve())
         except BaseException as error:  # noqa: BLE001 - told to the thread that waits in start()

@@ -44,7 +44,7 @@ class Schedule:
         if self._every is not None:
             return moment + self._every
         seconds_first = len(self._cron.split()) == _WITH_SECONDS
-        epoch = croniter(self._cron, moment, second_at_beginning=seconds_first).get_next(float)  # type: ignore[no-untyped-call]  # croniter ships no types
+        epoch = croniter(self._cron, moment, second_at_beginning=seconds_first).get_next(float)
         return datetime.fromtimestamp(epoch, UTC)
 
 

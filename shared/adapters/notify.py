@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from azure.core.credentials import AzureKeyCredential
@@ -31,7 +32,7 @@ class TopicNotifier:
     def alert(self, *, name: str, recording_key: str, fields: dict[str, object]) -> None:
         """See the port."""
         data = {"recordingKey": recording_key} | {
-            field: format_time(value) if hasattr(value, "astimezone") else clean(str(value))  # type: ignore[arg-type]
+            field: format_time(value) if isinstance(value, datetime) else clean(str(value))
             for field, value in fields.items()
         }
         event = EventGridEvent(

@@ -234,8 +234,9 @@ def _acs_kind(status: int) -> type[e.AcsError]:
 
 def _acs_answer(error: AzureError) -> tuple[str | None, str | None]:
     """Code and message of ACS's error body, where it has one."""
+    response: Any = getattr(error, "response", None)
     try:
-        body = getattr(error, "response").json()  # noqa: B009 - AzureError itself declares no response
+        body = response.json()
     except (AttributeError, ValueError, AzureError):
         return None, None
     inner = body.get("error") if isinstance(body, dict) else None

@@ -12,6 +12,7 @@ import pytest
 from shared import errors as e
 from tests.contract.scripted import Answer, Asked, Scripted
 from tests.contract.sides import RealSide, request
+from tests.support.acs_codes import SERVICE_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,20 +96,7 @@ def test_every_kind_of_recording_can_be_started(real: RealSide, content: str, ch
 
 
 CODES: list[tuple[int, str, type[e.AcsError]]] = [
-    (404, "8522", e.CallNotFound),
-    (400, "8501", e.CallNotEstablished),
-    (400, "8528", e.CallTerminated),
-    (400, "8523", e.AcsInvalidArgument),
-    (400, "8553", e.RecordingInProgress),
-    (400, "8559", e.RecordingInProgress),
-    (409, "8571", e.RecordingConflict),
-    (403, "7504", e.AcsForbidden),
-    (401, "7509", e.AcsUnauthorized),
-    (401, "7510", e.AcsUnauthorized),
-    (429, "8589", e.AcsThrottled),
-    (429, "8516", e.AcsThrottled),
-    (400, "8529", e.AcsThrottled),
-    (500, "9999", e.AcsUnavailable),
+    *SERVICE_CODES,
     (503, "x", e.AcsUnavailable),
     (504, "x", e.AcsTimeout),
     (408, "x", e.AcsTimeout),

@@ -77,6 +77,12 @@ def test_a_range_behind_the_end_is_the_wrong_one(side: Side) -> None:
         read(side, held, SIZE, 10)
 
 
+def test_a_file_without_bytes_has_no_range(side: Side) -> None:
+    held = side.media(0)
+    with pytest.raises(e.MediaWrongRange):
+        read(side, held, 0, 10)
+
+
 def test_a_host_that_ignores_ranges_answers_200_with_all(side: Side) -> None:
     held = side.media(SIZE)
     lie(side, held, "whole")
@@ -234,11 +240,11 @@ def test_each_refusal_of_a_deletion_has_its_error(real: RealSide, name: str) -> 
     assert type(caught.value) is kind
 
 
-def test_what_is_deleted_is_gone(real: RealSide) -> None:
-    held = real.media(1000)
-    real.ports.media.delete(_deleted(held.location))
+def test_what_is_deleted_is_gone(side: Side) -> None:
+    held = side.media(1000)
+    side.ports.media.delete(_deleted(held.location))
     with pytest.raises(e.MediaNotFound):
-        read(real, held, 0, 10)
+        read(side, held, 0, 10)
 
 
 def test_the_trace_id_of_a_refusal_is_kept(real: RealSide) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from azure.storage.blob import BlobServiceClient
 
@@ -14,26 +13,17 @@ from local.acs import ChunkPlan, EndPlan
 from local.acs.documents import chunk_metadata
 from local.demo.proof import prove
 from tests.host.support import Answer, call, notify
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from datetime import timedelta
 
     from local.acs.model import Call
     from local.stack import Stack
 
-T = TypeVar("T")
 ARCHIVE = "customer-archive"
 EVENT_FUNCTION = "recording_file_status_updated"
-
-
-def eventually(probe: Callable[[], T | None], *, seconds: float = 25.0, what: str = "the expected") -> T:
-    """The first truthy value of `probe`; fails after `seconds`."""
-    until = time.monotonic() + seconds
-    while not (found := probe()):
-        assert time.monotonic() < until, f"{what} did not happen within {seconds} s"
-        time.sleep(0.05)
-    return found
 
 
 def plan(*sizes: int, delay: timedelta | None = None, **more: Any) -> EndPlan:

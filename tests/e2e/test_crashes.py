@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
-from tests.e2e.support import eventually, plan
+from tests.e2e.support import plan
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from tests.e2e.support import World
+    from tests.e2e.support import Recorded, World
 
 
 def _staged_bytes(world: World, name_part: str) -> int:
@@ -99,6 +101,13 @@ def test_media_that_lie_are_not_taken(world: World) -> None:
     story = recorded.whole()
     assert story["route"] == "rescued"
     assert story["tries"] >= 2
+    struck = [one["fault"] for one in _media_requests(recorded)]
+    assert struck == ["html200", "wrong-range", "cut", "cut", "ignore-range"]
+
+
+def _media_requests(recorded: Recorded) -> list[dict[str, Any]]:
+    requests = recorded.world.stack.acs.requests()
+    return [one for one in requests if (one["recordingId"], one["operation"]) == (recorded.id, "media")]
 
 
 def test_throttling_slows_down_and_ends_well(world: World) -> None:
@@ -108,4 +117,7 @@ def test_throttling_slows_down_and_ends_well(world: World) -> None:
         kind="status", status=429, code="8529", retry_after="1", operation="media", recording_id=recorded.id, count=1
     )
     recorded.end(plan(4_000_000, export="firewall"))
-    assert recorded.whole()["route"] == "rescued"
+    story = recorded.whole()
+    assert (story["route"], story["tries"]) == ("rescued", 1)
+    throttled, after, *_ = (datetime.fromisoformat(one["time"]) for one in _media_requests(recorded))
+    assert after - throttled >= timedelta(seconds=1)

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.support import eventually
+from tests.support.processes import end_group
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -86,9 +87,7 @@ def _running(command: Sequence[str], temporary: Path, **environment: str) -> Ite
     try:
         yield running
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+        end_group(process)
         for stream in (process.stdin, process.stdout):
             if stream is not None:
                 stream.close()

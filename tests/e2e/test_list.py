@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.support import eventually, plan
+from tests.e2e.support import plan
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.e2e.support import World

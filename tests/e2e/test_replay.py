@@ -11,8 +11,9 @@ import pytest
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceModifiedError
 
-from tests.e2e.support import ARCHIVE, eventually, plan
+from tests.e2e.support import ARCHIVE, plan
 from tests.host.support import Answer, call
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.e2e.support import Recorded, World

@@ -8,12 +8,13 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from local.acs import AcsConfig, AcsEmulator
 from local.acs.transport import EmulatorTransport
-from local.azurite import Azurite
 from local.clock import Clock
 from tests.emulator.finished import Finished
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from local.azurite import Azurite
 
 
 @pytest.fixture
@@ -46,12 +47,6 @@ def client(acs: AcsEmulator) -> Iterator[CallAutomationClient]:
 def finished(acs: AcsEmulator) -> Finished:
     """A recording of 300 000 bytes of mp3 that waits in the media store."""
     return Finished.make(acs, size=300_000)
-
-
-@pytest.fixture(scope="session")
-def azurite() -> Iterator[Azurite]:
-    with Azurite() as running:
-        yield running
 
 
 @pytest.fixture

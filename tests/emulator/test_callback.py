@@ -9,7 +9,7 @@ import pytest
 from local.acs import AcsConfig, AcsEmulator
 from tests.emulator import raw
 from tests.emulator.finished import start_body
-from tests.emulator.receiver import Receiver
+from tests.support.receiver import Receiver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +32,8 @@ def life(acs: AcsEmulator, url: str) -> str:
 
 def test_every_change_of_state_is_told_as_one_cloud_event(acs: AcsEmulator, receiver: Receiver) -> None:
     recording_id = life(acs, receiver.url)
-    assert [len(batch) for batch in receiver.received] == [1, 1, 1, 1]
-    events = [batch[0] for batch in receiver.received]
+    assert [len(request.body) for request in receiver.requests] == [1, 1, 1, 1]
+    events = [request.body[0] for request in receiver.requests]
     assert {event["type"] for event in events} == {"Microsoft.Communication.RecordingStateChanged"}
     assert {event["specversion"] for event in events} == {"1.0"}
     assert [event["data"]["state"] for event in events] == ["active", "inactive", "active", "inactive"]
@@ -44,7 +44,7 @@ def test_every_change_of_state_is_told_as_one_cloud_event(acs: AcsEmulator, rece
 def test_a_callback_that_fails_does_no_harm(
     acs: AcsEmulator, receiver: Receiver, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    receiver.status = 500
+    receiver.answer = lambda _number, _request: 500
     url = {"refusing": receiver.url, "absent": "http://127.0.0.1:1/", "foreign": "https://example.org/"}[kind]
     life(acs, url)
     told = [record.getMessage() for record in caplog.records if record.name == "local.acs"]

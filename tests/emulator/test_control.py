@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local.acs import AcsConfig, AcsEmulator
+from local.acs import AcsConfig, AcsEmulator, ChunkPlan, EndPlan
 from tests.emulator import raw
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
         ("POST", "/calls", {"plan": {"export": "odd"}}, 400),
         ("POST", "/calls", {"plan": {"surprise": 1}}, 400),
         ("POST", "/calls", {"plan": {"chunks": [{"hours": 1}]}}, 400),
+        ("POST", "/calls", {"plan": {"chunks": [{"bytes": 5_000_000_000}]}}, 400),
+        ("POST", "/calls", {"plan": {"chunks": [{"bytes": -1}]}}, 400),
+        ("POST", "/calls", {"plan": {"chunks": [{"seconds": 30_000}]}}, 400),
+        ("POST", "/calls", {"plan": {"chunks": [{"seconds": 1e300}]}}, 400),
         ("POST", "/calls/none/end", {}, 404),
         ("POST", "/calls/none/state", {"state": "connecting"}, 404),
         ("POST", "/calls/none/recordings", {}, 404),
@@ -31,12 +36,22 @@ if TYPE_CHECKING:
         ("POST", "/recordings/none/late-export", {}, 404),
         ("POST", "/faults", {"kind": "odd"}, 400),
         ("POST", "/faults", {"kind": "drop", "fromSeconds": "soon"}, 400),
+        ("POST", "/faults", {"kind": "drop", "start": "2026-11-22T00:00:00"}, 400),
+        ("POST", "/faults", {"kind": "drop", "start": 5}, 400),
+        ("POST", "/faults", {"kind": "status", "status": "abc"}, 400),
+        ("POST", "/faults", {"kind": "status", "status": True}, 400),
+        ("POST", "/faults", {"kind": "status", "status": 99}, 400),
+        ("POST", "/faults", {"kind": "status", "status": 500, "body": {}}, 400),
+        ("POST", "/faults", {"kind": "cut", "bytes": -1}, 400),
+        ("POST", "/faults", {"kind": "export", "reason": "bogus"}, 400),
         ("DELETE", "/faults/none", None, 404),
+        ("GET", "/requests?limit=-1", None, 400),
         ("POST", "/outages", {"service": "media"}, 400),
         ("POST", "/outages", {"service": "odd", "seconds": 1}, 400),
         ("POST", "/outages", {"mode": "odd", "seconds": 1}, 400),
         ("POST", "/clock", {"advanceSeconds": -1}, 400),
         ("POST", "/clock", [1], 400),
+        ("POST", "/clock", {"advanceSeconds": 1e300}, 400),
     ],
 )
 def test_what_makes_no_sense_is_refused(acs: AcsEmulator, method: str, path: str, body: Any, status: int) -> None:
@@ -86,6 +101,33 @@ def test_a_call_may_be_established_later_and_ended_twice(acs: AcsEmulator) -> No
     assert raw.control(acs, "POST", f"/calls/{call_id}/end").json["recordings"] == []
 
 
+def test_an_end_that_is_refused_changes_nothing(acs: AcsEmulator, events: list[dict[str, object]]) -> None:
+    call = acs.create_call()
+    raw.control(acs, "POST", f"/calls/{call.call_id}/recordings")
+    end = f"/calls/{call.call_id}/end"
+    assert raw.control(acs, "POST", end, {"chunks": [{"bytes": 5_000_000_000}]}).status == 400
+    (recording,) = acs.resource.recordings()
+    assert (call.state, recording.state, recording.chunks) == ("established", "active", [])
+    assert len(raw.control(acs, "POST", end, {"chunks": [{"bytes": 10}], "wait": True}).json["recordings"]) == 1
+    assert len(events) == 1
+
+
+def test_a_recording_that_cannot_be_made_does_not_end(clock: Clock) -> None:
+    """Here by a chunk limit that the media cannot have."""
+    with AcsEmulator(AcsConfig(chunk_limit=timedelta(hours=20)), clock=clock) as acs:
+        call = acs.create_call()
+        raw.control(acs, "POST", f"/calls/{call.call_id}/recordings")
+        clock.advance(timedelta(hours=19))
+        with pytest.raises(ValueError, match="a chunk lasts"):
+            acs.end_call(call.call_id)
+        (recording,) = acs.resource.recordings()
+        with pytest.raises(ValueError, match="a chunk lasts"):
+            acs.resource.stop(recording.recording_id)
+        assert (call.state, recording.state, recording.ended_at) == ("established", "active", None)
+        acs.end_call(call.call_id, plan=EndPlan(chunks=(ChunkPlan(size=10),)))
+        assert [chunk.media.size for chunk in recording.chunks] == [10]
+
+
 def test_one_fault_of_several_can_be_ended(acs: AcsEmulator) -> None:
     ids = [raw.control(acs, "POST", "/faults", {"kind": "drop"}).json["faultId"] for _ in range(2)]
     assert raw.control(acs, "DELETE", f"/faults/{ids[0]}").status == 200
@@ -111,6 +153,21 @@ def test_an_outage_may_be_planned_until_a_moment(finished: Finished, clock: Cloc
     until = clock.now().isoformat()
     assert raw.control(finished.acs, "POST", "/outages", {"service": "all", "until": until}).status == 201
     assert finished.get().status == 200, "it is over already"
+
+
+def test_planned_outages_outlive_the_end_of_others(acs: AcsEmulator) -> None:
+    raw.control(acs, "POST", "/outages", {"service": "media", "seconds": 60})
+    raw.control(acs, "POST", "/outages", {"service": "rest", "seconds": 60, "fromSeconds": 60})
+    (left,) = raw.control(acs, "DELETE", "/outages").json["outages"]
+    assert left["service"] == "rest"
+    assert raw.control(acs, "GET", "/outages").json["outages"] == [left]
+
+
+def test_as_many_requests_are_told_as_are_asked_for(finished: Finished) -> None:
+    for _ in range(3):
+        finished.get()
+    told = [raw.control(finished.acs, "GET", f"/requests?limit={limit}").json["requests"] for limit in (0, 2, 9)]
+    assert [len(requests) for requests in told] == [0, 2, 4], "the start is one too"
 
 
 def test_the_same_seed_gives_the_same_ids_and_media() -> None:

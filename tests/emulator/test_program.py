@@ -23,7 +23,8 @@ from local.acs import AcsConfig, AcsEmulator
 from local.acs.__main__ import config_from, parser
 from local.acs.transport import EmulatorTransport
 from local.clock import Clock
-from tests.emulator.receiver import Receiver
+from tests.support.receiver import Receiver
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,8 +116,8 @@ def test_its_events_go_to_the_webhook_through_event_grid() -> None:
         call_id = control(origin, "POST", "/calls", {})["callId"]
         recording_id = control(origin, "POST", f"/calls/{call_id}/recordings", {})["recordingId"]
         control(origin, "POST", f"/calls/{call_id}/end", {})
-        assert receiver.arrived.wait(10)
-        assert [event["data"]["recordingId"] for event in receiver.received[0]] == [recording_id]
+        eventually(lambda: receiver.notifications)
+        assert [event["data"]["recordingId"] for event in receiver.notifications[0].body] == [recording_id]
         assert running.ends(signal.SIGINT) == 0
 
 

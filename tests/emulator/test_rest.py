@@ -95,6 +95,7 @@ def test_what_the_service_documents_is_taken(acs: AcsEmulator, change: dict[str,
         ({"pauseOnStart": "yes"}, "pauseOnStart"),
         ({"recordingStateCallbackUri": "http://example.org/"}, "recordingStateCallbackUri"),
         ({"recordingStateCallbackUri": "nowhere"}, "recordingStateCallbackUri"),
+        ({"recordingStateCallbackUri": "https://[bad"}, "recordingStateCallbackUri"),
         ({"channelAffinity": "text"}, "channelAffinity"),
         ({"channelAffinity": [{"participant": ONE_USER}]}, "channelAffinity"),
         ({"audioChannelParticipantOrdering": [ONE_USER]}, "audioChannelParticipantOrdering"),
@@ -145,7 +146,7 @@ def test_every_fault_of_a_body_is_told_at_once(acs: AcsEmulator) -> None:
     assert len(answer.json["error"]["details"]) == 3
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null"])
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"[" * 100_000], ids=lambda body: body[:9].decode())
 def test_a_body_that_is_no_object_is_400(acs: AcsEmulator, body: bytes) -> None:
     assert (raw.start(acs, body).status, raw.start(acs, body).code) == (400, "8523")
 

@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.azurite import Azurite
 from local.clock import Clock
 from local.eventgrid import EventGrid
-from tests.eventgrid.receiver import Receiver
+from tests.support.receiver import Receiver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,9 +30,3 @@ def grid(clock: Clock) -> Iterator[EventGrid]:
 def receiver() -> Iterator[Receiver]:
     with Receiver() as receiver:
         yield receiver
-
-
-@pytest.fixture(scope="session")
-def azurite() -> Iterator[Azurite]:
-    with Azurite() as azurite:
-        yield azurite

@@ -6,8 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,9 +16,11 @@ from azure.storage.queue import QueueServiceClient
 from local import azurite as azurite_module
 from local.azurite import Azurite, AzuriteError
 from local.node import MINIMUM_MAJOR, find_node, main
+from tests.support.processes import is_alive, state_of
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from _pytest.monkeypatch import MonkeyPatch
+    from pathlib import Path
 
 
 def test_blob_and_queue_answer_the_real_sdks(azurite: Azurite) -> None:
@@ -64,8 +64,18 @@ def test_a_pause_answers_nothing_until_it_ends(azurite: Azurite) -> None:
         assert service.get_service_properties()
 
 
+def test_a_pause_of_a_paused_one_changes_nothing(azurite: Azurite) -> None:
+    """And a second one, later, is a pause again."""
+    for _ in range(2):
+        azurite.pause()
+        azurite.pause()
+        assert state_of(azurite.pid) == "T"
+        azurite.resume()
+        assert state_of(azurite.pid) != "T"
+
+
 @pytest.mark.parametrize("paused", [False, True])
-def test_nothing_is_left_when_the_starter_is_killed(paused: bool) -> None:  # noqa: FBT001 - a test's parameter
+def test_nothing_is_left_when_the_starter_is_killed(*, paused: bool) -> None:
     """Not even an Azurite that stands still."""
     program = (
         "import time; from local.azurite import Azurite; a = Azurite().start();"
@@ -74,12 +84,9 @@ def test_nothing_is_left_when_the_starter_is_killed(paused: bool) -> None:  # no
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as starter:
         assert starter.stdout is not None
         pid = int(starter.stdout.readline())
-        assert is_running(pid)
+        assert is_alive(pid)
         starter.send_signal(signal.SIGKILL)
-    give_up = time.monotonic() + 10
-    while is_running(pid) and time.monotonic() < give_up:
-        time.sleep(0.02)
-    assert not is_running(pid)
+    eventually(lambda: not is_alive(pid), what="Azurite's end")
 
 
 def test_a_port_that_is_taken_is_said(azurite: Azurite) -> None:
@@ -88,7 +95,7 @@ def test_a_port_that_is_taken_is_said(azurite: Azurite) -> None:
         Azurite(blob_port=azurite.blob_port).start()
 
 
-def test_without_its_package_the_error_says_what_to_run(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
+def test_without_its_package_the_error_says_what_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fresh clone, before the set-up."""
     monkeypatch.setattr(azurite_module, "MODULES", tmp_path)
     with pytest.raises(AzuriteError, match="make setup"):
@@ -109,12 +116,3 @@ def test_npm_runs_on_that_node(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr().out.count(".") == 2
     assert main(["npm", "no-such-command"]) != 0
     assert main(["yarn"]) == 2
-
-
-def is_running(pid: int) -> bool:
-    """Whether the process lives; one that only waits to be noticed by init does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"

@@ -11,8 +11,8 @@ import pytest
 from azure.storage.blob import BlobServiceClient
 
 from local.eventgrid import CLOUD_EVENTS, DeadLetter, State, Subscription
-from tests.eventgrid.receiver import Receiver, event
 from tests.eventgrid.test_delivery import run_out
+from tests.support.receiver import Receiver, event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,6 +99,20 @@ def test_a_storage_outage_is_waited_for_four_hours(
     assert grid.deliveries[0].state is State.DEAD_LETTERING
     run_out(grid, clock, until=timedelta(hours=5))
     assert grid.deliveries[0].reason == "DeadLetterDestinationUnavailable"
+
+
+def test_a_subscription_that_goes_takes_its_unwritten_letters_along(
+    grid: EventGrid, receiver: Receiver, azurite: Azurite
+) -> None:
+    """Nobody waits for them for ever."""
+    receiver.answer = lambda _number, _request: 400
+    place = DeadLetter(azurite.connection_string, "letters")
+    grid.subscribe(Subscription("recordings", receiver.url, dead_letter=place))
+    grid.publish(event())
+    assert grid.wait_settled(10)
+    assert grid.deliveries[0].state is State.DEAD_LETTERING
+    assert grid.unsubscribe("recordings")
+    assert (grid.pending, grid.deliveries[0].reason) == (0, "SubscriptionDeleted")
 
 
 def test_the_accounts_key_is_not_printed() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from datetime import timedelta
 from itertools import pairwise
@@ -12,7 +13,7 @@ import pytest
 from local.eventgrid import CLOUD_EVENTS, RETRY_DELAYS, EventError, EventGrid, Outcome, State, Subscription
 from local.eventgrid.schedule import JITTER
 from tests.eventgrid.conftest import START
-from tests.eventgrid.receiver import Receiver, event
+from tests.support.receiver import Received, Receiver, event
 
 if TYPE_CHECKING:
     from local.clock import Clock
@@ -132,11 +133,13 @@ def test_max_attempts_ends_the_tries(grid: EventGrid, clock: Clock, receiver: Re
     assert (delivery.reason, len(delivery.attempts)) == ("MaxDeliveryAttemptsExceeded", 3)
 
 
-def test_no_answer_in_time_counts_as_a_failure(grid: EventGrid, receiver: Receiver) -> None:
+def test_no_answer_in_time_counts_as_a_failure(grid: EventGrid, clock: Clock, receiver: Receiver) -> None:
     """The handler still runs when Event Grid gives up on its answer: the event comes twice."""
+    too_late = threading.Event()
 
-    def answer(*_: object) -> int:
-        time.sleep(0.6)
+    def answer(number: int, _: Received) -> int:
+        if number == 1:
+            too_late.wait(WAIT)
         return 200
 
     receiver.answer = answer
@@ -146,6 +149,10 @@ def test_no_answer_in_time_counts_as_a_failure(grid: EventGrid, receiver: Receiv
     (delivery,) = grid.deliveries
     assert [(a.outcome, a.status) for a in delivery.attempts] == [(Outcome.TIMED_OUT, None)]
     assert delivery.state is State.PENDING
+    too_late.set()
+    run_out(grid, clock)
+    assert grid.deliveries[0].state is State.DELIVERED
+    assert [request.ids for request in receiver.notifications] == [["event-1"]] * 2
 
 
 def test_an_endpoint_that_is_gone_is_tried_again(grid: EventGrid) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
-import time
 import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
 
 from local.eventgrid import CLOUD_EVENTS, HandshakeError, Subscription
-from tests.eventgrid.receiver import Receiver, event
+from tests.support.receiver import Receiver, event
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from local.eventgrid import EventGrid
@@ -73,8 +74,10 @@ def test_the_handshake_waits_for_an_endpoint_that_starts_later(grid: EventGrid) 
             failures.append(error)
 
     thread = threading.Thread(target=subscribe)
-    thread.start()
-    time.sleep(0.3)
+    with socket.create_server(("127.0.0.1", port)) as not_up_yet:
+        not_up_yet.settimeout(10)
+        thread.start()
+        not_up_yet.accept()[0].close()
     with Receiver(port=port) as receiver:
         thread.join(10)
         assert failures == []
@@ -88,8 +91,7 @@ def test_the_validation_url_can_be_visited_instead(grid: EventGrid, receiver: Re
     visits: list[int] = []
 
     def visit() -> None:
-        while not receiver.requests:
-            time.sleep(0.01)
+        eventually(lambda: receiver.requests)
         url = receiver.requests[0].body[0]["data"]["validationUrl"]
         with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - this test's own server
             visits.append(response.status)
@@ -103,19 +105,20 @@ def test_the_validation_url_can_be_visited_instead(grid: EventGrid, receiver: Re
     assert len(grid.subscriptions) == 1
 
 
-def test_stopping_ends_a_handshake_that_waits(grid: EventGrid) -> None:
+def test_stopping_ends_a_handshake_that_waits(grid: EventGrid, receiver: Receiver) -> None:
     """A program can be ended while its endpoint is not up."""
     failures: list[Exception] = []
 
     def subscribe() -> None:
         try:
-            grid.subscribe(Subscription("recordings", "http://127.0.0.1:9/hook", handshake_wait=60))
+            grid.subscribe(Subscription("recordings", receiver.url, handshake_wait=60))
         except HandshakeError as error:
             failures.append(error)
 
+    receiver.echo = lambda _code: (503, None)
     thread = threading.Thread(target=subscribe)
     thread.start()
-    time.sleep(0.2)
+    eventually(lambda: receiver.requests, what="a first attempt")
     grid.stop()
     thread.join(5)
     assert len(failures) == 1

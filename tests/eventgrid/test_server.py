@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime, timedelta
@@ -20,8 +19,10 @@ from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
 from azure.core.messaging import CloudEvent
 from azure.eventgrid import EventGridEvent, EventGridPublisherClient, generate_sas
 
-from local.eventgrid import CLOUD_EVENTS, EventGrid, Subscription
-from tests.eventgrid.receiver import Receiver, event
+from local.clock import Clock
+from local.eventgrid import CLOUD_EVENTS, EventGrid, State, Subscription
+from tests.support.receiver import Receiver, event
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +82,34 @@ def test_a_wrong_key_or_a_stale_signature_is_refused(locked: EventGrid) -> None:
 
 
 @pytest.mark.parametrize(
+    "header", [{"aeg_sas_token": "r=x&e=y&s=\xe9"}, {"aeg_sas_token": "\xe9"}, {"aeg_sas_key": "\xe9"}]
+)
+def test_a_proof_in_other_letters_is_refused(locked: EventGrid, header: dict[str, str]) -> None:
+    """Not an error of the server's."""
+    status, answer = call(locked.topic_url, method="POST", body=[event()], **header)
+    assert (status, answer["error"]["code"]) == (401, "Unauthorized")
+
+
+@pytest.mark.parametrize(("year", "hours", "status"), [(2999, 1, 200), (2026, -1, 401)])
+def test_a_signature_ends_in_real_time(year: int, hours: int, status: int) -> None:
+    """Whoever signs goes by the real clock, whatever the one of the deliveries says."""
+    clock = Clock(stepped=True, start=datetime(year, 1, 1, tzinfo=UTC))
+    with EventGrid(topic_key=KEY, clock=clock) as grid:
+        token = generate_sas(grid.topic_url, KEY, datetime.now(UTC) + timedelta(hours=hours))
+        assert call(grid.topic_url, method="POST", body=[event()], aeg_sas_token=token)[0] == status
+
+
+def test_brackets_without_end_are_no_json(grid: EventGrid) -> None:
+    request = urllib.request.Request(  # noqa: S310 - loopback
+        grid.topic_url, data=b"[" * 100_000, headers={"Content-Type": "application/json"}
+    )
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request, timeout=10)  # noqa: S310 - loopback
+    with caught.value as answer:
+        assert answer.code == 400
+
+
+@pytest.mark.parametrize(
     ("body", "content_type", "status"),
     [
         ([event()], "application/json", 200),
@@ -135,6 +164,14 @@ def test_the_control_plane_tells_and_does_all(grid: EventGrid, receiver: Receive
         ({"name": "recordings", "endpoint": "http://127.0.0.1:9/", "tll": 1}, 400),
         ({"name": "x", "endpoint": "http://127.0.0.1:9/"}, 400),
         ({"name": "recordings"}, 400),
+        ({"name": 5, "endpoint": "http://127.0.0.1:9/"}, 400),
+        ({"name": "recordings", "endpoint": 5}, 400),
+        ({"name": "recordings", "endpoint": "http://127.0.0.1:9/", "deadLetter": {}}, 400),
+        ({"name": "recordings", "endpoint": "http://127.0.0.1:9/", "deadLetter": "here"}, 400),
+        ({"name": "recordings", "endpoint": "http://127.0.0.1:9/", "eventTypes": [5]}, 400),
+        ({"name": "recordings", "endpoint": "http://127.0.0.1:9/", "eventTypes": "all"}, 400),
+        ({"name": "recordings", "endpoint": "http://127.0.0.1:9/", "maxAttempts": True}, 400),
+        ({"name": "recordings", "endpoint": "http://127.0.0.1:9/", "ttlMinutes": 1e300}, 400),
         ([], 400),
     ],
 )
@@ -152,14 +189,26 @@ def test_the_command_line_subscribes_and_ends_on_a_signal(receiver: Receiver) ->
             lines = [process.stdout.readline() for _ in range(3)]
             assert lines[2] == f"delivering to:  {receiver.url}\n"
             assert call(lines[0].split()[-1], method="POST", body=[event()])[0] == 200
-            give_up = time.monotonic() + 10
-            while not receiver.notifications and time.monotonic() < give_up:
-                time.sleep(0.01)
+            eventually(lambda: receiver.notifications)
             process.send_signal(signal.SIGTERM)
             assert process.wait(10) == 0
         finally:
             process.kill()
     assert [r.ids for r in receiver.notifications] == [["event-1"]]
+
+
+def test_the_command_line_takes_a_clock_that_stands_still() -> None:
+    """By `--scale 0`; one that goes back is refused in a line."""
+    command = [sys.executable, "-m", "local.eventgrid", "--port", "0", "--scale"]
+    with subprocess.Popen([*command, "0"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            lines = [process.stdout.readline() for _ in range(2)]
+            assert call(lines[1].split()[-1] + "clock")[1]["scale"] == 0
+        finally:
+            process.kill()
+    refused = subprocess.run([*command, "-1"], capture_output=True, text=True, timeout=30, check=False)
+    assert (refused.returncode, refused.stderr) == (2, "scale must be above 0\n")
 
 
 def test_the_port_taken_is_said(grid: EventGrid) -> None:
@@ -172,16 +221,24 @@ def test_the_port_taken_is_said(grid: EventGrid) -> None:
 
 
 def test_it_can_be_started_again_on_its_port(receiver: Receiver) -> None:
-    """Without the subscriptions of before, as after the end of a program."""
+    """Without the subscriptions of before and what waited for them, as after the end of a program."""
     grid = EventGrid()
+    receiver.answer = lambda number, _request: 500 if number == 1 else 200
     with grid:
         grid.subscribe(Subscription("recordings", receiver.url))
+        grid.publish(event(1))
+        assert grid.wait_settled(10)
+        assert grid.pending == 1
         origin = grid.origin
     with grid:
         assert grid.origin == origin
-        assert grid.subscriptions == ()
+        assert (grid.subscriptions, grid.pending) == ((), 0)
         grid.subscribe(Subscription("recordings", receiver.url))
-        grid.publish(event())
+        grid.publish(event(2))
         assert grid.wait_idle(10)
+    assert [(delivery.state, delivery.reason) for delivery in grid.deliveries] == [
+        (State.DROPPED, "Stopped"),
+        (State.DELIVERED, None),
+    ]
     with pytest.raises(RuntimeError, match="not running"):
         grid.publish(event())

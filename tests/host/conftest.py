@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import textwrap
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from local.azurite import Azurite
 
 _HEAD = """
 import asyncio, json, logging, os, threading, time
@@ -20,12 +18,6 @@ app = func.FunctionApp()
 """
 
 AppMaker = Callable[..., Path]
-
-
-@pytest.fixture(scope="session")
-def azurite() -> Iterator[Azurite]:
-    with Azurite() as running:
-        yield running
 
 
 @pytest.fixture

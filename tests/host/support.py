@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
-import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from azure.storage.queue import QueueClient, TextBase64DecodePolicy, TextBase64EncodePolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-T = TypeVar("T")
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True)
@@ -49,15 +46,6 @@ def notify(origin: str, function: str, events: Any, *, kind: str = "Notification
         body=json.dumps(events).encode(),
         headers={"aeg-event-type": kind, "content-type": "application/json"},
     )
-
-
-def eventually(probe: Callable[[], T | None], *, seconds: float = 20.0, what: str = "the expected") -> T:
-    """The first truthy value of `probe`; fails after `seconds`."""
-    until = time.monotonic() + seconds
-    while not (found := probe()):
-        assert time.monotonic() < until, f"{what} did not happen within {seconds} s"
-        time.sleep(0.02)
-    return found
 
 
 def base64_queue(connection_string: str, name: str) -> QueueClient:

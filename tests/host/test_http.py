@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from local.host import Host
-from tests.host.support import call, eventually
+from tests.host.support import call
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -186,6 +187,25 @@ def test_the_environment_is_as_before_afterwards(make_app: AppMaker) -> None:
     with Host(make_app("", settings={"ONLY_HERE": "1"})):
         assert os.environ["ONLY_HERE"] == "1"
     assert "ONLY_HERE" not in os.environ
+
+
+def test_a_host_can_be_started_again(make_app: AppMaker) -> None:
+    """It answers when `start` returns, the second time too; and after a failed start."""
+    code = """
+        @app.route(route="hello")
+        def hello(req: func.HttpRequest) -> func.HttpResponse:
+            return func.HttpResponse("hi")
+    """
+    host = Host(make_app(code))
+    for _ in range(2):
+        with host:
+            assert call(host.url, "/api/hello").body == b"hi"
+    with Host(make_app(code)) as other:
+        taken = Host(make_app(code), port=int(other.url.rpartition(":")[2]))
+        with pytest.raises(RuntimeError, match="cannot start"):
+            taken.start()
+    with taken:
+        assert call(taken.url, "/api/hello").body == b"hi"
 
 
 def test_an_empty_prefix_serves_from_the_root(make_app: AppMaker) -> None:

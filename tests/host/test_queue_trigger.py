@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import time
 from datetime import timedelta
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from azure.storage.queue import QueueClient
 
 from local.host import Host
-from tests.host.support import base64_queue, call, eventually
+from tests.host.support import base64_queue, call
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,11 +113,9 @@ def test_batches_are_bounded(make_app: AppMaker, azurite: Azurite, queue_name: s
         for _ in range(6):
             queue.send_message("sleep 0.3")
         with _host(app, azurite, queue_name) as host:
-            most = 0
-            while len(_seen(host, "end")) < 6:
-                most = max(most, len(_seen(host)) - len(_seen(host, "end")))
-                time.sleep(0.005)
-            assert 2 <= most <= 3, "batchSize + newBatchThreshold at most"
+            eventually(lambda: len(_seen(host, "end")) == 6)
+            running = list(accumulate((" begin " in line) - (" end " in line) for line in host.lines))
+            assert 2 <= max(running) <= 3, "batchSize + newBatchThreshold at most"
 
 
 @pytest.mark.parametrize(("encoding", "raw"), [("none", "plain {}"), ("base64", "cGxhaW4ge30=")])

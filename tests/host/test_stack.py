@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -19,7 +18,9 @@ import pytest
 
 from local.services import EVENT_FUNCTION, FIXED, Services, guide, write_settings
 from local.stack import Stack, StackError
-from tests.host.support import call, eventually
+from tests.host.support import call
+from tests.support.processes import end_group, gone
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.host.conftest import AppMaker
@@ -161,10 +162,7 @@ def test_make_start_serves_the_app_and_ends_whole(make_app: AppMaker) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+        end_group(process)
         reader.join(10)
         process.stdout.close()
-    time.sleep(0.1)
-    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+    eventually(lambda: gone(workers, count=1), what="the worker's end")

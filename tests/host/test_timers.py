@@ -9,7 +9,8 @@ import pytest
 
 from local.host import Host
 from local.host.timers import Schedule
-from tests.host.support import call, eventually
+from tests.host.support import call
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.host.conftest import AppMaker

@@ -11,6 +11,10 @@ from local.audit import verdict
 CLEAN = {"name": "a", "version": "1", "vulns": []}
 BAD = {"name": "b", "version": "2", "vulns": [{"id": "PYSEC-2026-1"}, {"id": "CVE-2026-2"}]}
 SKIPPED = {"name": "c", "skip_reason": "Dependency not found on PyPI and could not be audited: c (3)"}
+PIP_SAYS = """\
+ERROR: Could not find a version that satisfies the requirement pip-audit==99 (from versions: {})
+ERROR: No matching distribution found for pip-audit==99
+"""
 UNREACHABLE = "requests.exceptions.ConnectionError: HTTPSConnectionPool: Max retries exceeded"
 
 
@@ -36,3 +40,9 @@ def test_without_a_report_only_a_network_that_is_not_there_is_no_failure(report:
     assert verdict(report, UNREACHABLE).code == 0
     assert "NOT AUDITED" in verdict(report, UNREACHABLE).message
     assert verdict(report, "Traceback: something else").code == 2
+
+
+@pytest.mark.parametrize(("versions", "code"), [("none", 0), ("1.0, 2.10.1", 2)])
+def test_a_version_that_is_not_there_is_a_failure_where_others_are(versions: str, code: int) -> None:
+    """Without any version, pip was not let to the index."""
+    assert verdict("", PIP_SAYS.format(versions)).code == code

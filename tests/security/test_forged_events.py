@@ -165,7 +165,7 @@ def _started(tower: Watchtower) -> Recording:
 
 
 @pytest.mark.parametrize("is_started_here", [True, False])
-def test_a_forged_event_that_comes_first_does_not_lose_the_recording(is_started_here: bool) -> None:  # noqa: FBT001
+def test_a_forged_event_that_comes_first_does_not_lose_the_recording(*, is_started_here: bool) -> None:
     """It knows the recording's id; it lies about time, format, folder and chunks. The true event comes after it."""
     tower = Watchtower()
     if is_started_here:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,6 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as often
 from hypothesis import strategies as st
 
-from local.azurite import Azurite
 from shared import naming
 from shared.adapters.blob import BlobContainers, blob_service
 from shared.events import identity
@@ -22,6 +22,7 @@ from tests.support.fakes import NOON
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from local.azurite import Azurite
     from shared.ports import Container
 
 PLACE = "team-a/calls"
@@ -98,32 +99,32 @@ def test_an_id_of_acs_stays_as_it_is() -> None:
     assert naming.segment(identity(document) or "") == document
 
 
-@pytest.fixture(scope="module")
-def container() -> Iterator[Container]:
-    """A container by the real adapter, on a real Azurite."""
-    with Azurite() as azurite:
-        given = load_settings(
-            {
-                "AzureWebJobsStorage": azurite.connection_string,
-                "ACS_CONNECTION_STRING": "endpoint=https://x.communication.azure.com/;accesskey=a2V5",
-                "RECORDING_CONTAINER_URL": f"{azurite.blob_url}/recordings/{PLACE}",
-                "RECORDING_STORAGE_CONNECTION_STRING": azurite.connection_string,
-            }
-        )
-        with BlobServiceClient.from_connection_string(azurite.connection_string) as service:
-            for name in ("recordings", "payroll"):
-                service.create_container(name)
-            app_service = blob_service(
-                given, account_url=None, connection_string=azurite.connection_string, credential=None
-            )
-            containers = BlobContainers(given, app_service=app_service, credential=None)
-            yield containers.destination(ContainerUrl.parse(f"{azurite.blob_url}/recordings/{PLACE}"))
-            outside = [blob.name for blob in service.get_container_client("recordings").list_blobs()]
-            assert all(name.startswith(f"{PLACE}/20261122/") for name in outside)
-            assert not list(service.get_container_client("payroll").list_blobs())
+@pytest.fixture
+def service(azurite: Azurite) -> Iterator[BlobServiceClient]:
+    with BlobServiceClient.from_connection_string(azurite.connection_string) as made:
+        yield made
 
 
-def test_azurite_keeps_every_hostile_name_as_it_was_given_and_apart(container: Container) -> None:
+def by_the_adapter(azurite: Azurite, place: str) -> Container:
+    """A place in Azurite, as the app sees it."""
+    given = load_settings(
+        {
+            "AzureWebJobsStorage": azurite.connection_string,
+            "ACS_CONNECTION_STRING": "endpoint=https://x.communication.azure.com/;accesskey=a2V5",
+            "RECORDING_CONTAINER_URL": place,
+            "RECORDING_STORAGE_CONNECTION_STRING": azurite.connection_string,
+        }
+    )
+    own = blob_service(given, account_url=None, connection_string=azurite.connection_string, credential=None)
+    return BlobContainers(given, app_service=own, credential=None).destination(ContainerUrl.parse(place))
+
+
+def test_azurite_keeps_every_hostile_name_as_it_was_given_and_apart(
+    azurite: Azurite, service: BlobServiceClient
+) -> None:
+    """Within the place; what stands beside it has nothing new."""
+    recordings, payroll = (service.create_container(f"{name}-{uuid.uuid4().hex}") for name in ("calls", "payroll"))
+    container = by_the_adapter(azurite, f"{azurite.blob_url}/{recordings.container_name}/{PLACE}")
     kept = {}
     for raw in HOSTILE_IDS.values():
         name = _names(raw)[0]
@@ -133,3 +134,5 @@ def test_azurite_keeps_every_hostile_name_as_it_was_given_and_apart(container: C
         kept[name] = raw.encode("utf-8", "surrogatepass")
     assert {facts.name for facts in container.find(PLACE)} == set(kept)
     assert all(container.read(name) == data for name, data in kept.items())
+    assert all(name.startswith(f"{PLACE}/20261122/") for name in recordings.list_blob_names())
+    assert not list(payroll.list_blob_names())

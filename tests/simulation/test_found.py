@@ -112,7 +112,7 @@ def test_a_repeated_event_with_microseconds_changes_nothing() -> None:
     """Documents keep milliseconds; what an event says is read so too."""
     world = World()
     world.app().watch.handle(event(world))
-    before = world.ledger.documents
+    before = dict(world.ledger.documents)
     world.app().watch.handle(event(world))
     world.app().watch.handle(event(world))
     assert world.ledger.documents == before

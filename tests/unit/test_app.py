@@ -67,7 +67,7 @@ def test_alerts_go_where_the_settings_say(changes: dict[str, str], kind: type[An
         (TOPIC | {"ALERT_TOPIC_KEY": "a2V5"}, False),
     ],
 )
-def test_an_identity_is_asked_for_only_where_no_key_serves(changes: dict[str, str], is_needed: bool) -> None:  # noqa: FBT001
+def test_an_identity_is_asked_for_only_where_no_key_serves(*, changes: dict[str, str], is_needed: bool) -> None:
     assert (app_module._credential(load_settings(KEYS | changes)) is not None) is is_needed
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench import report, storm
+from bench.clients import Task
 from bench.goals import goals
 from bench.load.fairness import fairness
 from bench.load.watch import AppLog
@@ -117,7 +118,7 @@ def test_steps_cost_what_all_of_them_cost() -> None:
 
     both = Steps(Fixed(Cost(1.0, 2.0, 0, 70)), Fixed(Cost(0.5, 0.25, 0, 50, sha256="ab")))
 
-    assert both.run(None) == Cost(1.5, 2.25, 0, 70, "ab")  # type: ignore[arg-type]
+    assert both.run(Task(1, 1, "t")) == Cost(1.5, 2.25, 0, 70, "ab")
 
 
 # --- storms

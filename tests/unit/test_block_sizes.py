@@ -7,7 +7,8 @@ import random
 import threading
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -24,7 +25,6 @@ from tests.unit.builders import HOUR, MEDIA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from concurrent.futures import Future
 
     from shared.ports import MediaResponse
 
@@ -183,7 +183,7 @@ def test_no_more_bytes_are_under_way_than_there_is_room_for() -> None:
             inside.remove(size)
 
     sizes = [random.Random(number).choice((1, 3, 4, 7, 10, 25)) for number in range(60)]  # noqa: S311 - any sizes
-    futures: list[Future[Any]] = [lanes.submit(lambda size=size: task(min(size, 10)), size) for size in sizes]  # type: ignore[misc]
+    futures = [lanes.submit(partial(task, min(size, 10)), size) for size in sizes]
     for future in futures:
         future.result(10)
     assert 0 < most <= 10

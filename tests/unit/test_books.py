@@ -143,7 +143,7 @@ def test_who_lost_the_race_reads_and_decides_again() -> None:
 
 
 @pytest.mark.parametrize("is_known", [True, False])
-def test_who_wrote_and_did_not_hear_of_it_has_written(is_known: bool) -> None:  # noqa: FBT001
+def test_who_wrote_and_did_not_hear_of_it_has_written(*, is_known: bool) -> None:
     """The answer was lost, and the SDK's own retry met what it had written itself."""
     lost = [True]
 
@@ -174,18 +174,6 @@ def test_who_wrote_and_did_not_hear_of_it_has_written(is_known: bool) -> None:  
     assert world.clock.paused == timedelta(0)
 
 
-def test_what_is_remembered_is_bounded_and_never_the_last_word() -> None:
-    world = World()
-    keeper, other = books(world), books(world)
-    for number in range(100):
-        keeper.change_or_create(f"{number:032x}", lambda _, number=number: recording(key=f"{number:032x}"))  # type: ignore[misc]
-    assert len(keeper._known) <= 64
-    key = f"{99:032x}"
-    other.change(key, lambda now: now.with_note("of another process"))
-    assert keeper.change(key, lambda now: now.with_note("late") if now.notes else None) is not None
-    assert world.ledger.recording(key).notes == ("of another process", "late")
-
-
 def test_an_endless_race_is_given_up() -> None:
     def losing(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
         if name == "save":
@@ -210,7 +198,8 @@ def test_an_endless_race_is_given_up() -> None:
 def test_what_is_at_risk_and_short_of_time_goes_by_the_urgent_queue(
     state: ChunkState,
     left: timedelta,
-    is_urgent: bool,  # noqa: FBT001
+    *,
+    is_urgent: bool,
 ) -> None:
     world = World()
     one = recording(chunk(state=state), deadline=NOON + left)

@@ -187,7 +187,7 @@ def test_the_same_bytes_in_the_place_are_the_recording() -> None:
 
 
 @pytest.mark.parametrize("has_metadata", [True, False])
-def test_an_export_that_came_after_all_is_taken_in_place_of_a_second_copy(has_metadata: bool) -> None:  # noqa: FBT001
+def test_an_export_that_came_after_all_is_taken_in_place_of_a_second_copy(*, has_metadata: bool) -> None:
     made = world()
     document = the(made).chunks[0].document_id
     media, metadata = (f"{ACS_FOLDER}/0-{kind}.{document}" for kind in ("audiomp3", "acsmetadata"))

@@ -82,7 +82,7 @@ def rejected(**changes: Any) -> str:
 
 @pytest.mark.parametrize("item", [GRID, CLOUD, MISSPELT], ids=["Event Grid", "CloudEvents", "specVersion misspelt"])
 @pytest.mark.parametrize("is_array", [False, True])
-def test_both_envelopes_say_the_same(item: dict[str, Any], is_array: bool) -> None:  # noqa: FBT001
+def test_both_envelopes_say_the_same(*, item: dict[str, Any], is_array: bool) -> None:
     found = envelope([item] if is_array else item)
     assert found == Envelope(
         "event-1",
@@ -240,7 +240,7 @@ def test_one_bad_chunk_loses_no_other() -> None:
         ("recordingFormatType", {"a": {"b": 1}}, True),
     ],
 )
-def test_words_are_read_in_any_case_and_unknown_ones_are_told(field: str, value: Any, is_fault: bool) -> None:  # noqa: FBT001
+def test_words_are_read_in_any_case_and_unknown_ones_are_told(*, field: str, value: Any, is_fault: bool) -> None:
     found = status(**{field: value})
     assert bool(found.faults) is is_fault
     told = {"recordingContentType": found.content_type, "recordingFormatType": found.format_type}.get(field)

@@ -5,18 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import pytest
-
-from local.azurite import Azurite
-from shared.adapters.queue import StorageRescueQueue, queue_service
 from shared.ports import RescueMessage
-from shared.settings import Secret, StorageAccount
 from tests.support.fakes.world import World
 from tests.unit.builders import HOUR, NOON, chunk, recording
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from shared.recording import Recording
 
 FULL = 1000
@@ -47,19 +40,3 @@ def test_a_late_try_is_left_in_a_full_queue_for_an_hour() -> None:
 def test_near_the_deadline_a_late_try_is_queued_again_all_the_same() -> None:
     given = recording(chunk(), deadline=NOON + 3 * HOUR)
     assert _requeued(given, waiting=FULL, after=timedelta(minutes=10)) == 1
-
-
-@pytest.fixture(scope="module")
-def azurite() -> Iterator[Azurite]:
-    with Azurite() as running:
-        yield running
-
-
-def test_the_length_counts_what_waits_in_both_queues_and_what_is_not_visible_yet(azurite: Azurite) -> None:
-    account = StorageAccount(connection_string=Secret(azurite.connection_string))
-    queue = StorageRescueQueue(queue_service(account, None), keep_rejected=lambda _name, _data: None)
-    assert queue.length() == 0
-    queue.send(RescueMessage("0" * 32, "0" * 16, 1), delay=timedelta(0))
-    queue.send(RescueMessage("0" * 32, "0" * 16, 2), delay=HOUR)
-    queue.send(RescueMessage("0" * 32, "0" * 16, 3), delay=timedelta(0), is_urgent=True)
-    assert queue.length() == 3

@@ -22,7 +22,7 @@ from shared.recording import ChunkState, Manifest
 from shared.settings import SettingsError
 from tests.support.fakes import MediaFile, World, watched
 from tests.unit.builders import HOUR, MEDIA, METADATA, NOON, chunk, recording
-from tests.unit.test_watch import told
+from tests.unit.watch_rig import told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

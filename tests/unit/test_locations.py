@@ -205,7 +205,7 @@ def test_a_blob_url_is_what_a_browser_would_open() -> None:
         ("https://acc.blob.core.windows.net.evil.example/recordings", False),
     ],
 )
-def test_recordings_go_to_places_on_the_list_and_below_them_only(url: str, is_allowed: bool) -> None:  # noqa: FBT001
+def test_recordings_go_to_places_on_the_list_and_below_them_only(*, url: str, is_allowed: bool) -> None:
     assert ALLOWED.allows(ContainerUrl.parse(url)) is is_allowed
 
 

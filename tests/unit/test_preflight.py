@@ -54,13 +54,14 @@ def test_nothing_is_asked_where_it_is_off() -> None:
 
 
 def test_a_container_off_the_list_is_not_asked() -> None:
+    world = World()
     with pytest.raises(ContainerNotReady, match="container_not_allowed"):
-        preflight(World(), "enforce").check(OTHER)
-    assert "evil" not in str(World().containers.places)
+        preflight(world, "enforce").check(OTHER)
+    assert "evil" not in str(world.containers.places)
 
 
 @pytest.mark.parametrize(("is_bad", "minutes"), [(False, 5), (True, 0.5)])
-def test_what_was_seen_is_remembered_for_a_while(is_bad: bool, minutes: float) -> None:  # noqa: FBT001
+def test_what_was_seen_is_remembered_for_a_while(*, is_bad: bool, minutes: float) -> None:
     """A container that was not well is looked at again sooner: somebody may be mending it."""
     world = World()
     one = preflight(world, "warn")

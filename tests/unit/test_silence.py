@@ -18,7 +18,7 @@ from shared.recording import ChunkState, Recording, RecordingState
 from shared.silence import _ENDED
 from tests.support.fakes import CONTAINER, World, settings, watched
 from tests.unit.builders import HOUR, NOON
-from tests.unit.test_watch import told
+from tests.unit.watch_rig import told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -596,7 +596,7 @@ def test_a_recording_without_an_id_cannot_be_asked_for() -> None:
 
 
 @pytest.mark.parametrize("is_exported", [True, False])
-def test_a_call_that_ended_a_moment_ago_is_not_silent_yet(is_exported: bool) -> None:  # noqa: FBT001
+def test_a_call_that_ended_a_moment_ago_is_not_silent_yet(*, is_exported: bool) -> None:
     """Its event is on the way: alarm and export wait for a second look, a quarter of an hour later."""
     world, key = begun()
     ended(world)

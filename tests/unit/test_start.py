@@ -22,7 +22,7 @@ from shared.locations import ContainerUrl
 from shared.recording import RecordingState
 from shared.start import Started
 from tests.support.fakes import CONTAINER, NOON, World, settings, watched
-from tests.unit.test_watch import told
+from tests.unit.watch_rig import told
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -68,7 +68,7 @@ DUE = [
 
 
 @pytest.mark.parametrize(("one", "is_overdue"), DUE)
-def test_a_try_that_never_came_is_planned_again(one: Chunk, is_overdue: bool) -> None:  # noqa: FBT001
+def test_a_try_that_never_came_is_planned_again(*, one: Chunk, is_overdue: bool) -> None:
     world = swept(one)
     moved = the(world).chunks[0]
     assert len(world.queue.waiting) == is_overdue

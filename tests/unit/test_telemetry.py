@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from datetime import timedelta
 from typing import Any
 
@@ -81,16 +80,6 @@ def test_any_text_becomes_one_printable_line(text: str) -> None:
     assert cleaned.encode() is not None
 
 
-LONG = ["https://" + "a" * 500_000, "1:acs" * 100_000, "eyJ" * 200_000, "+1" * 300_000, "sig=" * 200_000]
-
-
-@pytest.mark.parametrize("text", LONG, ids=lambda text: text[:8])
-def test_cleaning_takes_time_in_proportion_to_the_text(text: str) -> None:
-    begun = time.monotonic()
-    scrub(text)
-    assert time.monotonic() - begun < 5
-
-
 def logged(caplog: pytest.LogCaptureFixture, **fields: Any) -> dict[str, Any]:
     with caplog.at_level(logging.DEBUG, logger="recorder"):
         log("something.happened", **fields)
@@ -142,11 +131,11 @@ def test_an_alert_is_logged_at_its_level(caplog: pytest.LogCaptureFixture) -> No
 
 
 def chain(depth: int) -> Exception:
-    error = ValueError(f"cause {depth} sig=SECRET")
+    error: Exception = ValueError(f"cause {depth} sig=SECRET")
     for number in reversed(range(depth)):
         outer = RuntimeError(f"cause {number}" if number else "")
         outer.__cause__ = error
-        error = outer  # type: ignore[assignment]  # a chain of any errors
+        error = outer
     return error
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import random
+import threading
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -211,14 +213,58 @@ def test_a_later_answer_that_does_not_fit_ends_the_try(
     checked(rig, rig.run())
 
 
+class Heard(Future[Any]):
+    """A future that tells when its failure is looked at."""
+
+    def __init__(self, told: threading.Event) -> None:
+        super().__init__()
+        self._told = told
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        error = super().exception(timeout)
+        if error is not None:
+            self._told.set()
+        return error
+
+
+class HeardLanes(ThreadLanes):
+    """Lanes of four blocks; `failed` once the transfer knows of a failure."""
+
+    def __init__(self) -> None:
+        super().__init__(room=4 * BLOCK, least=BLOCK)
+        self.failed = threading.Event()
+
+    def submit(self, task: Callable[[], Any], size: int) -> Future[Any]:
+        future = Heard(self.failed)
+
+        def hand_over(done: Future[Any]) -> None:
+            error = done.exception()
+            if error is None:
+                future.set_result(done.result())
+            else:
+                future.set_exception(error)
+
+        super().submit(task, size).add_done_callback(hand_over)
+        return future
+
+
 def test_of_several_failures_the_429_is_told() -> None:
-    """The others most often fail because of it; and it says when to come again."""
-    rig = Rig(mp3(8_500), lanes=ThreadLanes(room=4 * BLOCK, least=BLOCK))
-    throttled = lies.failing(e.MediaThrottled("429", retry_after=timedelta(minutes=1)))
-    rig.media.lie(LOCATION, honest, *[throttled] * 8)
+    """Even where it comes last: the others most often fail because of it, and it says when to come again."""
+    lanes = HeardLanes()
+
+    def answer(file: MediaFile, start: int, length: int) -> Any:
+        if start == BLOCK:
+            raise e.MediaUnavailable("503")
+        if start == 2 * BLOCK:
+            assert lanes.failed.wait(10)
+            raise e.MediaThrottled("429", retry_after=timedelta(minutes=1))
+        return honest(file, start, length)
+
+    rig = Rig(mp3(8_500), lanes=lanes)
+    rig.media.lie(LOCATION, *[answer] * 20)
     with pytest.raises(e.MediaThrottled) as caught:
         rig.run()
-    assert caught.value.retry_after is not None
+    assert caught.value.retry_after == timedelta(minutes=1)
 
 
 @pytest.mark.parametrize("after", [HOUR, timedelta(minutes=1), -HOUR])
@@ -263,7 +309,10 @@ def whole_but(by: int) -> lies.Answer:
     return answer
 
 
-@pytest.mark.parametrize(("by", "expected"), [(-1, e.MediaTruncated), (-1_000, e.MediaTruncated), (1, e.MediaTooLong), (2_000, e.MediaTooLong)])  # fmt: skip  # noqa: E501
+@pytest.mark.parametrize(
+    ("by", "expected"),
+    [(-1, e.MediaTruncated), (-1_000, e.MediaTruncated), (1, e.MediaTooLong), (2_000, e.MediaTooLong)],
+)
 def test_a_whole_of_another_length_is_not_committed(by: int, expected: type[e.MediaError]) -> None:
     rig = Rig(mp3(3_500))
     rig.media.lie(LOCATION, *[whole_but(by)] * 3)

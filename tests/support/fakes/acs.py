@@ -119,12 +119,12 @@ class FakeMedia:
         if not is_media_location(location):
             raise MediaLocationRefused
         self.deleted.append(location)
+        for name in [name for name in self.files if name.startswith(f"{location}/")]:
+            del self.files[name]
 
 
 def honest(file: MediaFile, start: int, length: int) -> MediaResponse:
-    """The range that was asked for; a file without bytes answers 200 with none."""
-    if not file.data:
-        return MediaResponse(200, file.content_type, 0, None, file.etag, iter(()))
+    """The range that was asked for; a file without bytes has none."""
     if start >= len(file.data):
         raise MediaWrongRange("416")
     data = file.data[start : start + length]
