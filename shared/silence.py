@@ -100,9 +100,11 @@ class Silence:
             # It runs: its media cannot be older than now.
             self._again(recording, deadline=now + self._window)
             return
-        if state is None:
+        if state is None and now < recording.deadline:
             self._again(recording, deadline=recording.deadline)
             return
+        # Who says nothing for so long need not be waited for: what was exported is in the container all the same.
+        state = state or "unknown"
         if _ENDED not in recording.notes:
             # It may have ended a moment ago: events take minutes. The next look, soon, is the one that counts.
             self._books.change(

@@ -95,6 +95,23 @@ def test_when_acs_does_not_answer_it_is_asked_again() -> None:
     assert world.notifier.names == []
 
 
+@pytest.mark.parametrize("is_exported", [True, False])
+def test_an_acs_that_never_answers_does_not_keep_us_from_looking_when_the_window_is_over(*, is_exported: bool) -> None:
+    def failing(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
+        raise AcsUnavailable
+
+    world, key = begun()
+    if is_exported:
+        export(world)
+    for _ in range(12):
+        swept(world, key, acs=watched(world.acs, failing))
+    one = world.ledger.recording(key)
+    if is_exported:
+        assert [chunk.blob for chunk in one.chunks] == [f"{FOLDER}/0-audiomp3.mp3"]
+    else:
+        assert world.notifier.names == ["silent", "never_heard"]
+
+
 @pytest.mark.parametrize("prefix", ["", "/team/a"])
 def test_an_export_without_an_event_is_found_by_its_start(prefix: str) -> None:
     container = ContainerUrl.parse(f"{CONTAINER}{prefix}")
