@@ -46,7 +46,14 @@ MUTATIONS = (
         "    after = self._books.change(",
         "    self._books.send_or_leave(recording, planned(chunk, at=at))\n    after = self._books.change(",
     ),
-    # Of a commit of blocks without it nothing is seen in thousands of worlds: the last look before it is as good.
+    # Rarely met: each commit of a later try looks first.
+    Mutation(
+        "a commit without If-None-Match",
+        "tests.support.fakes.storage:FakeContainer.commit",
+        "if name in self.blobs:",
+        "if False:",
+        start=2010,
+    ),
     Mutation(
         "a put without If-None-Match",
         "tests.support.fakes.storage:FakeContainer.put",
