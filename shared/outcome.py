@@ -21,7 +21,7 @@ from shared.errors import (
     WorkerCrashed,
 )
 from shared.lookup import Found, Lookup, container_of, fallback_name
-from shared.recording import IN_PLACE_STATES, ChunkState, LastError
+from shared.recording import IN_PLACE_STATES, TRANSITIONS, ChunkState, LastError
 from shared.retry import History, delivery_delay, next_try
 from shared.telemetry import clean, log
 
@@ -256,6 +256,8 @@ class Outcome:
             (self._containers.fallback, fallback_name(recording, chunk.blob or ""), ChunkState.IN_FALLBACK),
         ]
         for place, name, state in places:
+            if state not in TRANSITIONS[chunk.state]:
+                continue  # a claimed export was never ours to bring
             try:
                 own = self._lookup.own(place(), name)
             except (StorageRefused, DestinationConflict):

@@ -168,6 +168,15 @@ def test_who_does_not_answer_for_hours_does_not_keep_a_loss_from_being_told(erro
     assert "lost_0" in made.notifier.names
 
 
+def test_our_own_file_from_before_is_an_export_for_a_ledger_that_forgot_it() -> None:
+    """Somebody removed the finished recording's document; its event comes once more and names no file there."""
+    made = world(chunk(0, S.EXPECTED, media_location=None, tried_after_deadline=True, tries=9))
+    one = the(made).chunks[0]
+    made.destination.put(one.blob or "", DATA, content_type="audio/mpeg", overwrite=False, sha256=SHA256)
+    made.clock.moment = NOON + 4 * HOUR
+    assert handle(made).state is S.EXPORTED
+
+
 def test_the_fallback_of_a_lost_chunk_is_left_as_it_is() -> None:
     """What cannot be read now may be all that there is of it."""
     made = last_try()
