@@ -72,7 +72,7 @@ MUTATIONS = (
         "shared.books:Books._write",
         "    self._remember(",
         "    if old and old != after.marker:\n        self.ledger.delete_marker(old)\n    self._remember(",
-        start=330,
+        start=580,
     ),
     Mutation(
         "no marker before the document",
@@ -153,7 +153,7 @@ MUTATIONS = (
         "shared.ranges:accept",
         "if total is not None and head",
         "if False and head",
-        start=45,
+        start=100,
     ),
     Mutation(
         "another ETag not noticed",
@@ -165,7 +165,11 @@ MUTATIONS = (
     # Every block waits for the bytes before it to be hashed: for ever, where a byte of them never comes.
     Mutation("blocks one byte short", "shared.ranges:plan", "min(block_bytes, total", "min(block_bytes - 1, total"),
     Mutation(
-        "block ids without their source", "shared.ranges:source_tag", "return hash", 'return "0" * 10 or hash', start=80
+        "block ids without their source",
+        "shared.ranges:source_tag",
+        "return hash",
+        'return "0" * 10 or hash',
+        start=1050,
     ),
     Mutation(
         "the deadline counted from now",
@@ -207,7 +211,7 @@ MUTATIONS = (
         start=20,
     ),
     Mutation(
-        "the ledger without ETags", "tests.simulation.world:SimLedger.save", "!= etag:", "!= etag and False:", start=10
+        "the ledger without ETags", "tests.simulation.world:SimLedger.save", "!= etag:", "!= etag and False:", start=40
     ),
     Mutation(
         "a page taken for metadata",
@@ -228,7 +232,7 @@ MUTATIONS = (
         "shared.aftercare:Aftercare._finish",
         " and recording.state is RecordingState.COMPLETE",
         "",
-        start=38,
+        start=80,
     ),
     Mutation(
         "a replay before the ledger",
