@@ -21,7 +21,7 @@ from shared.errors import (
     StorageError,
 )
 from shared.lookup import container_of, fallback_name
-from shared.manifest import is_manifest_of, manifest
+from shared.manifest import put_manifest
 from shared.recording import IN_PLACE_STATES, ChunkState, Manifest, RecordingState
 from shared.retry import History, NextTry, delivery_delay, next_try
 from shared.telemetry import log
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from shared.books import Books
-    from shared.ports import Clock, Container, Containers, Media, Random
+    from shared.ports import Clock, Containers, Media, Random
     from shared.recording import Chunk, Recording
     from shared.retry import RetryPolicy
 
@@ -251,7 +251,7 @@ class Aftercare:
         before = recording.manifest
         try:
             container = self._containers.destination(container_of(recording))
-            name = _put_manifest(container, recording, manifest(recording, now=now))
+            name = put_manifest(container, recording, now=now)
         except (StorageError, DestinationConflict) as error:
             failures = before.failures + 1
             log("manifest.failed", level=logging.WARNING, recording=recording.key, code=error.code, failures=failures)
@@ -354,44 +354,6 @@ def _waits_for_metadata(chunk: Chunk) -> bool:
 def _is_done_with(chunk: Chunk) -> bool:
     """Whether nothing is to come for the chunk."""
     return chunk.is_given_up or (chunk.is_finished and not _waits_for_metadata(chunk))
-
-
-def _folders(recording: Recording) -> list[str]:
-    """Where the recording's files lie, in the order of its chunks; without any, the folder we chose."""
-    found = [
-        chunk.blob.rpartition("/")[0]
-        for chunk in recording.chunks
-        if chunk.state in IN_PLACE_STATES and chunk.blob and "/" in chunk.blob
-    ]
-    return list(dict.fromkeys(found)) or [recording.folder or recording.key]
-
-
-def _manifest_places(container: Container, recording: Recording) -> list[str]:
-    """Names for the manifest, best first. Where it was written first it stays, though a later event may have brought
-    chunks that lie elsewhere, and the ledger may not know it (a worker that died just after writing it).
-    """
-    first, *others = _folders(recording)
-    places = [recording.manifest.blob] if recording.manifest.blob else []
-    for other in others if not places else ():
-        name = f"{other}/manifest.json"
-        if container.stat(name) and is_manifest_of(container.read(name, length=_METADATA_LIMIT), recording):
-            places.append(name)
-    return [*places, f"{first}/manifest.json", f"{first}/manifest.{recording.key}.json"]
-
-
-def _put_manifest(container: Container, recording: Recording, data: bytes) -> str:
-    """Writes the manifest; its name. Only an earlier manifest of this recording is written over, never another's file:
-    the folder may be one that an event named.
-    """
-    for full in _manifest_places(container, recording):
-        try:
-            container.put(full, data, content_type="application/json", overwrite=False)
-        except BlobExists:
-            if not is_manifest_of(container.read(full, length=_METADATA_LIMIT), recording):
-                continue
-            container.put(full, data, content_type="application/json", overwrite=True)
-        return full
-    raise DestinationConflict(f"another file stands at {full}; it is kept")
 
 
 def _deletes_only(chunk: Chunk) -> bool:

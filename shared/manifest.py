@@ -9,13 +9,17 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from shared.document import format_time, to_plain
-from shared.recording import ChunkState
+from shared.errors import BlobExists, DestinationConflict
+from shared.recording import IN_PLACE_STATES, ChunkState
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from shared.ports import Container
     from shared.recording import Chunk, Recording
 
+# Much more than the largest there is.
+_LIMIT = 16 * 1024 * 1024
 SCHEMA = "acs-byos-recorder/manifest/1"
 ROUTES = {
     ChunkState.EXPORTED: "exported",
@@ -83,3 +87,44 @@ def _chunk(chunk: Chunk) -> dict[str, Any]:
         "lastError": chunk.last_error.code if chunk.last_error else None,
     }
     return {name: to_plain(value) for name, value in fields.items() if value is not None}
+
+
+def _folders(recording: Recording) -> list[str]:
+    """Where the recording's files lie, in the order of its chunks; without any, the folder we chose."""
+    found = [
+        chunk.blob.rpartition("/")[0]
+        for chunk in recording.chunks
+        if chunk.state in IN_PLACE_STATES and chunk.blob and "/" in chunk.blob
+    ]
+    return list(dict.fromkeys(found)) or [recording.folder or recording.key]
+
+
+def _places(container: Container, recording: Recording) -> list[str]:
+    """Names for the manifest, best first. Where it was written first it stays, though a later event may have brought
+    chunks that lie elsewhere, and the ledger may not know it (a worker that died just after writing it).
+    """
+    first, *others = _folders(recording)
+    places = [recording.manifest.blob] if recording.manifest.blob else []
+    for other in others if not places else ():
+        name = f"{other}/manifest.json"
+        if container.stat(name) and is_manifest_of(container.read(name, length=_LIMIT), recording):
+            places.append(name)
+    return [*places, f"{first}/manifest.json", f"{first}/manifest.{recording.key}.json"]
+
+
+def put_manifest(container: Container, recording: Recording, *, now: datetime) -> str:
+    """Writes the manifest; its name. StorageError, DestinationConflict.
+
+    Only an earlier manifest of this recording is written over, never another's file: the folder may be one that an
+    event named.
+    """
+    data = manifest(recording, now=now)
+    for full in _places(container, recording):
+        try:
+            container.put(full, data, content_type="application/json", overwrite=False)
+        except BlobExists:
+            if not is_manifest_of(container.read(full, length=_LIMIT), recording):
+                continue
+            container.put(full, data, content_type="application/json", overwrite=True)
+        return full
+    raise DestinationConflict(f"another file stands at {full}; it is kept")
