@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.document import encode
-from shared.errors import PreconditionFailed, StorageError, StorageUnavailable
+from shared.errors import REFUSALS, PreconditionFailed, StorageError, StorageUnavailable
 from shared.naming import marker
 from shared.ports import RescueMessage
 from shared.recording import AT_RISK_STATES, ChunkState
@@ -24,6 +24,7 @@ from shared.telemetry import log
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from shared.errors import RecorderError
     from shared.ports import Clock, Ledger, Notifier, Random, RescueQueue
     from shared.recording import Chunk, Recording
 
@@ -145,6 +146,11 @@ class Books:
         log(f"alert.{name}", level=level, recording=recording.key, **fields)
         self._notifier.alert(name=name, recording_key=recording.key, fields=fields)
         self.change(recording.key, lambda now: None if name in now.alerts else now.with_alert(name))
+
+    def alert_refusal(self, recording: Recording, error: RecorderError) -> None:
+        """What a person must mend is said at once, once: it can still be mended inside the window. Else nothing."""
+        if isinstance(error, REFUSALS):
+            self.alert(recording, error.code, blame=error.blame, message=str(error))
 
 
 def is_open(recording: Recording) -> bool:

@@ -20,7 +20,6 @@ from shared.errors import (
     RecorderError,
     StorageError,
     StorageInvalid,
-    StorageRefused,
 )
 from shared.lookup import Found, Lookup, beside_empty, container_of, fallback_name
 from shared.recording import ChunkState, LastError
@@ -221,5 +220,4 @@ class Delivery:
             self._books.alert(after, "delivery_given_up", chunk=chunk.index, code=error.code)
             return
         self._books.send_or_leave(after, moved)
-        if isinstance(error, StorageRefused | DestinationConflict):
-            self._books.alert(after, error.code, blame=error.blame, message=str(error))
+        self._books.alert_refusal(after, error)

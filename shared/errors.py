@@ -453,3 +453,7 @@ class WorkerCrashed(RecorderError):
 
     code = "worker_crashed"
     blame = Blame.APP
+
+
+# What a person has to mend (a role, a network, a setting, a file in the way): said at once, and again after a replay.
+REFUSALS = (StorageRefused, DestinationConflict, MediaUnauthorized, MediaLocationRefused)

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING
 from shared.books import planned
 from shared.errors import (
     DestinationConflict,
-    MediaLocationRefused,
-    MediaUnauthorized,
     StorageError,
     StorageRefused,
     WorkerCrashed,
@@ -214,7 +212,7 @@ class Outcome:
             trace_id=error.trace_id,
         )
         self._books.send_or_leave(*after)
-        self.alert_refusal(after[0], error)
+        self._books.alert_refusal(after[0], error)
 
     @staticmethod
     def _again(noted: Chunk, *, at: datetime, is_last: bool) -> Chunk:
@@ -290,11 +288,6 @@ class Outcome:
         last = LastError(error.code, error.blame, clean(str(error))[:300], self._clock.now(), error.trace_id)
         failures = 1 if progress else chunk.failures + 1
         return replace(chunk, tries=chunk.tries + 1, failures=failures, last_error=last)
-
-    def alert_refusal(self, recording: Recording, error: RecorderError) -> None:
-        """What a person must mend is said at once, once: it can still be mended inside the window."""
-        if isinstance(error, StorageRefused | DestinationConflict | MediaUnauthorized | MediaLocationRefused):
-            self._books.alert(recording, error.code, blame=error.blame, message=str(error))
 
     def move(
         self, recording: Recording, chunk: Chunk, change: Callable[[datetime], Chunk]

@@ -17,14 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shared.books import planned, taken_back
-from shared.errors import (
-    DestinationConflict,
-    FallbackMissing,
-    MediaLocationRefused,
-    MediaUnauthorized,
-    RecorderError,
-    StorageRefused,
-)
+from shared.errors import REFUSALS, FallbackMissing, RecorderError, StorageRefused
 from shared.recording import IN_PLACE_STATES, Chunk, ChunkState, Manifest, Recording
 from shared.story import find
 from shared.telemetry import log
@@ -36,8 +29,7 @@ if TYPE_CHECKING:
     from shared.ports import Clock
     from shared.silence import Silence
 
-_CAUSES: list[type[RecorderError]] = [DestinationConflict, FallbackMissing, MediaLocationRefused, MediaUnauthorized]
-_CAUSES += [StorageRefused, *StorageRefused.__subclasses__()]
+_CAUSES: list[type[RecorderError]] = [*REFUSALS, *StorageRefused.__subclasses__(), FallbackMissing]
 # A person mends these, and says by a replay that it is done: what still stands is raised again. What is over and done
 # with (a loss, a deadline that neared) stays said.
 _MENDED = {"delivery_given_up", "worker_crashing", *(kind.code for kind in _CAUSES)}

@@ -202,11 +202,11 @@ class Rescue:
                 recording, chunk, target=fallback, name=name, until=until, progress=progress
             )
         except (RecorderError, TimeBudgetSpentError):
-            self._outcome.alert_refusal(recording, refusal)
+            self._books.alert_refusal(recording, refusal)
             raise
         # First the bytes, then the word: an alert that cannot be told must not keep them from being safe.
         self._outcome.saved(recording, self._outcome.noted(chunk, refusal), kept, ChunkState.IN_FALLBACK)
-        self._outcome.alert_refusal(recording, refusal)
+        self._books.alert_refusal(recording, refusal)
 
     def _is_kept(self, recording: Recording, chunk: Chunk) -> bool:
         """Whether the bytes lie in the fallback, of an earlier try that ended before the ledger knew: noted then."""

@@ -11,15 +11,8 @@ from shared import errors
 
 ROOT = Path(__file__).parents[2]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
-# Where an alert is named by the error that caused it: the kinds that lead there (`outcome.py`, `delivery.py`).
-CAUSES = (
-    errors.StorageRefused,
-    errors.DestinationConflict,
-    errors.MediaUnauthorized,
-    errors.MediaLocationRefused,
-    errors.ExportNotFound,
-    errors.ExportEmpty,
-)
+# Where an alert is named by the error that caused it: the kinds that lead there.
+CAUSES = (*errors.REFUSALS, errors.ExportNotFound, errors.ExportEmpty)
 
 
 def subclasses(kind: type[errors.RecorderError]) -> Iterator[type[errors.RecorderError]]:
