@@ -234,9 +234,7 @@ class Aftercare:
         def decide(current: Recording) -> Recording | None:
             if current.closed_at is not None or not all(_is_done_with(one) for one in current.chunks):
                 return None
-            is_pending = current.manifest.state == "pending"
-            manifest = replace(current.manifest, state="given_up", next_try_at=None) if is_pending else current.manifest
-            return replace(current, closed_at=self._clock.now(), manifest=manifest)
+            return current.closed_undelivered(self._clock.now())
 
         self.tell_losses(recording)
         if not self.clear_fallback(recording):

@@ -195,9 +195,7 @@ class Delivery:
             is_last = all(other.is_finished or other.next_try_at is None for other in changed.chunks)
             if not is_last:
                 return changed
-            is_pending = changed.manifest.state == "pending"
-            manifest = replace(changed.manifest, state="given_up", next_try_at=None) if is_pending else changed.manifest
-            return replace(changed, closed_at=now, manifest=manifest)
+            return changed.closed_undelivered(now)
 
         after = self._books.change(recording.key, decide)
         moved = after.chunk(chunk.key) if after else None

@@ -203,6 +203,12 @@ class Recording:
             raise ValueError(f"recording {self.key} has no chunk {changed.key}")
         return replace(self, chunks=tuple(changed if c.key == changed.key else c for c in self.chunks))
 
+    def closed_undelivered(self, at: datetime) -> Recording:
+        """The recording closed while bytes of it stay in the fallback: no manifest tells of it any more."""
+        waits = self.manifest.state == "pending"
+        manifest = replace(self.manifest, state="given_up", next_try_at=None) if waits else self.manifest
+        return replace(self, closed_at=at, manifest=manifest)
+
     def with_note(self, note: str) -> Recording:
         """The recording with one more note, once, and no more than anybody reads."""
         return (
