@@ -53,7 +53,7 @@ class Client(Protocol):
 
 def settings_of(config: dict[str, Any]) -> Any:
     """The app's settings for a source and a storage account."""
-    from shared.settings import load_settings  # noqa: PLC0415 - each client loads what it needs
+    from shared.settings import load_settings
 
     storage = config["storage"]
     app = config.get("app_storage") or storage
@@ -74,7 +74,7 @@ def settings_of(config: dict[str, Any]) -> Any:
 
 class _Product:
     def __init__(self, config: dict[str, Any]) -> None:
-        from shared.app import azure_ports  # noqa: PLC0415
+        from shared.app import azure_ports
 
         self.settings = settings_of(config)
         self.ports: Ports = azure_ports(self.settings)
@@ -92,8 +92,8 @@ class Engine(_Product):
         self._has_digests = config.get("digests", True)
         if not self._has_digests:
             _take_out_digests()
-        from shared.lanes import Pace  # noqa: PLC0415
-        from shared.transfer import Transfer  # noqa: PLC0415
+        from shared.lanes import Pace
+        from shared.transfer import Transfer
 
         settings, ports = self.settings, self.ports
         self._transfer = Transfer(
@@ -107,7 +107,7 @@ class Engine(_Product):
 
     def run(self, task: Task) -> str | None:
         """See `Client`."""
-        from shared.transfer import Job, Progress  # noqa: PLC0415
+        from shared.transfer import Job, Progress
 
         until = datetime.now(UTC) + timedelta(hours=1)
 
@@ -122,9 +122,9 @@ class Engine(_Product):
 
 def _take_out_digests() -> None:
     """Lets the engine compute nothing over the bytes: shows what moving them costs, and what knowing them."""
-    from types import SimpleNamespace  # noqa: PLC0415
+    from types import SimpleNamespace
 
-    from shared import ranges, transfer  # noqa: PLC0415
+    from shared import ranges, transfer
 
     nothing = SimpleNamespace(update=lambda _: None, hexdigest=lambda: "0" * 64)
     vars(transfer)["hashlib"] = SimpleNamespace(sha256=lambda _=b"": nothing)
@@ -136,7 +136,7 @@ class Whole(_Product):
 
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__(config)
-        from shared.app import compose  # noqa: PLC0415
+        from shared.app import compose
 
         self._queue = _Queue()
         queue: Any = self._queue
@@ -228,10 +228,10 @@ class SdkWay:
     """What one would write first: `download_recording` into `upload_blob`."""
 
     def __init__(self, config: dict[str, Any]) -> None:
-        from azure.communication.callautomation import CallAutomationClient  # noqa: PLC0415
-        from azure.storage.blob import BlobServiceClient  # noqa: PLC0415
+        from azure.communication.callautomation import CallAutomationClient
+        from azure.storage.blob import BlobServiceClient
 
-        from shared.adapters.transport import LocalOriginTransport  # noqa: PLC0415 - the origin must be rewritten
+        from shared.adapters.transport import LocalOriginTransport
 
         transport = LocalOriginTransport(
             config["source"], acs_endpoint="https://bench.communication.azure.com", connections=10, read_bytes=4096
@@ -254,7 +254,7 @@ class Obstore:
     """obstore (Rust): ranged GETs, streamed into a block upload."""
 
     def __init__(self, config: dict[str, Any]) -> None:
-        from obstore.store import AzureStore, HTTPStore  # noqa: PLC0415
+        from obstore.store import AzureStore, HTTPStore
 
         parts = dict(part.split("=", 1) for part in config["storage"].rstrip(";").split(";"))
         options: Any = {"allow_http": True, "allow_invalid_certificates": True}
@@ -270,7 +270,7 @@ class Obstore:
 
     def run(self, task: Task) -> str | None:
         """See `Client`."""
-        import obstore  # noqa: PLC0415
+        import obstore
 
         block = 8 * MIB
 

@@ -152,11 +152,11 @@ def plot(bench: str, tables: list[dict[str, Any]]) -> str | None:
     if not tables:
         return None
     try:
-        import matplotlib as mpl  # noqa: PLC0415 - installed by the bench only
+        import matplotlib as mpl
     except ImportError:
         return None
     mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415
+    from matplotlib import pyplot as plt
 
     columns = 2
     rows = -(-len(tables) // columns)

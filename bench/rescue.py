@@ -134,9 +134,9 @@ class _Place:
             self._start_azurite(stack)
 
     def _start_azurite(self, stack: ExitStack) -> None:
-        from azure.storage.blob import BlobServiceClient, ContainerSasPermissions, generate_container_sas  # noqa: PLC0415
+        from azure.storage.blob import BlobServiceClient, ContainerSasPermissions, generate_container_sas
 
-        from local.azurite import ACCOUNT_KEY, Azurite  # noqa: PLC0415
+        from local.azurite import ACCOUNT_KEY, Azurite
 
         self._azurite = azurite = stack.enter_context(Azurite())
         self.storage = azurite.connection_string

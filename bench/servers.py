@@ -145,7 +145,7 @@ class Servers:
 
 def _child(run: Callable[[], None], parent: int) -> None:
     """The forked process: serves until it is killed, or until its starter is gone."""
-    import ctypes  # noqa: PLC0415 - in the child only
+    import ctypes
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG

@@ -106,7 +106,7 @@ def _unfinished(number: int) -> Recording:
 
 def _control(servers: Servers, path: str, *, method: str) -> dict[str, int]:
     request = urllib.request.Request(f"{servers.sink}/{path}", method=method)  # noqa: S310 - the bench's own server
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - a server of the bench
         found: dict[str, int] = json.load(answer)
         return found
 

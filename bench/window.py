@@ -96,11 +96,11 @@ def measure(*, runs: int) -> dict[str, list[dict[str, Any]]]:
 
 def _plot(found: dict[str, list[dict[str, Any]]]) -> str:
     try:
-        import matplotlib as mpl  # noqa: PLC0415 - installed by the bench only
+        import matplotlib as mpl
     except ImportError:
         return ""
     mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415
+    from matplotlib import pyplot as plt
 
     figure, (lag, saved) = plt.subplots(1, 2, figsize=(12, 4), layout="constrained")
     for name, rows in found.items():

@@ -174,10 +174,10 @@ def compose(settings: Settings, ports: Ports) -> App:
 
 def azure_ports(settings: Settings) -> Ports:
     """The real world: every adapter on its SDK, one identity for all that use one."""
-    from shared.adapters.acs import AcsMedia, AcsRecordings, acs_client  # noqa: PLC0415 - heavy, on first use
-    from shared.adapters.blob import BlobContainers, blob_service  # noqa: PLC0415
-    from shared.adapters.ledger import BlobLedger  # noqa: PLC0415
-    from shared.adapters.queue import StorageRescueQueue, queue_service  # noqa: PLC0415
+    from shared.adapters.acs import AcsMedia, AcsRecordings, acs_client
+    from shared.adapters.blob import BlobContainers, blob_service
+    from shared.adapters.ledger import BlobLedger
+    from shared.adapters.queue import StorageRescueQueue, queue_service
 
     credential = _credential(settings)
     account = settings.app_storage
@@ -213,7 +213,7 @@ def _credential(settings: Settings) -> Any:
     )
     if not needs:
         return None
-    from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - heavy, and not always needed
+    from azure.identity import DefaultAzureCredential
 
     return DefaultAzureCredential(managed_identity_client_id=settings.identity_client_id)
 
@@ -221,7 +221,7 @@ def _credential(settings: Settings) -> Any:
 def _notifier(settings: Settings, credential: Any) -> Notifier:
     if settings.alert_topic is None:
         return LogOnlyNotifier()
-    from shared.adapters.notify import TopicNotifier  # noqa: PLC0415 - heavy, and not always needed
+    from shared.adapters.notify import TopicNotifier
 
     key = settings.alert_topic_key
     return TopicNotifier(settings.alert_topic, key=key.reveal() if key else None, credential=credential)

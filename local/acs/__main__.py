@@ -73,8 +73,7 @@ def event_grid(webhook: str | None, *, clock: Clock) -> Iterator[Callable[[dict[
     if not webhook:
         yield None
         return
-    # Only a run with a webhook needs it.
-    from local.eventgrid import EventGrid, HandshakeError, Subscription  # noqa: PLC0415
+    from local.eventgrid import EventGrid, HandshakeError, Subscription  # noqa: PLC0415 - only with a webhook
 
     def subscribe() -> None:
         try:

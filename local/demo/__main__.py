@@ -7,8 +7,7 @@ import sys
 
 def _main() -> int:
     try:
-        # Takes a second: a Ctrl-C meanwhile ends the program like any later one.
-        from local.demo.run import main  # noqa: PLC0415
+        from local.demo.run import main  # noqa: PLC0415 - takes a second: a Ctrl-C meanwhile ends it like any later one
     except KeyboardInterrupt:
         return 130
     return main(sys.argv[1:])

@@ -86,7 +86,7 @@ class _Bounded(HTTPConnection):
 
     piece: int
 
-    def response_class(self, sock: Any, *given: Any, **named: Any) -> HTTPResponse:  # type: ignore[override]
+    def response_class(self, sock: Any, *given: Any, **named: Any) -> HTTPResponse:  # type: ignore[override]  # a class there
         """Where `http.client` reads the answer from."""
         return HTTPResponse(cast("Any", _Source(sock, piece=self.piece)), *given, **named)
 

@@ -80,9 +80,7 @@ def test_the_event_has_all_documented_fields(
     finished = Finished.make(exporting, plan=EndPlan(chunks=TWO), container_url=container.url)
     (event,) = events
     recording, call = finished.recording, finished.recording.call
-    assert set(event) == {
-        "id", "topic", "subject", "data", "eventType", "dataVersion", "metadataVersion", "eventTime"
-    }  # fmt: skip
+    assert set(event) == {"id", "topic", "subject", "data", "eventType", "dataVersion", "metadataVersion", "eventTime"}
     assert event["eventType"] == "Microsoft.Communication.RecordingFileStatusUpdated"
     assert event["subject"] == (
         f"/recording/call/{call.call_id}/serverCallId/{call.server_call_id}/recordingId/{recording.recording_id}"

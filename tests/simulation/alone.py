@@ -28,4 +28,4 @@ def alone() -> Iterator[None]:
     try:
         yield
     finally:
-        threading.Condition.wait = original  # type: ignore[method-assign]
+        threading.Condition.wait = original  # type: ignore[method-assign]  # as it was

@@ -55,15 +55,27 @@ def test_an_error_carries_what_the_service_said(kind: type[e.RecorderError]) -> 
 
 BLAMES = {
     e.Blame.CALLER: {
-        "InvalidRequest", "CallNotFound", "RecordingNotFound", "CallNotEstablished", "CallTerminated",
-        "RecordingInProgress", "RecordingConflict", "AcsInvalidArgument", "RecordingUnknown",
+        "InvalidRequest",
+        "CallNotFound",
+        "RecordingNotFound",
+        "CallNotEstablished",
+        "CallTerminated",
+        "RecordingInProgress",
+        "RecordingConflict",
+        "AcsInvalidArgument",
+        "RecordingUnknown",
     },
     e.Blame.DESTINATION: {"ContainerNotReady", "DestinationConflict"},
     e.Blame.APP: {
-        "RecorderError", "AcsForbidden", "AcsUnauthorized", "MediaUnauthorized", "WorkerCrashed", "FallbackMissing",
+        "RecorderError",
+        "AcsForbidden",
+        "AcsUnauthorized",
+        "MediaUnauthorized",
+        "WorkerCrashed",
+        "FallbackMissing",
         "Unexpected",
     },
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)

@@ -164,7 +164,7 @@ def test_a_body_that_broke_off_is_told_from_a_connection_that_did() -> None:
 
 BELOW: list[Exception] = [
     urllib3.exceptions.SSLError("[SSL: DECRYPTION_FAILED_OR_BAD_RECORD_MAC] bad record mac"),
-    urllib3.exceptions.ReadTimeoutError(None, "", "Read timed out."),  # type: ignore[arg-type]
+    urllib3.exceptions.ReadTimeoutError(None, "", "Read timed out."),  # type: ignore[arg-type]  # no pool here
     urllib3.exceptions.LocationParseError("odd"),  # a ValueError, too
     requests.ConnectionError("reset"),
     requests.exceptions.InvalidURL("odd"),  # a ValueError, too
