@@ -5,7 +5,7 @@ lose every function of the app.
 import azure.functions as func
 
 from shared import handlers
-from shared.answers import Answer
+from shared.api.responses import Answer
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 

@@ -85,21 +85,21 @@ class _Product:
 
 
 class Engine(_Product):
-    """`shared.transfer` on the real adapters, without ledger and manifest."""
+    """`shared.transfer.engine` on the real adapters, without ledger and manifest."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__(config)
         self._has_digests = config.get("digests", True)
         if not self._has_digests:
             _take_out_digests()
-        from shared.lanes import Pace
-        from shared.transfer import Transfer
+        from shared.transfer.engine import Transfer
+        from shared.transfer.throttle import Throttle
 
         settings, ports = self.settings, self.ports
         self._transfer = Transfer(
             media=ports.media,
-            lanes=ports.lanes,
-            pace=Pace(clock=ports.clock, most=settings.blocks_in_flight),
+            slots=ports.slots,
+            throttle=Throttle(clock=ports.clock, most=settings.blocks_in_flight),
             clock=ports.clock,
             sizes=settings.block_sizes,
         )
@@ -107,7 +107,7 @@ class Engine(_Product):
 
     def run(self, task: Task) -> str | None:
         """See `Client`."""
-        from shared.transfer import Job, Progress
+        from shared.transfer.engine import Job, Progress
 
         until = datetime.now(UTC) + timedelta(hours=1)
 
@@ -124,7 +124,8 @@ def _take_out_digests() -> None:
     """Lets the engine compute nothing over the bytes: shows what moving them costs, and what knowing them."""
     from types import SimpleNamespace
 
-    from shared import ranges, transfer
+    from shared.transfer import engine as transfer
+    from shared.transfer import ranges
 
     nothing = SimpleNamespace(update=lambda _: None, hexdigest=lambda: "0" * 64)
     vars(transfer)["hashlib"] = SimpleNamespace(sha256=lambda _=b"": nothing)

@@ -19,8 +19,8 @@ from bench.load.run import Load, Options
 from bench.report import Goal, Results, goals_table
 from bench.servers import Servers
 from shared.app import azure_ports, compose
-from shared.naming import marker, recording_key
-from shared.recording import Chunk, ChunkState, Recording
+from shared.domain.naming import marker, recording_key
+from shared.domain.recording import Chunk, ChunkState, Recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable

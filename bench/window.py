@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.measure import machine
 from bench.report import PLOTS, Goal, write
-from shared.retry import History, RetryPolicy, next_try
+from shared.domain.backoff import History, RetryPolicy, next_try
 
 if TYPE_CHECKING:
     from collections.abc import Callable

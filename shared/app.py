@@ -15,23 +15,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from shared.aftercare import Aftercare
-from shared.books import Books
-from shared.delivery import Delivery
-from shared.lanes import Lanes, Pace, ThreadLanes
-from shared.outcome import Outcome
-from shared.preflight import Preflight
-from shared.replay import Replay
-from shared.rescue import Rescue
-from shared.retry import RetryPolicy
+from shared.api.views import Story
+from shared.domain.backoff import RetryPolicy
+from shared.intake.intake import Watch
+from shared.logs import LogOnlyNotifier
 from shared.settings import Settings, load_settings
-from shared.silence import Silence
-from shared.start import Start
-from shared.story import Story
-from shared.sweep import Sweep
-from shared.telemetry import LogOnlyNotifier
-from shared.transfer import Transfer
-from shared.watch import Watch
+from shared.start.preflight import Preflight
+from shared.start.start import Start
+from shared.store import Books
+from shared.sweep.missing_event import Silence
+from shared.sweep.replay import Replay
+from shared.sweep.sweep import Sweep
+from shared.transfer.engine import Transfer
+from shared.transfer.slots import BlockSlots, ThreadSlots
+from shared.transfer.throttle import Throttle
+from shared.worker.aftercare import Aftercare
+from shared.worker.delivery import Delivery
+from shared.worker.outcome import Outcome
+from shared.worker.rescue import Rescue
 
 if TYPE_CHECKING:
     from shared.ports import Acs, Clock, Containers, Ledger, Media, Notifier, Random, RescueQueue
@@ -64,7 +65,7 @@ class Ports:
     notifier: Notifier
     clock: Clock
     random: Random
-    lanes: Lanes
+    slots: BlockSlots
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,8 @@ def compose(settings: Settings, ports: Ports) -> App:
     )
     transfer = Transfer(
         media=ports.media,
-        lanes=ports.lanes,
-        pace=Pace(clock=clock, most=settings.blocks_in_flight),
+        slots=ports.slots,
+        throttle=Throttle(clock=clock, most=settings.blocks_in_flight),
         clock=clock,
         sizes=settings.block_sizes,
     )
@@ -198,7 +199,7 @@ def azure_ports(settings: Settings) -> Ports:
         notifier=_notifier(settings, credential),
         clock=SystemClock(),
         random=random_module.SystemRandom(),
-        lanes=ThreadLanes(room=settings.memory_bytes, least=settings.block_sizes.least),
+        slots=ThreadSlots(room=settings.memory_bytes, least=settings.block_sizes.least),
     )
 
 

@@ -10,13 +10,13 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from shared.answers import Answer, answer, problem, problem_of
+from shared.api.responses import Answer, answer, problem, problem_of
 from shared.app import the_app
-from shared.errors import RecorderError
-from shared.messages import decode_message
+from shared.domain.errors import RecorderError
+from shared.logs import describe, log, whereabouts
 from shared.settings import SettingsError
-from shared.start_request import check_idempotency_key
-from shared.telemetry import describe, log, whereabouts
+from shared.start.request import check_idempotency_key
+from shared.worker.message import decode_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -1,5 +1,6 @@
 """What the use cases need of the world, as small protocols. The comment is the contract; `tests/contract` checks it
-on the fakes and on the real adapters alike. Every method may raise the `shared.errors` it names and no other error.
+on the fakes and on the real adapters alike. Every method may raise the
+`shared.domain.errors` it names and no other error.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime, timedelta
 
-    from shared.locations import ContainerUrl
-    from shared.recording import Recording
-    from shared.start_request import StartRequest
+    from shared.domain.locations import ContainerUrl
+    from shared.domain.recording import Recording
+    from shared.start.request import StartRequest
 
 
 class Clock(Protocol):

@@ -13,8 +13,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from shared.locations import AllowList, ContainerUrl, allow_list
-from shared.ranges import BlockSizes
+from shared.domain.locations import AllowList, ContainerUrl, allow_list
+from shared.transfer.ranges import BlockSizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

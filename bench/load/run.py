@@ -22,7 +22,7 @@ from local.acs.request import read_start_request
 from local.clock import Clock
 from local.services import CONTAINER
 from local.stack import Stack
-from shared.naming import recording_key
+from shared.domain.naming import recording_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

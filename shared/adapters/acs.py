@@ -28,7 +28,7 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from shared.adapters.translate import acs_errors, media_errors
 from shared.adapters.transport import LocalOriginTransport, pooled_transport
-from shared.errors import (
+from shared.domain.errors import (
     CallNotFound,
     MediaDistrusted,
     MediaError,
@@ -37,7 +37,7 @@ from shared.errors import (
     MediaTooLarge,
     RecordingNotFound,
 )
-from shared.locations import is_media_location
+from shared.domain.locations import is_media_location
 from shared.ports import MediaResponse, StartedRecording
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.core.pipeline.transport import RequestsTransport
 
-    from shared.locations import ContainerUrl
+    from shared.domain.locations import ContainerUrl
     from shared.settings import Settings
-    from shared.start_request import StartRequest
+    from shared.start.request import StartRequest
 
 _MOST_REDIRECTS = 3
 _SMALL_FILE: dict[str, Any] = {"read_timeout": 20}

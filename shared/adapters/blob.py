@@ -21,16 +21,16 @@ from azure.storage.blob import (
 from shared.adapters.connections import LateOnce, seconds_to_send
 from shared.adapters.translate import storage_errors
 from shared.adapters.transport import pooled_transport
-from shared.errors import Blame, BlobExists, BlobMissing, ContainerMissing, ContainerNotAllowed, StorageInvalid
+from shared.domain.errors import Blame, BlobExists, BlobMissing, ContainerMissing, ContainerNotAllowed, StorageInvalid
 from shared.ports import BlobFacts, Blobs, Block, Container
-from shared.streams import CONTENT_TYPES
+from shared.transfer.streams import CONTENT_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from azure.core.credentials import TokenCredential
 
-    from shared.locations import ContainerUrl
+    from shared.domain.locations import ContainerUrl
     from shared.settings import Settings
 
 MIB = 1024 * 1024

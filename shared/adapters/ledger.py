@@ -12,9 +12,9 @@ from azure.core import MatchConditions
 from azure.storage.blob import ContentSettings
 
 from shared.adapters.translate import storage_errors
-from shared.document import decode, encode
-from shared.errors import BlobExists, BlobMissing, ContainerMissing, PreconditionFailed, StorageCorrupted
-from shared.recording import Recording
+from shared.domain.codec import decode, encode
+from shared.domain.errors import BlobExists, BlobMissing, ContainerMissing, PreconditionFailed, StorageCorrupted
+from shared.domain.recording import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,8 +11,9 @@ from azure.core.exceptions import AzureError
 from azure.eventgrid import EventGridEvent, EventGridPublisherClient
 
 from shared.adapters.translate import NETWORK_ERRORS
-from shared.document import format_time
-from shared.telemetry import clean, describe, log
+from shared.domain.codec import format_time
+from shared.domain.redaction import clean
+from shared.logs import describe, log
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential

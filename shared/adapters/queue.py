@@ -11,9 +11,9 @@ from azure.storage.queue import ExponentialRetry, QueueServiceClient, TextBase64
 from shared.adapters.connections import LateOnce
 from shared.adapters.translate import storage_errors
 from shared.adapters.transport import pooled_transport
-from shared.errors import BlobExists, ContainerMissing
-from shared.messages import decode_message, encode_message
-from shared.telemetry import scrub
+from shared.domain.errors import BlobExists, ContainerMissing
+from shared.domain.redaction import scrub
+from shared.worker.message import decode_message, encode_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The one place where the SDKs' errors become `shared.errors`.
+"""The one place where the SDKs' errors become `shared.domain.errors`.
 
 By status and service code where there was an answer, by class where there was none. Every class of the SDKs' trees
 is met by one of the branches; `tests/unit/test_translate.py` walks the trees and fails where one is not.
@@ -29,7 +29,7 @@ from azure.core.exceptions import (
 from requests import RequestException
 from urllib3.exceptions import HTTPError
 
-from shared import errors as e
+from shared.domain import errors as e
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""HTTP transports for the SDK clients: pools wide enough for all lanes, bounded in time, on a laptop to another origin.
+"""HTTP transports for the SDK clients: pools wide enough for all slots, bounded in time, on a laptop to another origin.
 
 The SDKs stay in the path everywhere, with their signing, checks and host allow-list: only where a request goes is
 changed, and only for ACS's hosts, and only to loopback (`settings.local_origin` refuses anything else).
@@ -13,7 +13,7 @@ import requests
 from azure.core.pipeline.transport._requests_basic import RequestsTransport
 
 from shared.adapters.connections import BoundedAdapter
-from shared.locations import is_media_location
+from shared.domain.locations import is_media_location
 
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 60

@@ -18,10 +18,10 @@ from azure.storage.queue import QueueClient, QueueServiceClient
 from local.acs import ChunkPlan, EndPlan
 from shared.adapters.queue import QUEUE, URGENT_QUEUE
 from shared.app import Ports, azure_ports
-from shared.locations import ContainerUrl
-from shared.messages import decode_message
+from shared.domain.locations import ContainerUrl
 from shared.settings import load_settings
-from shared.start_request import StartRequest, parse_start_request
+from shared.start.request import StartRequest, parse_start_request
+from shared.worker.message import decode_message
 from tests.support.fakes import CONTAINER, MediaFile, World, settings
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared import errors as e
+from shared.domain import errors as e
 from tests.contract.scripted import Answer, Asked, Scripted
 from tests.contract.sides import RealSide, request
 from tests.support.acs_codes import SERVICE_CODES

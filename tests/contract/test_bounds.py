@@ -17,7 +17,7 @@ from shared.adapters.acs import AcsMedia, acs_client
 from shared.adapters.blob import BlobContainer, blob_service
 from shared.adapters.connections import seconds_to_send
 from shared.adapters.transport import pooled_transport
-from shared.errors import Blame, MediaUnavailable, StorageUnavailable
+from shared.domain.errors import Blame, MediaUnavailable, StorageUnavailable
 from shared.settings import Secret
 from tests.support.fakes import settings
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from azure.storage.blob import BlobServiceClient
 
-from shared import ranges
 from shared.adapters.blob import BlobContainer
-from shared.errors import (
+from shared.domain.errors import (
     Blame,
     BlobExists,
     BlobMissing,
@@ -22,7 +21,8 @@ from shared.errors import (
     StorageInvalid,
 )
 from shared.ports import Block
-from shared.streams import read_back, relay
+from shared.transfer import ranges
+from shared.transfer.streams import read_back, relay
 from tests.contract.scripted import Answer, Asked, Detoured, Identity, Scripted
 from tests.contract.sides import container
 

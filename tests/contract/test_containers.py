@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shared.adapters.blob import BlobContainers
-from shared.errors import Blame, ContainerMissing, ContainerNotAllowed
-from shared.locations import ContainerUrl
+from shared.domain.errors import Blame, ContainerMissing, ContainerNotAllowed
+from shared.domain.locations import ContainerUrl
 from tests.contract.sides import RealSide, container
 
 if TYPE_CHECKING:

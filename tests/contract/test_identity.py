@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from azure.storage.blob import BlobServiceClient
 
 from shared.adapters.blob import BlobContainer
-from shared.errors import Blame
+from shared.domain.errors import Blame
 from tests.contract.scripted import Answer, Asked, Detoured, Identity, Scripted
 
 if TYPE_CHECKING:

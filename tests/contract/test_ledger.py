@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shared import naming
-from shared.errors import Blame, BlobExists, PreconditionFailed, StorageCorrupted, StorageError
-from shared.recording import Chunk, ChunkState, LastError, Manifest, Recording
+from shared.domain import naming
+from shared.domain.errors import Blame, BlobExists, PreconditionFailed, StorageCorrupted, StorageError
+from shared.domain.recording import Chunk, ChunkState, LastError, Manifest, Recording
 from tests.contract.sides import FakeSide, RealSide
 from tests.support.fakes import NOON
 

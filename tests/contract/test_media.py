@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared import errors as e
+from shared.domain import errors as e
 from tests.contract.scripted import Answer, Asked, Scripted
 from tests.contract.sides import FakeSide, RealSide
 from tests.support.fakes import lies

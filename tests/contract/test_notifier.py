@@ -11,8 +11,8 @@ import pytest
 
 from local.eventgrid import EventGrid, Subscription
 from shared.adapters.notify import TopicNotifier
-from shared.errors import Blame
-from shared.telemetry import LogOnlyNotifier
+from shared.domain.errors import Blame
+from shared.logs import LogOnlyNotifier
 from tests.contract.scripted import Answer, Asked, Scripted
 from tests.support.fakes import NOON, FakeNotifier
 from tests.support.receiver import Receiver

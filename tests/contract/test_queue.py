@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shared.errors import StorageInvalid
-from shared.messages import encode_message
+from shared.domain.errors import StorageInvalid
 from shared.ports import RescueMessage
+from shared.worker.message import encode_message
 
 if TYPE_CHECKING:
     from tests.contract.sides import RealSide, Side

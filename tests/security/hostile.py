@@ -13,8 +13,8 @@ import requests
 import urllib3.util
 
 from shared import app as root
-from shared.errors import RecorderError
-from shared.locations import ContainerUrl
+from shared.domain.errors import RecorderError
+from shared.domain.locations import ContainerUrl
 from tests.support.fakes import ACCOUNT, MediaFile, World, settings, watched
 
 if TYPE_CHECKING:

@@ -7,14 +7,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from shared import handlers
-from shared.messages import decode_message
-from shared.naming import recording_key
+from shared.domain.naming import recording_key
+from shared.worker.message import decode_message
 from tests.security.hostile import ARCHIVE, RECORDING_ID, TEAM_A, Watchtower, event, serving
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shared.answers import Answer
+    from shared.api.responses import Answer
 
 KEY = recording_key(RECORDING_ID)
 _REFUSALS = {400, 404, 409, 413, 415}

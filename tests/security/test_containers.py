@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from shared import naming
-from shared.messages import decode_message
-from shared.recording import ChunkState, Recording
+from shared.domain import naming
+from shared.domain.recording import ChunkState, Recording
+from shared.worker.message import decode_message
 from tests.security.hostile import ARCHIVE, CALL_ID, DOCUMENT, RECORDING_ID, Watchtower, event
 from tests.support.fakes import NOON
 

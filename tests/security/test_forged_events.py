@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared import naming
-from shared.events import MAX_CHUNKS
-from shared.locations import ContainerUrl, is_media_location
-from shared.recording import ChunkState, Recording, RecordingState
+from shared.domain import naming
+from shared.domain.locations import ContainerUrl, is_media_location
+from shared.domain.recording import ChunkState, Recording, RecordingState
+from shared.intake.event import MAX_CHUNKS
 from tests.security.hostile import (
     ARCHIVE,
     DOCUMENT,

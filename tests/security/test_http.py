@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared import handlers
-from shared.naming import recording_key
+from shared.domain.naming import recording_key
 from tests.security.hostile import RECORDING_ID, Watchtower, event, serving
 from tests.security.targets import check_answer, take_start
 from tests.support.fakes import ACCOUNT

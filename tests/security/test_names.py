@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as often
 from hypothesis import strategies as st
 
-from shared import naming
 from shared.adapters.blob import BlobContainers, blob_service
-from shared.events import identity
-from shared.locations import ContainerUrl
+from shared.domain import naming
+from shared.domain.locations import ContainerUrl
+from shared.intake.event import identity
 from shared.settings import load_settings
 from tests.security.hostile import assert_plain
 from tests.support.fakes import NOON

@@ -13,11 +13,11 @@ from azure.core.pipeline.transport import HttpRequest
 
 from local.acs import AcsConfig, AcsEmulator, ChunkPlan, EndPlan
 from local.acs.transport import EmulatorTransport
-from shared import ranges
 from shared.adapters.acs import AcsMedia, acs_client
 from shared.adapters.transport import LocalOriginTransport
-from shared.errors import MediaError, MediaLocationRefused, MediaRedirected
+from shared.domain.errors import MediaError, MediaLocationRefused, MediaRedirected
 from shared.settings import Settings, load_settings
+from shared.transfer import ranges
 from tests.security.test_forged_events import OFF_THE_LIST
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 
 from shared import handlers
 from shared.adapters.translate import storage_error
-from shared.errors import (
+from shared.domain.errors import (
     AcsError,
     MediaUnauthorized,
     RecorderError,
@@ -20,9 +20,9 @@ from shared.errors import (
     StorageError,
     StorageUnavailable,
 )
-from shared.events import redacted
+from shared.domain.redaction import clean
+from shared.intake.event import redacted
 from shared.settings import NAMES, SettingsError, load_settings
-from shared.telemetry import clean
 from tests.security.hostile import RECORDING_ID, Watchtower, chunk, event, serving
 from tests.support.fakes import ACCOUNT, watched
 

@@ -7,10 +7,10 @@ import json
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.locations import ContainerUrl
-from shared.lookup import fallback_name
-from shared.naming import recording_key
-from shared.recording import IN_PLACE_STATES, Chunk, ChunkState, Recording
+from shared.domain.locations import ContainerUrl
+from shared.domain.naming import recording_key
+from shared.domain.recording import IN_PLACE_STATES, Chunk, ChunkState, Recording
+from shared.worker.finder import fallback_name
 from tests.simulation.truth import minutes
 from tests.simulation.world import Violation, WitnessContainer
 

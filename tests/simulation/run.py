@@ -14,8 +14,8 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
-from shared.errors import AcsError
-from shared.recording import ChunkState
+from shared.domain.errors import AcsError
+from shared.domain.recording import ChunkState
 from tests.simulation.alone import alone
 from tests.simulation.invariants import check, check_deletion, check_told, witness
 from tests.simulation.operators import draw_operator

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.errors import MediaNotFound, PreconditionFailed, StorageThrottled
-from shared.locations import ContainerUrl
-from shared.naming import chunk_key, recording_key
-from shared.recording import Chunk, ChunkState, Recording
+from shared.domain.errors import MediaNotFound, PreconditionFailed, StorageThrottled
+from shared.domain.locations import ContainerUrl
+from shared.domain.naming import chunk_key, recording_key
+from shared.domain.recording import Chunk, ChunkState, Recording
 from tests.simulation.world import Crash
 from tests.support.fakes import NOON, MediaFile, World, lies, settings, watched
 from tests.support.fakes.acs import honest

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared import errors as e
+from shared.domain import errors as e
 from tests.simulation.truth import minutes
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from tests.support.fakes import MediaFile
 if TYPE_CHECKING:
     from random import Random
 
-    from shared.locations import ContainerUrl
+    from shared.domain.locations import ContainerUrl
 
 MAGIC = {"mp3": b"ID3\x04\x00\x00", "mp4": b"\x00\x00\x00\x18ftypisom", "wav": b"RIFF\x00\x00\x00\x00WAVEfmt "}
 MEDIA_HOST = "https://eus-api.asm.skype.com/v1/objects"

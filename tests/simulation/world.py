@@ -9,10 +9,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from shared.document import decode, encode
-from shared.errors import Blame, MediaNotFound, PreconditionFailed, RecorderError, StorageError, Unexpected
-from shared.locations import ContainerUrl
-from shared.recording import Recording
+from shared.domain.codec import decode, encode
+from shared.domain.errors import Blame, MediaNotFound, PreconditionFailed, RecorderError, StorageError, Unexpected
+from shared.domain.locations import ContainerUrl
+from shared.domain.recording import Recording
 from tests.simulation.liar import lie_of
 from tests.simulation.trouble import after_lost_answer, error_of, refusal_of
 from tests.support.fakes import (
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from shared.app import App
-    from shared.locations import AllowList
+    from shared.domain.locations import AllowList
     from shared.ports import Container, MediaResponse, RescueMessage
     from tests.simulation.trouble import Trouble
     from tests.simulation.truth import TrueChunk

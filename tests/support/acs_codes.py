@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared import errors as e
+from shared.domain import errors as e
 
 SERVICE_CODES: list[tuple[int, str, type[e.AcsError]]] = [
     (404, "8522", e.CallNotFound),

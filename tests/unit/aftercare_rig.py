@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.recording import Chunk, ChunkState, Recording
+from shared.domain.recording import Chunk, ChunkState, Recording
 from tests.support.fakes import MediaFile, World, settings
 from tests.unit.builders import NOON, recording
 

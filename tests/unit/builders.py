@@ -8,9 +8,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from shared import naming
-from shared.errors import Blame
-from shared.recording import Chunk, ChunkState, LastError, Manifest, Recording
+from shared.domain import naming
+from shared.domain.errors import Blame
+from shared.domain.recording import Chunk, ChunkState, LastError, Manifest, Recording
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

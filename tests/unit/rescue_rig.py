@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+from shared.domain.recording import Chunk, ChunkState, Recording
 from shared.ports import RescueMessage
-from shared.recording import Chunk, ChunkState, Recording
 from tests.support.fakes import MediaFile, World, settings
 from tests.unit.builders import HOUR, MEDIA, NOON, chunk, recording
 

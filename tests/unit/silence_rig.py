@@ -10,8 +10,8 @@ from tests.support.fakes import CONTAINER, World, settings
 from tests.unit.builders import HOUR
 
 if TYPE_CHECKING:
-    from shared.locations import ContainerUrl
-    from shared.recording import Recording
+    from shared.domain.locations import ContainerUrl
+    from shared.domain.recording import Recording
 
 FOLDER = "20261122/call-1/eyJQbGF0-acs"
 MINUTE = timedelta(minutes=1)

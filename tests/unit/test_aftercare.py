@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.errors import StorageUnavailable
-from shared.manifest import is_manifest_of
-from shared.recording import Chunk, ChunkState, Manifest, RecordingState
+from shared.domain.errors import StorageUnavailable
+from shared.domain.recording import Chunk, ChunkState, Manifest, RecordingState
+from shared.worker.manifest import is_manifest_of
 from tests.support.fakes import World, watched
 from tests.unit.aftercare_rig import DONE, METADATA, SAVED, S, care, the, world_with
 from tests.unit.builders import FOLDER, NOON, chunk, recording

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shared.errors import MediaUnavailable
+from shared.domain.errors import MediaUnavailable
 from tests.support.fakes import watched
 from tests.unit.aftercare_rig import DONE, SAVED, S, care, the, world_with
 from tests.unit.builders import HOUR, NOON, chunk

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.errors import StorageAccessDenied, StorageUnavailable
-from shared.recording import ChunkState, Manifest, Recording
+from shared.domain.errors import StorageAccessDenied, StorageUnavailable
+from shared.domain.recording import ChunkState, Manifest, Recording
 from tests.support.fakes import World, watched
 from tests.unit.aftercare_rig import DONE, SAVED, S, care, the, world_with
 from tests.unit.builders import FOLDER, HOUR, NOON, chunk, recording

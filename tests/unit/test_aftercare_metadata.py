@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from shared.errors import StorageAccessDenied
-from shared.lookup import fallback_name
+from shared.domain.errors import StorageAccessDenied
+from shared.worker.finder import fallback_name
 from tests.support.fakes import MediaFile
 from tests.unit.aftercare_rig import DONE, METADATA, S, care, the, world_with
 from tests.unit.builders import FOLDER, HOUR, NOON, chunk

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from shared import errors as e
-from shared.answers import answer, problem_of
+from shared.api.responses import answer, problem_of
+from shared.api.views import RecordingUnknown
+from shared.domain import errors as e
 from shared.settings import SettingsError
-from shared.story import RecordingUnknown
 
 TABLE: list[tuple[Exception, int, str]] = [
     (e.InvalidRequest([e.Fault("a", "is wrong")]), 400, "invalid_request"),

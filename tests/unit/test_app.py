@@ -13,8 +13,8 @@ import pytest
 from shared import app as app_module
 from shared.adapters.notify import TopicNotifier
 from shared.app import SystemClock, azure_ports, compose, the_app
+from shared.logs import LogOnlyNotifier
 from shared.settings import load_settings
-from shared.telemetry import LogOnlyNotifier
 from tests.unit.test_settings import LEAST, STORAGE
 
 if TYPE_CHECKING:

@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import ranges
-from shared.lanes import InlineLanes, Lanes, Pace, ThreadLanes
 from shared.ports import Block
-from shared.ranges import BlockSizes, Span
-from shared.transfer import Job, Progress, Transfer, Transferred
+from shared.transfer import ranges
+from shared.transfer.engine import Job, Progress, Transfer, Transferred
+from shared.transfer.ranges import BlockSizes, Span
+from shared.transfer.slots import BlockSlots, InlineSlots, ThreadSlots
+from shared.transfer.throttle import Throttle
 from tests.support.fakes import NOON, FakeClock, FakeContainer, FakeMedia, MediaFile
 from tests.support.fakes.acs import honest
 from tests.unit.builders import HOUR, MEDIA
@@ -107,12 +108,12 @@ class SlowMedia(FakeMedia):
 
 
 def transferred(
-    data: bytes, *, seconds: float, target: FakeContainer, lanes: Lanes | None = None
+    data: bytes, *, seconds: float, target: FakeContainer, slots: BlockSlots | None = None
 ) -> tuple[Transferred, list[tuple[int, int]]]:
     clock = FakeClock(NOON)
     media = SlowMedia(data, clock, seconds)
     transfer = Transfer(
-        media=media, lanes=lanes or InlineLanes(), pace=Pace(clock=clock, most=4), clock=clock, sizes=SIZES
+        media=media, slots=slots or InlineSlots(), throttle=Throttle(clock=clock, most=4), clock=clock, sizes=SIZES
     )
     done = transfer.run(Job(LOCATION, target, NAME, "mp3", NOON + HOUR), Progress())
     assert target.blobs[NAME].data == data
@@ -131,8 +132,8 @@ def test_a_slow_source_is_asked_for_small_blocks(seconds: float, asked: list[tup
 
 
 def test_many_lanes_bring_the_same_bytes() -> None:
-    lanes = ThreadLanes(room=400, least=100)
-    assert transferred(DATA, seconds=0, target=FakeContainer(), lanes=lanes)[1] == QUICK
+    slots = ThreadSlots(room=400, least=100)
+    assert transferred(DATA, seconds=0, target=FakeContainer(), slots=slots)[1] == QUICK
 
 
 @pytest.mark.parametrize("seconds", [0, 0.001])
@@ -168,7 +169,7 @@ def test_a_block_that_the_first_one_overlaps_is_not_kept(kept: tuple[int, int]) 
 
 
 def test_no_more_bytes_are_under_way_than_there_is_room_for() -> None:
-    lanes = ThreadLanes(room=10, least=1)
+    slots = ThreadSlots(room=10, least=1)
     lock = threading.Lock()
     inside: list[int] = []
     most = 0
@@ -183,7 +184,7 @@ def test_no_more_bytes_are_under_way_than_there_is_room_for() -> None:
             inside.remove(size)
 
     sizes = [random.Random(number).choice((1, 3, 4, 7, 10, 25)) for number in range(60)]  # noqa: S311 - any sizes
-    futures = [lanes.submit(partial(task, min(size, 10)), size) for size in sizes]
+    futures = [slots.submit(partial(task, min(size, 10)), size) for size in sizes]
     for future in futures:
         future.result(10)
     assert 0 < most <= 10
@@ -191,12 +192,12 @@ def test_no_more_bytes_are_under_way_than_there_is_room_for() -> None:
 
 def test_nobody_is_let_in_past_another() -> None:
     """A small block that came later does not take the room for which a large one waits."""
-    lanes = ThreadLanes(room=4, least=1)
+    slots = ThreadSlots(room=4, least=1)
     gate = threading.Event()
     order: list[str] = []
-    first = lanes.submit(lambda: gate.wait(10), 2)
-    large = lanes.submit(lambda: order.append("large"), 4)
-    small = lanes.submit(lambda: order.append("small"), 1)
+    first = slots.submit(lambda: gate.wait(10), 2)
+    large = slots.submit(lambda: order.append("large"), 4)
+    small = slots.submit(lambda: order.append("small"), 1)
     assert not small.done()
     gate.set()
     for future in (first, large, small):
@@ -205,12 +206,12 @@ def test_nobody_is_let_in_past_another() -> None:
 
 
 def test_room_is_given_back_after_a_failure() -> None:
-    lanes = ThreadLanes(room=1, least=1)
+    slots = ThreadSlots(room=1, least=1)
 
     def fail() -> None:
         raise ValueError("broken")
 
     for _ in range(3):
         with pytest.raises(ValueError, match="broken"):
-            lanes.submit(fail, 1).result(10)
-    assert lanes.submit(lambda: 5, 1).result(10) == 5
+            slots.submit(fail, 1).result(10)
+    assert slots.submit(lambda: 5, 1).result(10) == 5

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.books import Books, is_open, planned, taken_back
-from shared.errors import PreconditionFailed, StorageUnavailable
-from shared.naming import marker
-from shared.recording import ChunkState, Recording
+from shared.domain.errors import PreconditionFailed, StorageUnavailable
+from shared.domain.naming import marker
+from shared.domain.recording import ChunkState, Recording
+from shared.store import Books, is_open, planned, taken_back
 from tests.support.fakes import World, watched
 from tests.unit.builders import HOUR, NOON, chunk, recording
 

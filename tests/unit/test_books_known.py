@@ -11,7 +11,7 @@ from tests.unit.builders import chunk, recording
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shared.books import Books
+    from shared.store import Books
 
 KEY = recording().key
 

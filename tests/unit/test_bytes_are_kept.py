@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.errors import (
+from shared.domain.errors import (
     Blame,
     ContainerNotAllowed,
     MediaUnavailable,
@@ -17,9 +17,9 @@ from shared.errors import (
     StorageError,
     StorageUnavailable,
 )
-from shared.lookup import fallback_name
+from shared.domain.recording import Chunk, ChunkState, Recording, RecordingState
 from shared.ports import RescueMessage
-from shared.recording import Chunk, ChunkState, Recording, RecordingState
+from shared.worker.finder import fallback_name
 from tests.support.fakes import MediaFile, World, watched
 from tests.unit.builders import HOUR, MEDIA, METADATA, NOON, chunk, recording
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared import calls
+from shared.start import call_index as calls
 from tests.support.fakes import FakeLedger
 from tests.unit.builders import HOUR, NOON
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.errors import (
+from shared.domain.errors import (
     Blame,
     BlobExists,
     StorageAccessDenied,
@@ -17,9 +17,9 @@ from shared.errors import (
     StorageInvalid,
     StorageUnavailable,
 )
-from shared.lookup import fallback_name
+from shared.domain.recording import ChunkState, Recording, RecordingState
 from shared.ports import RescueMessage
-from shared.recording import ChunkState, Recording, RecordingState
+from shared.worker.finder import fallback_name
 from tests.support.fakes import MediaFile, World, watched
 from tests.unit.builders import HOUR, chunk, recording
 

@@ -6,8 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.detour import Detour
-from shared.errors import (
+from shared.domain.errors import (
     Blame,
     ContainerMissing,
     RecorderError,
@@ -16,7 +15,8 @@ from shared.errors import (
     StorageThrottled,
     StorageUnavailable,
 )
-from shared.locations import ContainerUrl
+from shared.domain.locations import ContainerUrl
+from shared.worker.circuit_breaker import Detour
 from tests.support.fakes import CONTAINER, NOON, FakeClock
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared import errors
+from shared.domain import errors
 
 ROOT = Path(__file__).parents[2]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()

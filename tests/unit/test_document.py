@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.document import decode, encode, format_time, from_plain, parse_time, to_plain
-from shared.recording import Chunk, Recording
+from shared.domain.codec import decode, encode, format_time, from_plain, parse_time, to_plain
+from shared.domain.recording import Chunk, Recording
 from tests.unit.builders import RECORDINGS, chunk, recording
 
 

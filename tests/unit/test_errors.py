@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared import errors as e
-from shared.story import RecordingUnknown
+from shared.api.views import RecordingUnknown
+from shared.domain import errors as e
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import EventRejected
-from shared.events import (
+from shared.domain.errors import EventRejected
+from shared.intake.event import (
     MAX_CHUNKS,
     MAX_EVENT_CHARACTERS,
     RECORDING_FILE_STATUS_UPDATED,

@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from shared.errors import BlobMissing, StorageUnavailable
-from shared.naming import marker, recording_key
-from shared.recording import Recording
-from shared.silence import _ENDED
+from shared.domain.errors import BlobMissing, StorageUnavailable
+from shared.domain.naming import marker, recording_key
+from shared.domain.recording import Recording
+from shared.sweep.missing_event import _ENDED
 from tests.support.fakes import CONTAINER, World, watched
 from tests.unit.builders import HOUR, NOON
 from tests.unit.silence_rig import FOLDER, MINUTE, adopted, begun, ended, export, swept

@@ -10,7 +10,7 @@ from tests.support.fakes.world import World
 from tests.unit.builders import HOUR, NOON, chunk, recording
 
 if TYPE_CHECKING:
-    from shared.recording import Recording
+    from shared.domain.recording import Recording
 
 FULL = 1000
 

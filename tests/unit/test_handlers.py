@@ -14,12 +14,12 @@ import pytest
 import function_app
 from shared import app as app_module
 from shared import handlers
-from shared.errors import StorageUnavailable
-from shared.messages import encode_message
-from shared.naming import recording_key
+from shared.domain.errors import StorageUnavailable
+from shared.domain.naming import recording_key
+from shared.domain.recording import ChunkState, Manifest
 from shared.ports import RescueMessage
-from shared.recording import ChunkState, Manifest
 from shared.settings import SettingsError
+from shared.worker.message import encode_message
 from tests.support.fakes import MediaFile, World, watched
 from tests.unit.builders import HOUR, MEDIA, METADATA, NOON, chunk, recording
 from tests.unit.watch_rig import told
@@ -27,7 +27,7 @@ from tests.unit.watch_rig import told
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from shared.answers import Answer
+    from shared.api.responses import Answer
 
 
 @pytest.fixture

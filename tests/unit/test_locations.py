@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.locations import AllowList, ContainerUrl, Place, allow_list, is_media_location
+from shared.domain.locations import AllowList, ContainerUrl, Place, allow_list, is_media_location
 
 ACCOUNT = "https://acc.blob.core.windows.net"
 RECORDINGS = ContainerUrl.parse(f"{ACCOUNT}/recordings")

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from shared.errors import BlobMissing, ContainerMissing, DestinationConflict
-from shared.lookup import Found, Lookup, container_of, fallback_name
+from shared.domain.errors import BlobMissing, ContainerMissing, DestinationConflict
 from shared.ports import Block
-from shared.ranges import block_id
-from shared.transfer import Transferred
+from shared.transfer.engine import Transferred
+from shared.transfer.ranges import block_id
+from shared.worker.finder import Found, Lookup, container_of, fallback_name
 from tests.support.fakes import FakeContainer, watched
 from tests.unit.builders import CONTAINER_URL, FOLDER, chunk, recording
 

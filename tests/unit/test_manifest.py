@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from shared.errors import Blame
-from shared.manifest import SCHEMA, is_manifest_of, manifest, route
-from shared.recording import ChunkState, LastError, Recording
+from shared.domain.errors import Blame
+from shared.domain.recording import ChunkState, LastError, Recording
+from shared.worker.manifest import SCHEMA, is_manifest_of, manifest, route
 from tests.unit.builders import NOON, RECORDINGS, chunk, recording
 
 S = ChunkState

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.messages import decode_message, encode_message
 from shared.ports import RescueMessage
+from shared.worker.message import decode_message, encode_message
 
 KEY, CHUNK = "0123456789abcdef" * 2, "0123456789abcdef"
 MESSAGES = st.builds(

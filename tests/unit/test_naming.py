@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import naming
+from shared.domain import naming
 from tests.unit.builders import NOON
 
 # Includes control characters, NUL and lone surrogates; and ids built of what is dangerous.

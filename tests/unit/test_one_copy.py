@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shared.errors import StorageUnavailable
-from shared.naming import marker
-from shared.recording import ChunkState, Manifest
+from shared.domain.errors import StorageUnavailable
+from shared.domain.naming import marker
+from shared.domain.recording import ChunkState, Manifest
 from tests.support.fakes.acs import MediaFile
 from tests.support.fakes.world import World
 from tests.unit.builders import FOLDER, HOUR, NOON, chunk, recording
 
 if TYPE_CHECKING:
-    from shared.recording import Chunk, Recording
+    from shared.domain.recording import Chunk, Recording
 
 MP3 = b"ID3" + bytes(range(256)) * 40
 METADATA = b'{"chunkDocumentId":"0-eus-d1-00000000"}'

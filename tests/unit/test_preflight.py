@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from shared.errors import Blame, ContainerNotReady, StorageAccessDenied, StorageError, StorageUnavailable
-from shared.locations import ContainerUrl
-from shared.preflight import Preflight
+from shared.domain.errors import Blame, ContainerNotReady, StorageAccessDenied, StorageError, StorageUnavailable
+from shared.domain.locations import ContainerUrl
+from shared.start.preflight import Preflight
 from tests.support.fakes import CONTAINER, World
 
 OTHER = ContainerUrl.parse("https://evil.blob.core.windows.net/recordings")

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import errors as e
-from shared import ranges
+from shared.domain import errors as e
 from shared.ports import Block, MediaResponse
-from shared.ranges import Span
+from shared.transfer import ranges
+from shared.transfer.ranges import Span
 
 MIB = 1024 * 1024
 TAG = ranges.source_tag(total=100, etag='"1"', first=b"first")

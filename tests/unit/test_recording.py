@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.recording import (
+from shared.domain.recording import (
     AT_RISK_STATES,
     IN_PLACE_STATES,
     SAFE_STATES,

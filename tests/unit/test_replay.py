@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared import errors as e
-from shared.lookup import fallback_name
-from shared.naming import marker
-from shared.recording import ChunkState, Manifest, Recording, RecordingState
-from shared.replay import set_going
-from shared.story import RecordingUnknown
+from shared.api.views import RecordingUnknown
+from shared.domain import errors as e
+from shared.domain.naming import marker
+from shared.domain.recording import ChunkState, Manifest, Recording, RecordingState
+from shared.sweep.replay import set_going
+from shared.worker.finder import fallback_name
 from tests.support.fakes import MediaFile, World, watched
 from tests.unit.builders import FOLDER, HOUR, NOON, chunk, recording
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared import errors as e
+from shared.domain import errors as e
+from shared.domain.recording import ChunkState, Manifest, Recording
 from shared.ports import RescueMessage
-from shared.recording import ChunkState, Manifest, Recording
 from tests.support.fakes import MediaFile, World, watched
 from tests.unit.builders import FOLDER, MEDIA, NOON, chunk, recording
 from tests.unit.test_replay import (

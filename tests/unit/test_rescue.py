@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.errors import MediaNotFound, MediaThrottled, MediaUnauthorized, MediaUnavailable, StorageUnavailable
+from shared.domain.backoff import RetryPolicy
+from shared.domain.errors import MediaNotFound, MediaThrottled, MediaUnauthorized, MediaUnavailable, StorageUnavailable
+from shared.domain.recording import Chunk, ChunkState, RecordingState
 from shared.ports import RescueMessage
-from shared.recording import Chunk, ChunkState, RecordingState
-from shared.retry import RetryPolicy
 from tests.support.fakes import lies, watched
 from tests.support.fakes.acs import honest
 from tests.unit.builders import FOLDER, HOUR, MEDIA, NOON, chunk, recording

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from shared.errors import Blame, StorageNetworkDenied, StorageUnavailable
+from shared.domain.errors import Blame, StorageNetworkDenied, StorageUnavailable
+from shared.domain.recording import RecordingState
 from shared.ports import RescueMessage
-from shared.recording import RecordingState
 from tests.support.fakes import World
 from tests.unit.builders import NOON, chunk, recording
 from tests.unit.rescue_rig import ACS_FOLDER, DATA, EXPORT, S, handle, put, run, the, world

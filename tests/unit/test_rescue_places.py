@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.errors import (
+from shared.domain.errors import (
     Blame,
     BlobExists,
     StorageAccessDenied,
@@ -16,8 +16,8 @@ from shared.errors import (
     StorageNetworkDenied,
     StorageUnavailable,
 )
-from shared.lookup import fallback_name
-from shared.recording import RecordingState
+from shared.domain.recording import RecordingState
+from shared.worker.finder import fallback_name
 from tests.support.fakes import World, watched
 from tests.unit.builders import HOUR, chunk
 from tests.unit.rescue_rig import DATA, EXPORT, METADATA, SHA256, S, failing, handle, put, run, the, world

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.retry import History, NextTry, RetryPolicy, delivery_delay, next_try, spread
+from shared.domain.backoff import History, NextTry, RetryPolicy, delivery_delay, next_try, spread
 from tests.unit.builders import NOON
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.errors import AcsUnavailable, StorageUnavailable
-from shared.locations import ContainerUrl
-from shared.naming import adoption
+from shared.domain.errors import AcsUnavailable, StorageUnavailable
+from shared.domain.locations import ContainerUrl
+from shared.domain.naming import adoption
+from shared.domain.recording import ChunkState, RecordingState
 from shared.ports import Block
-from shared.ranges import block_id
-from shared.recording import ChunkState, RecordingState
+from shared.transfer.ranges import block_id
 from tests.support.fakes import CONTAINER, watched
 from tests.unit.builders import HOUR, NOON
 from tests.unit.silence_rig import FOLDER, QUARTER, adopted, begun, ended, export, swept

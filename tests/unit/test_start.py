@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared import naming
-from shared.errors import (
+from shared.domain import naming
+from shared.domain.errors import (
     AcsThrottled,
     AcsTimeout,
     AcsUnavailable,
@@ -18,9 +18,9 @@ from shared.errors import (
     RecordingInProgress,
     StorageUnavailable,
 )
-from shared.locations import ContainerUrl
-from shared.recording import RecordingState
-from shared.start import Started
+from shared.domain.locations import ContainerUrl
+from shared.domain.recording import RecordingState
+from shared.start.start import Started
 from tests.support.fakes import CONTAINER, NOON, World, settings, watched
 from tests.unit.watch_rig import told
 

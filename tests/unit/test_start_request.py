@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import InvalidRequest
-from shared.locations import ContainerUrl, allow_list
-from shared.start_request import (
+from shared.domain.errors import InvalidRequest
+from shared.domain.locations import ContainerUrl, allow_list
+from shared.start.request import (
     COMBINATIONS,
     LOCATORS,
     ChannelAffinity,

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import Blame, InvalidRequest
-from shared.naming import marker, recording_key
-from shared.recording import ChunkState, LastError, Recording
-from shared.story import RecordingUnknown, Story
+from shared.api.views import RecordingUnknown, Story
+from shared.domain.errors import Blame, InvalidRequest
+from shared.domain.naming import marker, recording_key
+from shared.domain.recording import ChunkState, LastError, Recording
 from tests.support.fakes import World
 from tests.unit.builders import ACCOUNT, FOLDER, HOUR, NOON, chunk, recording
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.errors import Blame, StorageCorrupted, StorageUnavailable
-from shared.messages import encode_message
-from shared.naming import marker
+from shared.domain.errors import Blame, StorageCorrupted, StorageUnavailable
+from shared.domain.naming import marker
+from shared.domain.recording import Chunk, ChunkState, LastError, Manifest, Recording
 from shared.ports import RescueMessage
-from shared.recording import Chunk, ChunkState, LastError, Manifest, Recording
+from shared.worker.message import encode_message
 from tests.support.fakes import World, watched
 from tests.unit.builders import HOUR, NOON, chunk, recording
 

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import Blame
-from shared.recording import ChunkState
-from shared.telemetry import clean, describe, log, scrub, whereabouts
+from shared.domain.errors import Blame
+from shared.domain.recording import ChunkState
+from shared.domain.redaction import clean, scrub
+from shared.logs import describe, log, whereabouts
 from tests.unit.builders import NOON
 
 SECRETS = [

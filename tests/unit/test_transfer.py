@@ -14,12 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import errors as e
-from shared import ranges
-from shared.lanes import InlineLanes, Lanes, Pace, ThreadLanes
+from shared.domain import errors as e
 from shared.ports import Block
-from shared.streams import read_back, relay
-from shared.transfer import Job, Progress, TimeBudgetSpentError, Transfer, Transferred
+from shared.transfer import ranges
+from shared.transfer.engine import Job, Progress, TimeBudgetSpentError, Transfer, Transferred
+from shared.transfer.slots import BlockSlots, InlineSlots, ThreadSlots
+from shared.transfer.streams import read_back, relay
+from shared.transfer.throttle import Throttle
 from tests.support.fakes import NOON, FakeClock, FakeContainer, FakeMedia, MediaFile, lies, watched
 from tests.support.fakes.acs import honest
 from tests.unit.builders import HOUR, MEDIA
@@ -39,20 +40,20 @@ def mp3(size: int, *, seed: int = 1) -> bytes:
 class Rig:
     """A transfer over fakes."""
 
-    def __init__(self, data: bytes, *, lanes: Lanes | None = None, **file: Any) -> None:
+    def __init__(self, data: bytes, *, slots: BlockSlots | None = None, **file: Any) -> None:
         self.data = data
         self.clock = FakeClock(NOON)
         self.media = FakeMedia({LOCATION: MediaFile(data, **file)})
         self.target = FakeContainer()
-        self.lanes = lanes or InlineLanes()
+        self.slots = slots or InlineSlots()
         self.progress = Progress()
-        self.pace = Pace(clock=self.clock, most=4)
+        self.pace = Throttle(clock=self.clock, most=4)
 
     def run(self, *, target: Any = None, media: Any = None, block_bytes: int = BLOCK, **job: Any) -> Transferred:
         transfer = Transfer(
             media=media or self.media,
-            lanes=self.lanes,
-            pace=self.pace,
+            slots=self.slots,
+            throttle=self.pace,
             clock=self.clock,
             sizes=ranges.BlockSizes(block_bytes, block_bytes, block_bytes),
         )
@@ -85,10 +86,10 @@ def checked(rig: Rig, done: Transferred) -> Transferred:
 SIZES = [1, 4, BLOCK - 1, BLOCK, BLOCK + 1, 5 * BLOCK, 5 * BLOCK + 1, 12_345]
 
 
-@pytest.mark.parametrize("lanes", [InlineLanes(), ThreadLanes(room=4 * BLOCK, least=BLOCK)], ids=["inline", "threads"])
+@pytest.mark.parametrize("slots", [InlineSlots(), ThreadSlots(room=4 * BLOCK, least=BLOCK)], ids=["inline", "threads"])
 @pytest.mark.parametrize("size", [size for size in SIZES if size > 2])
-def test_every_byte_arrives(size: int, lanes: Lanes) -> None:
-    rig = Rig(mp3(size), lanes=lanes)
+def test_every_byte_arrives(size: int, slots: BlockSlots) -> None:
+    rig = Rig(mp3(size), slots=slots)
     done = checked(rig, rig.run())
     count = -(-size // BLOCK)
     assert (done.blocks, done.reused, done.etag) == (count, 0, '"1"')
@@ -188,7 +189,7 @@ def test_a_first_answer_that_is_not_the_recording_is_named(lie: lies.Answer, exp
     assert rig.progress.blocks == 0
 
 
-@pytest.mark.parametrize("lanes", [InlineLanes(), ThreadLanes(room=3 * BLOCK, least=BLOCK)], ids=["inline", "threads"])
+@pytest.mark.parametrize("slots", [InlineSlots(), ThreadSlots(room=3 * BLOCK, least=BLOCK)], ids=["inline", "threads"])
 @pytest.mark.parametrize(
     ("lie", "expected"),
     [
@@ -201,10 +202,10 @@ def test_a_first_answer_that_is_not_the_recording_is_named(lie: lies.Answer, exp
     ],
 )
 def test_a_later_answer_that_does_not_fit_ends_the_try(
-    lie: lies.Answer, expected: type[e.MediaError], lanes: Lanes
+    lie: lies.Answer, expected: type[e.MediaError], slots: BlockSlots
 ) -> None:
     """What was staged before stays, and nothing is committed."""
-    rig = Rig(mp3(8_500), lanes=lanes)
+    rig = Rig(mp3(8_500), slots=slots)
     rig.media.lie(LOCATION, honest, lie)
     with pytest.raises(expected):
         rig.run()
@@ -227,8 +228,8 @@ class Heard(Future[Any]):
         return error
 
 
-class HeardLanes(ThreadLanes):
-    """Lanes of four blocks; `failed` once the transfer knows of a failure."""
+class HeardLanes(ThreadSlots):
+    """BlockSlots of four blocks; `failed` once the transfer knows of a failure."""
 
     def __init__(self) -> None:
         super().__init__(room=4 * BLOCK, least=BLOCK)
@@ -250,17 +251,17 @@ class HeardLanes(ThreadLanes):
 
 def test_of_several_failures_the_429_is_told() -> None:
     """Even where it comes last: the others most often fail because of it, and it says when to come again."""
-    lanes = HeardLanes()
+    slots = HeardLanes()
 
     def answer(file: MediaFile, start: int, length: int) -> Any:
         if start == BLOCK:
             raise e.MediaUnavailable("503")
         if start == 2 * BLOCK:
-            assert lanes.failed.wait(10)
+            assert slots.failed.wait(10)
             raise e.MediaThrottled("429", retry_after=timedelta(minutes=1))
         return honest(file, start, length)
 
-    rig = Rig(mp3(8_500), lanes=lanes)
+    rig = Rig(mp3(8_500), slots=slots)
     rig.media.lie(LOCATION, *[answer] * 20)
     with pytest.raises(e.MediaThrottled) as caught:
         rig.run()
@@ -501,10 +502,10 @@ def test_what_got_on_and_is_late_goes_nowhere_else() -> None:
 
 
 def test_a_block_that_waited_for_its_lane_beyond_the_time_is_not_begun() -> None:
-    """Other recordings had the lanes meanwhile."""
+    """Other recordings had the slots meanwhile."""
     rig = Rig(mp3(8_500))
 
-    class Crowded(InlineLanes):
+    class Crowded(InlineSlots):
         room = 9 * BLOCK
 
         def submit(self, task: Any, size: int) -> Any:
@@ -512,7 +513,7 @@ def test_a_block_that_waited_for_its_lane_beyond_the_time_is_not_begun() -> None
                 rig.clock.advance(HOUR)
             return super().submit(task, size)
 
-    rig.lanes = Crowded()
+    rig.slots = Crowded()
     with pytest.raises(TimeBudgetSpentError):
         rig.run()
     assert rig.progress.blocks == len(rig.media.asked) == 2

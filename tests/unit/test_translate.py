@@ -20,7 +20,6 @@ import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared import errors as e
 from shared.adapters.translate import (
     TRANSLATORS,
     acs_error,
@@ -31,6 +30,7 @@ from shared.adapters.translate import (
     storage_error,
     storage_errors,
 )
+from shared.domain import errors as e
 from tests.unit.translate_rig import Answer, http_error
 
 if TYPE_CHECKING:

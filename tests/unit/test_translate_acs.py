@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from shared import errors as e
 from shared.adapters.translate import acs_error
+from shared.domain import errors as e
 from tests.support.acs_codes import SERVICE_CODES
 from tests.unit.translate_rig import http_error
 

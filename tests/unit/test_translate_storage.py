@@ -6,8 +6,8 @@ import azure.storage.blob as blob_sdk
 import azure.storage.queue as queue_sdk
 import pytest
 
-from shared import errors as e
 from shared.adapters.translate import storage_error
+from shared.domain import errors as e
 from tests.unit.translate_rig import http_error
 
 STORAGE_CODES: list[tuple[int, str, type[e.StorageError]]] = [

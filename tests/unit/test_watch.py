@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.errors import StorageUnavailable
-from shared.recording import ChunkState, Manifest
+from shared.domain.errors import StorageUnavailable
+from shared.domain.recording import ChunkState, Manifest
 from tests.support.fakes import CONTAINER, World, watched
 from tests.unit.builders import DELETE, HOUR, MEDIA, METADATA, NOON
 from tests.unit.watch_rig import FOLDER, KEY, S, exported, failed, told, watch

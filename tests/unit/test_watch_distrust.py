@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.events import MAX_CHUNKS
-from shared.recording import Chunk
+from shared.domain.recording import Chunk
+from shared.intake.event import MAX_CHUNKS
 from tests.support.fakes import ACCOUNT, World, watched
 from tests.unit.builders import DELETE, HOUR, MEDIA, NOON
 from tests.unit.test_events import GRID

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared import naming
+from shared.domain import naming
 from tests.support.fakes import CONTAINER, World, settings
 from tests.unit.builders import HOUR, NOON
 from tests.unit.watch_rig import FOLDER, TEAM, exported, failed, started, told, watch

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from shared import naming
-from shared.locations import ContainerUrl
-from shared.recording import ChunkState, Recording
+from shared.domain import naming
+from shared.domain.locations import ContainerUrl
+from shared.domain.recording import ChunkState, Recording
 from tests.support.fakes import CONTAINER, World
 from tests.unit.builders import DELETE, HOUR, MEDIA, METADATA, NOON
 from tests.unit.test_events import DATA, GRID

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from shared.errors import (
+from shared.domain.errors import (
     CallNotFound,
     MediaLocationRefused,
     MediaNotFound,
@@ -19,14 +19,14 @@ from shared.errors import (
     RecordingInProgress,
     RecordingNotFound,
 )
-from shared.locations import is_media_location
+from shared.domain.locations import is_media_location
 from shared.ports import MediaResponse, StartedRecording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from shared.locations import ContainerUrl
-    from shared.start_request import StartRequest
+    from shared.domain.locations import ContainerUrl
+    from shared.start.request import StartRequest
 
 
 class FakeAcs:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 
-from shared.document import decode, encode
-from shared.errors import BlobExists, PreconditionFailed, StorageCorrupted
-from shared.recording import Recording
+from shared.domain.codec import decode, encode
+from shared.domain.errors import BlobExists, PreconditionFailed, StorageCorrupted
+from shared.domain.recording import Recording
 
 
 class FakeLedger:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from shared.errors import MediaError, MediaTruncated, MediaUnavailable
+from shared.domain.errors import MediaError, MediaTruncated, MediaUnavailable
 from shared.ports import MediaResponse
 from tests.support.fakes.acs import honest
 

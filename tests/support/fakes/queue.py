@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from shared.errors import StorageInvalid
-from shared.messages import decode_message, encode_message
+from shared.domain.errors import StorageInvalid
+from shared.worker.message import decode_message, encode_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable

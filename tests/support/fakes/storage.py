@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from shared.errors import (
+from shared.domain.errors import (
     Blame,
     BlobExists,
     BlobMissing,
@@ -20,7 +20,7 @@ from shared.ports import BlobFacts, Blobs, Block, Container
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from shared.locations import AllowList, ContainerUrl
+    from shared.domain.locations import AllowList, ContainerUrl
 
 _PIECE = 64 * 1024
 _versions = itertools.count(1)

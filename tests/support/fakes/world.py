@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from shared.app import App, Ports, compose
-from shared.lanes import InlineLanes
-from shared.locations import ContainerUrl, allow_list
+from shared.domain.locations import ContainerUrl, allow_list
 from shared.settings import Settings, StorageAccount
+from shared.transfer.slots import InlineSlots
 from tests.support.fakes.acs import FakeAcs, FakeMedia
 from tests.support.fakes.clock import FakeClock
 from tests.support.fakes.ledger import FakeLedger
@@ -64,7 +64,7 @@ class World:
             notifier=self.notifier,
             clock=self.clock,
             random=self.random,
-            lanes=InlineLanes(),
+            slots=InlineSlots(),
         )
 
     def app(self, **ports: Any) -> App:

@@ -1,0 +1,1 @@
+"""A caller comes in: starting a recording."""

@@ -1,0 +1,1 @@
+"""The timer: what is due becomes a queue message."""

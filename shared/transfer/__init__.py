@@ -1,0 +1,1 @@
+"""Bytes: from the ACS media host into a container, block by block."""

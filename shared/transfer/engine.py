@@ -1,0 +1,376 @@
+"""The bytes of one chunk: ranged GETs from ACS, staged blocks, commit, check.
+
+Progress is kept where the bytes are: in the uncommitted block list of the target. A worker that dies costs the
+blocks in flight, and any other goes on from the rest. Nothing is committed before every check is passed, and the
+commit itself happens only where no blob stands.
+
+SHA-256 of the whole is computed as the blocks arrive, in order. After a resume some blocks were another worker's, so
+the committed blob is read back once instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import deque
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from shared.domain.errors import (
+    MediaChanged,
+    MediaEmpty,
+    MediaError,
+    MediaThrottled,
+    MediaTruncated,
+    MediaUnavailable,
+    StorageCorrupted,
+    StorageError,
+)
+from shared.ports import Block
+from shared.transfer import ranges
+from shared.transfer.streams import CONTENT_TYPES, cut, in_time, read_back, read_exactly
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+
+    from shared.ports import Clock, Container, Media, MediaResponse
+    from shared.transfer.slots import BlockSlots
+    from shared.transfer.throttle import Throttle
+
+T = TypeVar("T")
+
+# A connection that gives at least this many bytes a second needs no others beside it to keep a worker's cores busy.
+_QUICK = 64 * 1024 * 1024
+# Faults of one request that another request, a moment later, most often does not meet. Of the storage's only what its
+# SDK has not tried again itself; and of none what took long: the time is up after a few of those.
+_PASSING = (MediaUnavailable, MediaTruncated, StorageCorrupted)
+_BLOCK_TRIES = 3
+_SOON = timedelta(seconds=10)
+# A block that was begun in time may come for so long after it.
+_GRACE = timedelta(minutes=2)
+
+
+class TimeBudgetSpentError(Exception):
+    """The invocation's time is up; what is staged stays, and the next invocation goes on."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to bring where. `until`: the moment after which no new block is begun.
+
+    `before_commit`: a last look around; what it raises stops the commit and leaves as it is. `deadline`: the end of
+    the recording's window; nobody's 429 keeps this job from asking until it is too late.
+    """
+
+    location: str
+    target: Container
+    name: str
+    format_type: str
+    until: datetime
+    before_commit: Callable[[], None] = lambda: None
+    deadline: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """A committed, checked blob. `sha256` in hex; `blocks` staged now, `reused` from earlier tries."""
+
+    size: int
+    sha256: str
+    etag: str | None
+    blocks: int
+    reused: int
+
+
+class Progress:
+    """How many blocks this try staged: a try that got on is not a failure like another."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.blocks = 0
+
+    def add(self) -> None:
+        """One more block is safe."""
+        with self._lock:
+            self.blocks += 1
+
+
+class _InOrderHash:
+    """SHA-256 over blocks that arrive in any order; each waits for those before it."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._next = 0
+        self._turn = threading.Condition()
+        self._is_off = False
+
+    def update(self, start: int, data: bytes) -> None:
+        with self._turn:
+            while self._next != start and not self._is_off:
+                self._turn.wait()
+            if self._is_off:
+                return
+        self._hash.update(data)  # outside the lock: it is this block's turn, and nobody else's
+        with self._turn:
+            self._next = start + len(data)
+            self._turn.notify_all()
+
+    def switch_off(self) -> None:
+        """Nobody waits any more; the digest is not asked for."""
+        with self._turn:
+            self._is_off = True
+            self._turn.notify_all()
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()
+
+
+class Transfer:
+    """Brings chunks from the media host into a container. One for the process; safe for many threads."""
+
+    def __init__(
+        self, *, media: Media, slots: BlockSlots, throttle: Throttle, clock: Clock, sizes: ranges.BlockSizes
+    ) -> None:
+        self._media = media
+        self._slots = slots
+        self._throttle = throttle
+        self._clock = clock
+        self._sizes = sizes
+
+    def run(self, job: Job, progress: Progress) -> Transferred:
+        """The whole way. Raises MediaError, StorageError (BlobExists too), or TimeBudgetSpentError."""
+        self._check_time(job, progress)
+        return self._slots.submit(lambda: self._first(job, progress), self._sizes.first).result()()
+
+    def _first(self, job: Job, progress: Progress) -> Callable[[], Transferred]:
+        """The first block, in a lane: says what the source is. Returns what is to be done after it, out of the lane."""
+        asked = ranges.Span(0, self._sizes.first)
+
+        def read() -> tuple[ranges.Head, bytes, timedelta] | Transferred:
+            with self._slot(job), self._media.open(job.location, start=0, length=asked.length) as response:
+                head = ranges.accept(response, asked, total=None, etag=None)
+                if not head.is_partial:
+                    return self._stream(job, response, head, progress)
+                begun_at = self._clock.now()
+                data = read_exactly(response, head.length, is_late=self._is_late(job))
+                return head, data, self._clock.now() - begun_at
+
+        outcome = self._again(read)
+        if isinstance(outcome, Transferred):
+            return lambda: outcome
+        head, data, took = outcome
+        ranges.check_format(data, job.format_type)
+        if head.total == len(data):
+            done = self._single(job, head, data, progress)
+            return lambda: done
+        is_quick = len(data) >= _QUICK * took.total_seconds()
+        most = self._sizes.most if is_quick else self._sizes.least
+        work, cells = self._begin(job, head, data, progress)
+        # The first block has left its lane by now, and nothing holds on to its bytes.
+        return lambda: self._ranged(work, ranges.join(cells, most=most))
+
+    def _single(self, job: Job, head: ranges.Head, data: bytes, progress: Progress) -> Transferred:
+        """A file of one block, put in one request: four less than by a block list, and nothing to resume.
+
+        The service compares the checksum of the whole before there is a blob, and notes the SHA-256 in the same step.
+        """
+        sha256 = hashlib.sha256(data).hexdigest()
+        kind = CONTENT_TYPES[job.format_type]
+        job.before_commit()
+        self._again(lambda: job.target.put(job.name, data, content_type=kind, overwrite=False, sha256=sha256))
+        progress.add()
+        return Transferred(len(data), sha256, head.etag, blocks=1, reused=0)
+
+    def _slot(self, job: Job) -> AbstractContextManager[None]:
+        return self._throttle.at(job.location).slot(deadline=job.deadline)
+
+    def _again(self, action: Callable[[], T]) -> T:
+        """`action`, and again after a passing fault that came soon, a few times."""
+        for attempt in range(1, _BLOCK_TRIES):
+            begun_at = self._clock.now()
+            try:
+                return action()
+            except _PASSING:
+                if self._clock.now() - begun_at >= _SOON:
+                    raise
+                self._clock.pause(0.2 * attempt)
+        return action()
+
+    def _is_late(self, job: Job) -> Callable[[], bool]:
+        """Whether what begins now has taken too long: a block has its time, however late it is begun."""
+        latest = max(job.until, self._clock.now()) + _GRACE
+        return lambda: self._clock.now() >= latest
+
+    def _check_time(self, job: Job, progress: Progress) -> None:
+        """TimeBudgetSpentError when it is late. But one block at least is brought: every invocation gets on."""
+        if progress.blocks > 0 and self._clock.now() >= job.until:
+            raise TimeBudgetSpentError
+
+    # --- by ranges
+
+    def _begin(self, job: Job, head: ranges.Head, first: bytes, progress: Progress) -> tuple[_Work, list[ranges.Span]]:
+        """What earlier tries left, and the cells to be brought; the first block is staged, if it is not."""
+        total = head.total or 0
+        cells = ranges.plan(total=total, block_bytes=self._sizes.least)
+        tag = ranges.source_tag(total=total, etag=head.etag, first=first)
+        reused = ranges.usable_blocks(job.target.staged(job.name), cells, tag=tag)
+        kept = reused.get(0)
+        if kept is not None and kept.id != ranges.block_id(0, first, tag=tag):
+            reused = {}  # of another size than ours: it cannot be compared, and nothing staged is believed
+        reused = {start: block for start, block in reused.items() if start == 0 or start >= len(first)}
+        work = _Work(
+            job=job, total=total, etag=head.etag, tag=tag, progress=progress, blocks=dict(reused), reused=len(reused)
+        )
+        if reused:
+            work.digest.switch_off()
+        if 0 not in reused:
+            self._stage(work, 0, first)
+        return work, ranges.missing(cells, work.blocks)
+
+    def _ranged(self, work: _Work, spans: list[ranges.Span]) -> Transferred:
+        self._bring(work, spans)
+        ordered = [work.blocks[start] for start in sorted(work.blocks)]
+        sha256 = None if work.reused else work.digest.hexdigest()
+        return self._commit(work.job, ordered, sha256=sha256, etag=work.etag, reused=work.reused)
+
+    def _bring(self, work: _Work, spans: list[ranges.Span]) -> None:
+        """Runs all spans in the slots, no more of them at once than there is room for, so that rescues take turns.
+
+        However late it is, one block at least is brought: every invocation gets on.
+        """
+        under_way: dict[Future[None], int] = {}
+        left = deque(spans)
+        is_begun = is_over = False
+        while True:
+            while left and not work.is_stopped and not is_over:
+                if under_way and sum(under_way.values()) + left[0].length > self._slots.room:
+                    break
+                is_over = (is_begun or work.progress.blocks > 0) and self._clock.now() >= work.job.until
+                if not is_over:
+                    is_begun, span = True, left.popleft()
+                    under_way[self._slots.submit(partial(self._block, work, span), span.length)] = span.length
+            if not under_way:
+                break
+            for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                del under_way[future]
+                error = future.exception()
+                if error is not None:
+                    work.stop(error)
+        if work.failure:
+            raise work.failure
+        if is_over:
+            raise TimeBudgetSpentError
+
+    def _block(self, work: _Work, span: ranges.Span) -> None:
+        self._stage(work, span.start, self._again(lambda: self._fetch(work, span)))
+
+    def _stage(self, work: _Work, start: int, data: bytes) -> None:
+        # Before it is sent, so that the blocks after it wait for this one's arrival only, not for its upload.
+        work.digest.update(start, data)
+        block = Block(ranges.block_id(start, data, tag=work.tag), len(data))
+        self._again(lambda: work.job.target.stage(work.job.name, block.id, data))
+        work.progress.add()
+        work.blocks[start] = block
+
+    def _fetch(self, work: _Work, span: ranges.Span) -> bytes:
+        if work.is_stopped:
+            raise MediaError("given up: another block of this chunk failed")
+        job = work.job
+        with self._slot(job):
+            # Who waited for a lane or a slot may be late by now.
+            self._check_time(job, work.progress)
+            return self._asked(work, span)
+
+    def _asked(self, work: _Work, span: ranges.Span) -> bytes:
+        with self._media.open(work.job.location, start=span.start, length=span.length) as response:
+            head = ranges.accept(response, span, total=work.total, etag=work.etag)
+            if not head.is_partial:
+                raise MediaChanged("the server gave ranges before and does not now")
+            return read_exactly(response, head.length, is_late=self._is_late(work.job))
+
+    # --- from a server that ignores Range
+
+    def _stream(self, job: Job, response: MediaResponse, head: ranges.Head, progress: Progress) -> Transferred:
+        """From the start, one block after another; blocks that are staged already are not sent again."""
+        tag = ""
+        staged = {block.id for block in job.target.staged(job.name)}
+        digest = hashlib.sha256()
+        blocks: list[Block] = []
+        start = reused = 0
+        # It cannot be gone on with later: twice the budget is what it gets, then the host would kill us.
+        latest = job.until + max(job.until - self._clock.now(), timedelta(0))
+        pieces = in_time(response.pieces, is_late=lambda: self._clock.now() >= latest)
+        for data in cut(pieces, self._sizes.first):
+            if start == 0:
+                ranges.check_format(data, job.format_type)
+                tag = ranges.source_tag(total=head.total or 0, etag=head.etag, first=data)
+            if head.total is not None and start + len(data) > head.total:
+                ranges.check_length(start + len(data), head.total)
+            block = Block(ranges.block_id(start, data, tag=tag), len(data))
+            digest.update(data)
+            if block.id in staged:
+                reused += 1
+            else:
+                job.target.stage(job.name, block.id, data)
+                progress.add()
+            blocks.append(block)
+            start += len(data)
+            if len(blocks) > ranges.MAX_BLOCKS:
+                ranges.plan(total=start, block_bytes=self._sizes.first)
+        if not blocks:
+            raise MediaEmpty
+        if head.total is not None:
+            ranges.check_length(start, head.total)
+        return self._commit(job, blocks, sha256=digest.hexdigest(), etag=head.etag, reused=reused)
+
+    # --- commit and check
+
+    def _commit(
+        self, job: Job, blocks: list[Block], *, sha256: str | None, etag: str | None, reused: int
+    ) -> Transferred:
+        kind = CONTENT_TYPES[job.format_type]
+        job.before_commit()
+        job.target.commit(job.name, blocks, sha256=sha256, content_type=kind)
+        if job.target.committed(job.name) != blocks:
+            raise StorageCorrupted("the committed blob is not made of the blocks that were sent")
+        size = sum(block.size for block in blocks)
+        if sha256 is None:
+            sha256 = read_back(job.target, job.name, size=size)
+            # A note for whoever reads the blob later; the ledger has it all the same.
+            with suppress(StorageError):
+                job.target.note_sha256(job.name, sha256)
+        return Transferred(size, sha256, etag, len(blocks) - reused, reused)
+
+
+@dataclass
+class _Work:
+    """What the blocks of one transfer share."""
+
+    job: Job
+    total: int
+    etag: str | None
+    tag: str
+    progress: Progress
+    blocks: dict[int, Block]
+    reused: int
+    failure: BaseException | None = None
+
+    def __post_init__(self) -> None:
+        self.digest = _InOrderHash()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a block failed: no other begins then."""
+        return self.failure is not None
+
+    def stop(self, failure: BaseException) -> None:
+        """One block failed: the others need not wait for it. A 429 tells more than what failed because of it."""
+        if self.failure is None or isinstance(failure, MediaThrottled):
+            self.failure = failure
+        self.digest.switch_off()

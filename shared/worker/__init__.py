@@ -1,0 +1,1 @@
+"""A queue message comes in: one step at a time, until nothing is due."""
