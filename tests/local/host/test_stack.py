@@ -18,14 +18,14 @@ import pytest
 
 from local.services import EVENT_FUNCTION, FIXED, Services, guide, write_settings
 from local.stack import Stack, StackError
-from tests.host.support import call
+from tests.local.host.support import call
 from tests.support.processes import end_group, gone
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from tests.host.conftest import AppMaker
+    from tests.local.host.conftest import AppMaker
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CODE = f"""
     @app.event_grid_trigger(arg_name="event")
     def {EVENT_FUNCTION}(event: str):

@@ -11,7 +11,7 @@ import pytest
 from azure.storage.blob import BlobServiceClient
 
 from local.eventgrid import CLOUD_EVENTS, DeadLetter, State, Subscription
-from tests.eventgrid.test_delivery import run_out
+from tests.local.eventgrid.test_delivery import run_out
 from tests.support.receiver import Receiver, event
 
 if TYPE_CHECKING:

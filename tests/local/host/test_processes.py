@@ -15,7 +15,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from local.stack import HostProcess
-from tests.host.support import Answer, base64_queue, call
+from tests.local.host.support import Answer, base64_queue, call
 from tests.support.processes import end_group, gone
 from tests.support.waiting import eventually
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from local.azurite import Azurite
-    from tests.host.conftest import AppMaker
+    from tests.local.host.conftest import AppMaker
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 HTTP = """
     @app.route(route="pid")
     def pid(req: func.HttpRequest) -> func.HttpResponse:

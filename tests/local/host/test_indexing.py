@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.host import Host
-from tests.host.support import call
+from tests.local.host.support import call
 
 if TYPE_CHECKING:
-    from tests.host.conftest import AppMaker
+    from tests.local.host.conftest import AppMaker
 
 GOOD = """
     @app.route(route="good")

@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from local.host import Host
-from tests.host.support import call
+from tests.local.host.support import call
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.host.conftest import AppMaker
+    from tests.local.host.conftest import AppMaker
 
 CODE = """
     @app.route(route="echo/{id?}", methods=["GET", "POST"])

@@ -12,14 +12,14 @@ import pytest
 from azure.storage.queue import QueueClient
 
 from local.host import Host
-from tests.host.support import base64_queue, call
+from tests.local.host.support import base64_queue, call
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from local.azurite import Azurite
-    from tests.host.conftest import AppMaker
+    from tests.local.host.conftest import AppMaker
 
 CODE = """
     @app.queue_trigger(arg_name="message", queue_name="%QUEUE%", connection="Storage")

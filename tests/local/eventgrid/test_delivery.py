@@ -12,7 +12,7 @@ import pytest
 
 from local.eventgrid import CLOUD_EVENTS, RETRY_DELAYS, EventError, EventGrid, Outcome, State, Subscription
 from local.eventgrid.schedule import JITTER
-from tests.eventgrid.conftest import START
+from tests.local.eventgrid.conftest import START
 from tests.support.receiver import Received, Receiver, event
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.host import Host
-from tests.host.support import call, notify
+from tests.local.host.support import call, notify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

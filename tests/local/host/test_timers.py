@@ -9,11 +9,11 @@ import pytest
 
 from local.host import Host
 from local.host.timers import Schedule
-from tests.host.support import call
+from tests.local.host.support import call
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from tests.host.conftest import AppMaker
+    from tests.local.host.conftest import AppMaker
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 
