@@ -70,7 +70,7 @@ class HostProcess:
     def start(self, *, timeout: float = _READY_SECONDS) -> None:
         """Starts it and waits until all workers serve; `StackError` if they do not within `timeout` seconds."""
         command = [sys.executable, "-m", "local.host", "--app-dir", str(self._app_dir), "--port", str(self._port)]
-        command += ["--workers", str(self._workers), "--no-reload", "--stop-on-eof", "--settings", ""]
+        command += ["--workers", str(self._workers), "--stop-on-eof", "--settings", ""]
         command += ["--queue-lease", str(self._queue_lease)]
         with self.log.open("ab") as output:
             self._begin = output.tell()
