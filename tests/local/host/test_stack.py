@@ -94,7 +94,7 @@ def test_the_settings_file_is_made_from_the_example_once(tmp_path: Path) -> None
     written = json.loads((tmp_path / "local.settings.json").read_text(encoding="utf-8"))
     assert written["Values"] == {"AzureWebJobsStorage": "x", "PREFLIGHT": "warn"}
     assert "fits" in write_settings({"AzureWebJobsStorage": "x"}, folder=tmp_path)
-    assert "elsewhere in: AzureWebJobsStorage" in write_settings({"AzureWebJobsStorage": "y"}, folder=tmp_path)
+    assert "differs in: AzureWebJobsStorage" in write_settings({"AzureWebJobsStorage": "y"}, folder=tmp_path)
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="the printed commands use curl")
@@ -131,6 +131,17 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def test_make_start_on_a_busy_port_ends_at_once_with_the_reason(tmp_path: Path) -> None:
+    """Before any service is started or any file written."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        command = [sys.executable, "-m", "local.start", "--app-dir", str(tmp_path), "--port", str(port)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"Port {port} is in use" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_make_start_serves_the_app_and_ends_whole(make_app: AppMaker) -> None:
