@@ -73,7 +73,7 @@ def test_the_stack_can_run_the_app_in_this_process(make_app: AppMaker) -> None:
         assert [call(url, "/api/setting/x").body for _ in range(2)] == [b"0", b"1"]
         stack.restart_host()
         assert stack.host_url == url
-        assert call(url, "/api/setting/x").body == b"0", "the app's modules are new after a restart"
+        assert call(url, "/api/setting/x").body == b"0", "the app's modules are loaded again after a restart"
         assert "beside" in sys.modules
         with pytest.raises(StackError, match="no worker"):
             stack.kill_worker()
@@ -106,9 +106,9 @@ def test_the_printed_commands_work_as_pasted() -> None:
         done = subprocess.run(
             ["bash", "-eu", "-o", "pipefail", "-c", commands], capture_output=True, text=True, timeout=60, check=True
         )
-        listed, told = done.stdout.split("\n}\n")[:2]
+        listed, finished = done.stdout.split("\n}\n")[:2]
         assert '"state": "saving"' in listed
-        assert '"route": "rescued"' in told
+        assert '"route": "rescued"' in finished
 
 
 def test_the_example_settings_lead_to_the_usual_ports() -> None:
