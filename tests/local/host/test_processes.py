@@ -238,14 +238,7 @@ def test_only_the_first_worker_runs_timers(make_app: AppMaker, tmp_path: Path) -
         host.stop()
 
 
-def test_the_start_prints_functions_with_urls_and_a_ready_line(make_app: AppMaker) -> None:
-    with typed(make_app(HTTP)) as terminal:
-        url = terminal.url()
-        lines = [line.strip() for line in terminal.lines]
-        assert lines.index("Functions:") < lines.index(f"pid: [ANY] {url}/api/pid") < lines.index(f"ready {url}")
-
-
-def test_json_log_lines_stay_whole_after_the_level(make_app: AppMaker) -> None:
+def test_the_output_lists_functions_with_urls_and_keeps_json_log_lines_whole(make_app: AppMaker) -> None:
     code = """
         @app.route(route="log")
         def log(req: func.HttpRequest) -> func.HttpResponse:
@@ -253,7 +246,10 @@ def test_json_log_lines_stay_whole_after_the_level(make_app: AppMaker) -> None:
             return func.HttpResponse("")
     """
     with typed(make_app(code)) as terminal:
-        call(terminal.url(), "/api/log")
+        url = terminal.url()
+        lines = [line.strip() for line in terminal.lines]
+        assert lines.index("Functions:") < lines.index(f"log: [ANY] {url}/api/log") < lines.index(f"ready {url}")
+        call(url, "/api/log")
         line = eventually(lambda: [line for line in terminal.lines if "some.thing" in line])[0]
         assert json.loads(line[line.index("{") :]) == {"event": "some.thing", "n": 1}
         assert " WRN {" in line
