@@ -19,7 +19,7 @@ local/node_modules/.ready: local/package.json local/package-lock.json | $(VENV)/
 	$(PY) -m local.node npm ci --prefix local
 	@touch $@
 
-demo: setup ## the main job, told on the terminal: four recordings, one table
+demo: setup ## the main job on the terminal: four recordings, one table
 	$(PY) -m local.demo
 
 services: setup ## Azurite, the ACS emulator and Event Grid, for a `func start` in another terminal
@@ -41,7 +41,7 @@ test: check ## everything
 	$(BIN)/pytest --cov --cov-report=term-missing:skip-covered
 
 .PHONY: audit fuzz
-audit: setup ## known vulnerabilities of what is deployed; says so where nobody can be asked
+audit: setup ## known vulnerabilities of the deployed packages (prints NOT AUDITED without a network)
 	$(PY) -m local.audit
 
 fuzz: setup ## atheris over everything that strangers can send (SECONDS=60 for each target)

@@ -1,1 +1,1 @@
-"""Everything that stands in for Azure on a laptop. Never deployed; never imports the app's `shared` package."""
+"""Local substitutes for Azure. Never deployed; never imports the app's `shared` package."""

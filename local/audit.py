@@ -1,6 +1,7 @@
-"""`make audit`: what the deployed app is made of, looked up for known vulnerabilities by pip-audit.
+"""`make audit`: looks up known vulnerabilities of the deployed packages with pip-audit.
 
-Ends with 0 where nothing is known, and where nobody could be asked: then it says so. Anything else is not 0.
+The exit code is 0 if there are none, and also if the index or the vulnerability service cannot be reached; the message
+then says NOT AUDITED. A package or version that the index does not have is a failure.
 """
 
 from __future__ import annotations
@@ -20,29 +21,26 @@ _SECONDS = 600
 _NETWORK = re.compile(
     r"ConnectionError|NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|ProxyError|Max retries exceeded"
     r"|Temporary failure|ServiceError"
-    # An index that knows other versions of it was asked, and has said no.
-    r"|\(from versions: none\)[\s\S]*No matching distribution found"
 )
+# pip's message for a package that the index does not have. It is the same for an index that cannot be reached, but then
+# pip warns of broken connections first.
+_UNKNOWN = re.compile(r"No matching distribution found for (\S+)")
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The exit code, and what to say."""
+    """The exit code, and the message."""
 
     code: int
     message: str
 
 
 def verdict(report: str, errors: str) -> Verdict:
-    """Reads pip-audit's JSON report and what it wrote beside it."""
+    """The verdict on pip-audit's JSON report and its error output."""
     try:
         found = json.loads(report)["dependencies"]
     except (ValueError, KeyError, TypeError):
-        if _NETWORK.search(errors):
-            return Verdict(
-                0, "NOT AUDITED: the vulnerability service or the package index cannot be reached from here."
-            )
-        return Verdict(2, f"The audit failed:\n{errors[-2000:]}")
+        return _without_report(errors)
     bad = [
         f"  {one['name']} {one['version']}: {', '.join(v['id'] for v in one['vulns'])}"
         for one in found
@@ -52,14 +50,22 @@ def verdict(report: str, errors: str) -> Verdict:
     if bad:
         return Verdict(1, "Known vulnerabilities:\n" + "\n".join(bad))
     if unknown and len(unknown) == len(found):
-        # What pip-audit makes of a service that answers every question with 404, as a package mirror does.
+        # A service that responds 404 to everything, as a package mirror does.
         return Verdict(
             0,
             f"NOT AUDITED: the vulnerability service knows none of the {len(found)} packages, so it cannot be reached.",
         )
     if unknown or not found:
-        return Verdict(1, f"Not all could be looked up: {', '.join(unknown) or 'no package at all'}")
+        return Verdict(1, f"Not all packages could be looked up: {', '.join(unknown) or 'no package at all'}")
     return Verdict(0, f"Clean: no known vulnerability in {len(found)} packages.")
+
+
+def _without_report(errors: str) -> Verdict:
+    if _NETWORK.search(errors):
+        return Verdict(0, "NOT AUDITED: the vulnerability service or the package index cannot be reached from here.")
+    if unknown := _UNKNOWN.search(errors):
+        return Verdict(1, f"The package index does not have {unknown[1]}.")
+    return Verdict(2, f"The audit failed:\n{errors[-2000:]}")
 
 
 def _run(*command: str | Path) -> subprocess.CompletedProcess[str]:
@@ -69,7 +75,7 @@ def _run(*command: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def main() -> int:
-    """Installs pip-audit beside the app's own environment, and runs it over requirements.txt with all it pulls in."""
+    """Installs pip-audit in an environment of its own, and audits requirements.txt with all dependencies."""
     python = HOME / "bin" / "python"
     if not python.exists():
         venv.create(HOME, with_pip=True)

@@ -3,8 +3,8 @@
     with Azurite() as azurite:
         BlobServiceClient.from_connection_string(azurite.connection_string)
 
-Azurite has its own process group, so Ctrl-C in a terminal reaches its starter only, which then stops it. It
-ends by itself when the starter dies, however that happens, even while paused.
+Azurite has its own process group, so that Ctrl-C in a terminal reaches the starting process only, which then stops it.
+It ends by itself when that process dies, even by SIGKILL and even while paused.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.02
 _LOG_TAIL = 2000
 
-# The starter holds the other end of Azurite's standard input and never writes to it: the end of the input
-# means that the starter is gone. (PR_SET_PDEATHSIG would follow the starting *thread*, which may end early.)
+# The starting process holds the other end of Azurite's standard input and never writes to it: the end of the input
+# means that the process has ended. (PR_SET_PDEATHSIG would follow the starting *thread*, which may end early.)
 # Without `unref` the open input would keep Azurite from ending after SIGTERM.
 _EXIT_WITH_PARENT = (
     'data:text/javascript,const i=process.stdin,f=()=>process.exit();i.on("end",f).on("error",f).resume();i.unref()'
@@ -52,10 +52,9 @@ class AzuriteError(RuntimeError):
 class Azurite:
     """One Azurite: blob and queue on 127.0.0.1.
 
-    `in_memory`: keep all data in RAM; else in `folder`. `blob_port`, `queue_port`: 0 means a free port, known
-    once started and kept over `stop` and `start`, so that an outage ends at the same address. `folder`: data
-    and log; default: a temporary one, which lives until `stop`. `memory_mb`: the most that blobs may take in
-    memory; default: half of the machine's.
+    `in_memory`: keep all data in RAM, not in `folder`. `blob_port`, `queue_port`: 0: a free port, known once started
+    and the same after `stop` and `start`, so that an outage ends at the same address. `folder`: of data and log;
+    default: a temporary one until `stop`. `memory_mb`: limit of the blobs in memory; default: half of the machine's.
     """
 
     def __init__(
@@ -85,17 +84,17 @@ class Azurite:
 
     @property
     def blob_url(self) -> str:
-        """The blob service's URL, account included, without a slash at the end."""
+        """The blob service's URL with the account, without a slash at the end."""
         return f"http://{HOST}:{self.blob_port}/{ACCOUNT}"
 
     @property
     def queue_url(self) -> str:
-        """The queue service's URL, account included, without a slash at the end."""
+        """The queue service's URL with the account, without a slash at the end."""
         return f"http://{HOST}:{self.queue_port}/{ACCOUNT}"
 
     @property
     def connection_string(self) -> str:
-        """What the storage SDKs and `AzureWebJobsStorage` take."""
+        """For the storage SDKs and `AzureWebJobsStorage`."""
         return (
             f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={ACCOUNT_KEY};"
             f"BlobEndpoint={self.blob_url};QueueEndpoint={self.queue_url};"
@@ -103,11 +102,11 @@ class Azurite:
 
     @property
     def pid(self) -> int:
-        """The id of the running process; raises `AzuriteError` if there is none."""
+        """The id of the running process. AzuriteError if there is none."""
         return self._running().pid
 
     def start(self) -> Self:
-        """Starts it and returns once both ports answer; raises `AzuriteError` with the log's end if not."""
+        """Returns once both ports respond. AzuriteError with the end of the log if they do not."""
         if self._process is not None:
             raise AzuriteError("this Azurite is running already")
         script = MODULES / "azurite" / "dist" / "src" / "azurite.js"
@@ -116,13 +115,13 @@ class Azurite:
         try:
             log = self._launch(script)
             self._wait_until_listening(log)
-        except BaseException:  # Ctrl-C too: nothing is left behind, whenever it comes
+        except BaseException:  # Ctrl-C, too: nothing is left behind
             self.stop()
             raise
         return self
 
     def _launch(self, script: Path) -> Path:
-        """Starts the process; the file it logs to."""
+        """Starts the process; returns its log file."""
         folder = self._folder and self._folder.resolve()
         if folder is None:
             folder = self._temporary = Path(tempfile.mkdtemp(prefix="azurite-"))
@@ -142,7 +141,7 @@ class Azurite:
         return log
 
     def stop(self) -> None:
-        """Ends the process, if any: at once if all is in memory, else after it wrote its data out."""
+        """Ends the process, if any: at once if its data is in memory, else after it has written its data."""
         process, self._process = self._process, None
         self._is_paused = False
         if process is not None:
@@ -163,18 +162,18 @@ class Azurite:
             self._temporary = None
 
     def pause(self) -> None:
-        """Freezes the process: connections are accepted by the system, and nothing is answered. Again: nothing more."""
+        """Freezes the process: the system accepts connections, but there is no response. Does nothing if paused."""
         pid = self.pid
         if self._is_paused:
-            return  # the system tells of a stop once only
+            return  # the system reports a stop only once
         os.kill(pid, signal.SIGSTOP)
-        # All its threads stand still only when the system says so. From then on the death of the starter
-        # ends it too: a stopped, orphaned process group gets SIGHUP and SIGCONT.
+        # All its threads are stopped only once the system reports it. From then on the death of the starting process
+        # ends Azurite, too: a stopped, orphaned process group gets SIGHUP and SIGCONT.
         os.waitpid(pid, os.WUNTRACED)
         self._is_paused = True
 
     def resume(self) -> None:
-        """Ends a `pause`; requests that waited are answered now."""
+        """Ends a `pause`; waiting requests are processed now."""
         os.kill(self.pid, signal.SIGCONT)
         self._is_paused = False
 
@@ -195,7 +194,7 @@ class Azurite:
         return [*options, "--inMemoryPersistence"]
 
     def _wait_until_listening(self, log: Path) -> None:
-        """Reads from its log the ports that Azurite took, so that no other program can take them first."""
+        """Reads the chosen ports from the log, so that no other program can take them first."""
         process = self._running()
         give_up = time.monotonic() + _START_SECONDS
         while True:

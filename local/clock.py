@@ -1,7 +1,7 @@
-"""One clock for all local services, so that ACS's 24 hours and Event Grid's delays pass at the same pace.
+"""One clock for all local services, so that ACS's 24 hours and Event Grid's delays have the same scale.
 
-Three ways of time: real (`Clock()`), scaled (`Clock(scale=3600)`: an hour a second) and stepped
-(`Clock(stepped=True)`: stands still until `advance`). Sleepers wait in clock time, from threads or asyncio.
+Three modes: real (`Clock()`), scaled (`Clock(scale=3600)`: an hour a second) and stepped (`Clock(stepped=True)`: moves
+only by `advance`). Sleepers wait in clock time, from threads or asyncio.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 
-# A sleeper looks at the clock again at least this often (real seconds), so that `advance` and a changed
-# scale are seen by it wherever it sleeps.
-_LOOK_AGAIN = 0.02
+# A sleeper reads the clock at least this often (real seconds), to notice `advance` and a changed scale.
+_POLL_SECONDS = 0.02
 
 
 class Clock:
@@ -37,12 +36,12 @@ class Clock:
         return self._scale
 
     def now(self) -> datetime:
-        """The present moment of this clock, aware, in UTC."""
+        """The present time of this clock: aware, UTC."""
         with self._lock:
             return self._base + timedelta(seconds=(time.monotonic() - self._mark) * self._scale)
 
     def advance(self, by: timedelta) -> datetime:
-        """Moves the clock forward by `by` (never back) and returns the new now."""
+        """Moves the clock forward by `by` and returns the new time. ValueError for a negative `by`."""
         if by < timedelta(0):
             raise ValueError("a clock does not go back")
         with self._lock:
@@ -50,7 +49,7 @@ class Clock:
         return self.now()
 
     def set_scale(self, scale: float) -> None:
-        """Changes the pace from now on; 0 makes it stepped."""
+        """Changes the scale from now on; 0: stepped."""
         if scale < 0:
             raise ValueError("scale must not be below 0")
         with self._lock:
@@ -59,7 +58,7 @@ class Clock:
             self._mark, self._scale = mark, scale
 
     def sleep(self, seconds: float, *, stop: threading.Event | None = None) -> bool:
-        """Blocks this thread for `seconds` of clock time; False as soon as `stop` is set."""
+        """Blocks this thread for `seconds` of clock time. Returns False as soon as `stop` is set."""
         until = self.now() + timedelta(seconds=seconds)
         stop = stop or threading.Event()
         while (left := (until - self.now()).total_seconds()) > 0:
@@ -68,13 +67,13 @@ class Clock:
         return True
 
     async def sleep_async(self, seconds: float) -> None:
-        """The same for a coroutine."""
+        """`sleep` for a coroutine."""
         until = self.now() + timedelta(seconds=seconds)
-        # Asked again and again, for the clock may be moved from another thread, past this loop's own time.
+        # Polls, because the clock may be advanced from another thread.
         while (left := (until - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 - see above
             await asyncio.sleep(self._real_wait(left))
 
     def _real_wait(self, left: float) -> float:
         if self._scale == 0:
-            return _LOOK_AGAIN
-        return min(max(left / self._scale, 0.0005), _LOOK_AGAIN if self._scale != 1.0 else 0.25)
+            return _POLL_SECONDS
+        return min(max(left / self._scale, 0.0005), _POLL_SECONDS if self._scale != 1.0 else 0.25)

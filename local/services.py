@@ -1,9 +1,8 @@
 """The services the app needs, on this machine: Azurite, the ACS emulator and Event Grid.
 
 `python -m local.services` (`make services`) runs them on their usual ports, for a `func start` in another terminal:
-it writes `local.settings.json` if there is none, and subscribes the host on port 7071 to the recording events once
-that answers.
-`Services` is the same for tests and tools, on free ports.
+it writes `local.settings.json` if there is none, and subscribes the host on port 7071 to the recording events once it
+is up. `Services` is the same for tests and tools, on free ports.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ _HANDSHAKE_SECONDS = 30.0
 
 @dataclass(frozen=True, kw_only=True)
 class Ports:
-    """Where the services listen on 127.0.0.1; 0 takes a free port."""
+    """The services' ports on 127.0.0.1; 0: a free one."""
 
     blob: int = 0
     queue: int = 0
@@ -51,14 +50,14 @@ class Ports:
     eventgrid: int = 0
 
 
-# Azurite's own usual ports, and two beside the host's 7071.
+# Azurite's usual ports, and two next to the host's 7071.
 FIXED = Ports(blob=10000, queue=10001, acs=7072, eventgrid=7073)
 
 
 class Services:
     """Azurite, the ACS emulator and Event Grid, on one clock; all stop when the block ends.
 
-    `acs_config`: its port and storage are set here. `containers`: made at start, the first is the destination.
+    `acs_config`: port and storage are overwritten. `containers`: created at start; the first is the destination.
     Attributes: `azurite`, `acs`, `eventgrid`, `clock`.
     """
 
@@ -97,7 +96,7 @@ class Services:
         self._running.close()
 
     def _make_storage(self) -> None:
-        """What the infrastructure makes in Azure: the destination, and the queues that the host does not create."""
+        """Creates what the infrastructure creates in Azure: the containers, and the queues that the host needs."""
         with BlobServiceClient.from_connection_string(self.azurite.connection_string) as blobs:
             for name in self._containers:
                 _unless_there(functools.partial(blobs.create_container, name))
@@ -107,7 +106,7 @@ class Services:
 
     @property
     def settings(self) -> dict[str, str]:
-        """The app's settings that lead it to these services."""
+        """The app's settings for these services."""
         urls = [f"{self.azurite.blob_url}/{name}" for name in self._containers]
         return {
             "FUNCTIONS_WORKER_RUNTIME": "python",
@@ -115,13 +114,13 @@ class Services:
             "ACS_CONNECTION_STRING": self.acs.connection_string,
             "RECORDING_CONTAINER_URL": urls[0] if urls else f"{self.azurite.blob_url}/{CONTAINER}",
             "RECORDING_CONTAINERS_ALLOWED": ",".join(urls[1:]),
-            # The customer's account, of which the app needs the blobs only.
+            # The customer's account: the app needs its blobs only.
             "RECORDING_STORAGE_CONNECTION_STRING": self.azurite.connection_string.partition("QueueEndpoint=")[0],
             "LOCAL_ACS_ORIGIN": self.acs.origin,
         }
 
     def subscribe(self, host_url: str, *, wait: float = _HANDSHAKE_SECONDS) -> None:
-        """Subscribes the app's event function; waits at most `wait` seconds for the host, then HandshakeError."""
+        """Subscribes the app's event function. HandshakeError if the host is not up within `wait` seconds."""
         endpoint = f"{host_url}/runtime/webhooks/EventGrid?functionName={EVENT_FUNCTION}"
         types = ("Microsoft.Communication.RecordingFileStatusUpdated",)
         self.eventgrid.subscribe(Subscription("recordings", endpoint, event_types=types, handshake_wait=wait))
@@ -135,15 +134,16 @@ def _unless_there(make: Callable[[], object]) -> None:
 
 
 def usual_services() -> Services:
-    """The services on their usual ports; on a free one, told on the terminal, where a usual one is taken."""
-    ports = {name: port if _is_free(port) else 0 for name, port in vars(FIXED).items()}
+    """The services on their usual ports. Where one is taken, prints that and uses a free one."""
+    ports = {name: port if is_free(port) else 0 for name, port in vars(FIXED).items()}
     for name, port in ports.items():
         if not port:
-            print(f"Port {getattr(FIXED, name)} is taken ({name}): another one is used.")
+            print(f"Port {getattr(FIXED, name)} is taken ({name}): a free one is used.")
     return Services(ports=Ports(**ports))
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether a server can listen on this port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -154,26 +154,26 @@ def _is_free(port: int) -> bool:
 
 
 def write_settings(settings: dict[str, str], *, folder: Path = ROOT) -> str:
-    """Makes `local.settings.json` from the example, with `settings` filled in; an existing file is left alone.
+    """Creates `local.settings.json` from the example with `settings` filled in; an existing file is not changed.
 
-    Returns what happened, as a sentence for the terminal.
+    Returns what was done, as a sentence for the terminal.
     """
     file = folder / SETTINGS
     if file.exists():
         values = json.loads(file.read_text(encoding="utf-8-sig")).get("Values", {})
         other = [name for name, value in settings.items() if values.get(name) != value]
         if not other:
-            return f"{SETTINGS} is there and fits."
+            return f"{SETTINGS} exists and fits."
         names = ", ".join(other)
-        return f"{SETTINGS} is there and was left alone; it leads elsewhere in: {names}. Delete it for these services."
+        return f"{SETTINGS} exists and was not changed. It differs in: {names}. Delete it to use these services."
     tree = json.loads((folder / EXAMPLE).read_text(encoding="utf-8"))
     tree["Values"] = {**tree.get("Values", {}), **settings}
     file.write_text(json.dumps(tree, indent=2) + "\n", encoding="utf-8")
-    return f"{SETTINGS} was written from {EXAMPLE}, with these services filled in."
+    return f"{SETTINGS} was written from {EXAMPLE}, with the settings of these services."
 
 
 def guide(services: Services, *, host_url: str) -> str:
-    """Where the services are, and commands that can be pasted as printed once the host answers."""
+    """The services' addresses, and commands to paste once the host is up."""
     control = f"{services.acs.origin}/_control"
     group = "29228d3e-040e-4656-a70e-890ab4e173e5"
     send = "curl -s -X POST -H 'content-type: application/json'"
@@ -182,7 +182,7 @@ def guide(services: Services, *, host_url: str) -> str:
   ACS emulator  {services.acs.origin}  (control plane: {control}, e.g. {control}/health)
   Event Grid    {services.eventgrid.origin}
 
-A call is recorded, its export fails, the recording is rescued:
+Record a call whose export fails, and watch the rescue:
 
   field() {{ python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }}
   CALL=$({send} {control}/calls -d '{{"groupCallId": "{group}"}}' | field callId)
@@ -195,7 +195,7 @@ A call is recorded, its export fails, the recording is rescued:
 
 
 def subscribe_when_up(services: Services, *, host_url: str, stop: threading.Event) -> threading.Thread:
-    """Subscribes in the background as soon as the host answers, however late; tells on the terminal."""
+    """Subscribes in the background as soon as the host is up, and prints that."""
 
     def keep_trying() -> None:
         while not stop.is_set():
@@ -215,9 +215,9 @@ def subscribe_when_up(services: Services, *, host_url: str, stop: threading.Even
 def main(arguments: list[str]) -> int:
     """Runs the services until Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m local.services", description="Run the local services.")
-    parser.add_argument("--host-url", default=f"http://127.0.0.1:{HOST_PORT}", help="where the functions host will be")
-    parser.add_argument("--app-dir", type=Path, default=ROOT, help=f"folder that gets {SETTINGS}")
-    parser.add_argument("--free-ports", action="store_true", help="do not take the usual ports even if they are free")
+    parser.add_argument("--host-url", default=f"http://127.0.0.1:{HOST_PORT}", help="URL of the functions host")
+    parser.add_argument("--app-dir", type=Path, default=ROOT, help=f"folder of {SETTINGS}")
+    parser.add_argument("--free-ports", action="store_true", help="use free ports instead of the usual ones")
     given = parser.parse_args(arguments)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -226,7 +226,7 @@ def main(arguments: list[str]) -> int:
         print(write_settings(services.settings, folder=given.app_dir))
         print(guide(services, host_url=given.host_url))
         print("Next, in another terminal: `. .venv/bin/activate && func start`, or `.venv/bin/python -m local.host`.")
-        print("All that is kept here is gone with Ctrl-C.", flush=True)
+        print("Everything is kept in memory, and lost with Ctrl-C.", flush=True)
         subscribe_when_up(services, host_url=given.host_url, stop=stop)
         stop.wait()
     return 0

@@ -1,4 +1,4 @@
-"""Everything at once, for the demo, the end-to-end tests and chaos: the services and the app in host processes.
+"""The services and the app together, for the demo, the end-to-end tests and chaos.
 
 with Stack(workers=2) as stack:
     stack.acs …; stack.host_url …; stack.kill_worker()
@@ -35,19 +35,19 @@ _LOOK_AGAIN = 0.02
 _WORKER = re.compile(r"^worker (\d+) pid (\d+)$", re.MULTILINE)
 _VERDICT = re.compile(r"^(ready|failed) (.*)$", re.MULTILINE)
 _TAIL = 4000
-# The services are reached directly, whatever proxy this machine has.
+# No proxy for the services.
 _DIRECT = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
 
 
 class StackError(RuntimeError):
-    """The host did not come up, or is not in the state a call needs; the message ends with its log's tail."""
+    """The host did not start, or is not in the state that a call needs; the message ends with the tail of its log."""
 
 
 class HostProcess:
-    """`python -m local.host` as a child of this process; it ends when this process does, however that dies.
+    """`python -m local.host` as a child of this process; it ends with this process, even if that is killed.
 
-    `environment` is added to this process's own. `log`: the file its lines go to. `url` is known once started, and
-    kept over `stop` and `start`; `environment` may be changed between the two.
+    `environment` is added to this process's own. `log`: the file for its output. `url` is known once started, and the
+    same after `stop` and `start`; `environment` may be changed in between.
     """
 
     def __init__(
@@ -64,13 +64,13 @@ class HostProcess:
 
     @property
     def url(self) -> str:
-        """Where it answers: `http://127.0.0.1:port`."""
+        """`http://127.0.0.1:port`."""
         return f"http://127.0.0.1:{self._port}"
 
     def start(self, *, timeout: float = _READY_SECONDS) -> None:
-        """Starts it and waits until all workers serve; `StackError` if they do not within `timeout` seconds."""
+        """Returns once all workers serve. StackError if they do not within `timeout` seconds."""
         command = [sys.executable, "-m", "local.host", "--app-dir", str(self._app_dir), "--port", str(self._port)]
-        command += ["--workers", str(self._workers), "--no-reload", "--stop-on-eof", "--settings", ""]
+        command += ["--workers", str(self._workers), "--stop-on-eof", "--settings", ""]
         command += ["--queue-lease", str(self._queue_lease)]
         with self.log.open("ab") as output:
             self._begin = output.tell()
@@ -87,7 +87,7 @@ class HostProcess:
         while not (verdict := _VERDICT.search(self.text())):
             if self._process.poll() is not None or time.monotonic() > until:
                 self.stop()
-                raise StackError(f"the host did not come up:\n{self.text()[-_TAIL:]}")
+                raise StackError(f"the host did not start:\n{self.text()[-_TAIL:]}")
             time.sleep(_LOOK_AGAIN)
         if verdict[1] == "failed":
             self.stop()
@@ -95,12 +95,12 @@ class HostProcess:
         self._port = int(verdict[2].rsplit(":", 1)[1])
 
     def stop(self) -> None:
-        """Stops it gracefully, by force after some seconds; nothing happens if it does not run."""
+        """Stops it gracefully, or kills it after 20 s; does nothing if it does not run."""
         process, self._process = self._process, None
         if process is None:
             return
         if process.stdin is not None:
-            process.stdin.close()  # the sign to end
+            process.stdin.close()  # the request to end
         try:
             process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -108,18 +108,18 @@ class HostProcess:
             process.wait()
 
     def text(self) -> str:
-        """What this start has logged so far."""
+        """The output since the last start."""
         with self.log.open("rb") as log:
             log.seek(self._begin)
             return log.read().decode(errors="replace")
 
     def worker_pids(self) -> dict[int, int]:
-        """The process id of each worker by its number, as last reported."""
+        """The process id of each worker, by its number, as last reported."""
         return {int(index): int(pid) for index, pid in _WORKER.findall(self.text())}
 
 
 class _InProcess:
-    """The host in this process, with what a stack needs of `HostProcess`."""
+    """The host in this process, with the interface of `HostProcess`."""
 
     def __init__(self, app_dir: Path, *, environment: Mapping[str, str], log: Path, queue_lease: float) -> None:
         self._app_dir = app_dir
@@ -165,12 +165,12 @@ class _InProcess:
 
 
 class Stack:
-    """The services and the app, ready to use; all of it stops when the block ends, on Ctrl-C too.
+    """The services and the app, which all stop when the block ends.
 
-    `workers`: processes of the host; 0: it runs in this process. `app_dir`: the function app's folder. `settings`:
-    over the ones that lead to the services. `queue_lease`: seconds after which a killed worker's queue messages come
-    back (in Azure: 600). `log_dir`: kept after the end; default: a temporary folder. Attributes: `services`,
-    `host_log` (a file), `settings` (all that the host was started with).
+    `workers`: processes of the host; 0: it runs in this process. `app_dir`: the function app's folder. `settings`: over
+    those for the services. `queue_lease`: seconds after which a killed worker's queue messages are visible again (in
+    Azure: 600). `log_dir`: kept after the end; default: a temporary folder. Attributes: `services`, `host_log` (a
+    file), `settings` (all settings of the host).
     """
 
     def __init__(
@@ -233,12 +233,12 @@ class Stack:
 
     @property
     def host_url(self) -> str:
-        """Where the app answers; the same after `restart_host`."""
+        """The app's URL; the same after `restart_host`."""
         return self.host.url
 
     @property
     def host_log(self) -> Path:
-        """The file with all that the host and the app logged."""
+        """The file with the output of host and app."""
         return self.host.log
 
     @property
@@ -253,32 +253,32 @@ class Stack:
 
     @property
     def eventgrid(self) -> EventGrid:
-        """The event deliverer."""
+        """Event Grid."""
         return self.services.eventgrid
 
     @property
     def clock(self) -> Clock:
-        """The clock of the services; the app's own time stays real."""
+        """The clock of the services; the app runs in real time."""
         return self.services.clock
 
     def restart_host(self) -> None:
-        """Stops the host gracefully and starts it again on the same port, with `settings` as they are now."""
+        """Stops the host gracefully and starts it on the same port, with the present `settings`."""
         self.host.stop()
         self.host.environment = self.settings
         self.host.start()
 
     def kill_worker(self, index: int = 0) -> int:
-        """Kills one worker process as a crash would (SIGKILL); the host starts it again. Returns the dead one's id.
+        """Kills one worker process as a crash would (SIGKILL); the host restarts it. Returns the killed process's id.
 
-        Waits for the place to be held again if it was just killed; `StackError` if that takes too long, or if there
-        is none (`workers=0`).
+        If the worker was just killed, waits for its restart first. StackError if that takes too long, or if there is
+        no worker (`workers=0`).
         """
         if not self._workers:
             raise StackError("the host runs in this process: there is no worker to kill")
         until = time.monotonic() + _READY_SECONDS
         while (pid := self.host.worker_pids().get(index)) is None or pid in self._killed:
             if time.monotonic() > until:
-                raise StackError(f"worker {index} did not come up again:\n{self.host.text()[-_TAIL:]}")
+                raise StackError(f"worker {index} was not restarted:\n{self.host.text()[-_TAIL:]}")
             time.sleep(_LOOK_AGAIN)
         os.kill(pid, signal.SIGKILL)
         self._killed.add(pid)

@@ -1,4 +1,4 @@
-"""`make start`: the services and the app on http://127.0.0.1:7071, by `func start` where Core Tools are installed."""
+"""`make start`: the services and the app on http://127.0.0.1:7071, with `func start` if Core Tools are installed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sys
 import threading
 from pathlib import Path
 
-from local.services import HOST_PORT, ROOT, Services, guide, subscribe_when_up, usual_services, write_settings
+from local.services import HOST_PORT, ROOT, Services, guide, is_free, subscribe_when_up, usual_services, write_settings
 
 _STOP_SECONDS = 20.0
 # func takes the first python on the PATH: the one with the app's packages.
@@ -19,7 +19,7 @@ _BIN = Path(sys.executable).parent
 
 
 def host_command(*, app_dir: Path, port: int) -> list[str]:
-    """How the app is served on this machine."""
+    """The command that serves the app on this machine."""
     func = shutil.which("func")
     if func:
         return [func, "start", "--port", str(port)]
@@ -27,13 +27,18 @@ def host_command(*, app_dir: Path, port: int) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Runs services and host until Ctrl-C, or until the host ends; returns the host's exit code."""
+    """Runs services and host until Ctrl-C, or until the host ends. Returns the host's exit code, 1 for a taken port."""
     parser = argparse.ArgumentParser(prog="python -m local.start", description="Run the services and the app.")
     parser.add_argument("--port", type=int, default=HOST_PORT, help="of the functions host")
     parser.add_argument("--app-dir", type=Path, default=ROOT, help="the function app")
-    parser.add_argument("--free-ports", action="store_true", help="run the services beside others of their kind")
+    parser.add_argument(
+        "--free-ports", action="store_true", help="free ports for the services instead of the usual ones"
+    )
     given = parser.parse_args(arguments)
     app_dir, host_url = given.app_dir.resolve(), f"http://127.0.0.1:{given.port}"
+    if given.port and not is_free(given.port):
+        print(f"Port {given.port} is in use: stop the other program, or choose a port with --port.", file=sys.stderr)
+        return 1
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -41,7 +46,7 @@ def main(arguments: list[str]) -> int:
         print(write_settings(services.settings, folder=app_dir))
         print(guide(services, host_url=host_url), flush=True)
         # The environment wins over the settings file, so the app finds these services whatever the file says.
-        # A session of its own: Ctrl-C comes here, and the host is told once, not twice.
+        # In a session of its own, so that Ctrl-C reaches this process only, which then stops the host.
         process = subprocess.Popen(
             host_command(app_dir=app_dir, port=given.port),
             cwd=app_dir if shutil.which("func") else ROOT,

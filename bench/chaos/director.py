@@ -20,8 +20,8 @@ from bench.chaos.scenario import LATER, MAIN, SECOND, Fate, Options, fates
 from bench.chaos.troubles import Troubles
 from local.acs import AcsConfig
 from local.acs.config import EventForm
-from local.demo.client import HttpError, ask
 from local.eventgrid import Subscription
+from local.json_http import HttpError, ask
 from local.services import EVENT_FUNCTION
 from local.stack import Stack
 

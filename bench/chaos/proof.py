@@ -18,7 +18,7 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from bench.chaos.scenario import LATER, MAIN, SECOND
 from local.acs.documents import chunk_metadata
-from local.demo.client import ask
+from local.json_http import ask
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient

@@ -1,5 +1,5 @@
-"""The main job, told on the terminal: `python -m local.demo` (`make demo`).
+"""The demo on the terminal: `python -m local.demo` (`make demo`).
 
-Four recordings side by side, each with another fate, over real HTTP: started by the app's own API, ended by the
-emulator's control plane, watched by the app's own API, and at the end compared byte by byte with what ACS recorded.
+Four recordings in parallel, each with another outcome, over real HTTP: started and watched by the app's own API, ended
+by the emulator's control plane, and finally compared byte by byte with what ACS recorded.
 """

@@ -7,7 +7,7 @@ import sys
 
 def _main() -> int:
     try:
-        from local.demo.run import main  # noqa: PLC0415 - takes a second: a Ctrl-C meanwhile ends it like any later one
+        from local.demo.run import main  # noqa: PLC0415 - takes a second, in which Ctrl-C must work, too
     except KeyboardInterrupt:
         return 130
     return main(sys.argv[1:])

@@ -1,6 +1,6 @@
-"""Whether a recording is whole: what ACS recorded (the emulator's truth) against what the containers hold.
+"""Whether a recording is whole: compares what ACS recorded (the emulator's truth) with what the containers hold.
 
-The blobs are read back with the storage SDK; nothing that the app says is believed without a look.
+The blobs are read back with the storage SDK; no statement of the app is used without a check.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ProvenChunk:
-    """One chunk: its SHA-256 where it was recorded and where it is now (None: there is nothing)."""
+    """One chunk: its SHA-256 at ACS and in the container (None: there is no blob)."""
 
     index: int
     size: int
@@ -31,7 +31,7 @@ class ProvenChunk:
 
 @dataclass(frozen=True)
 class Proof:
-    """All chunks of a recording, and every difference as a sentence; without differences it is whole."""
+    """All chunks of a recording, and every difference as a sentence; whole if there are none."""
 
     chunks: tuple[ProvenChunk, ...]
     differences: tuple[str, ...]
@@ -44,20 +44,20 @@ def prove(
     metadata: Mapping[int, bytes],
     service: BlobServiceClient,
 ) -> Proof:
-    """Compares one finished recording. `story`: the app's answer; `truth`: the control plane's, with checksums.
+    """Compares one finished recording. `story`: the app's status; `truth`: the control plane's, with checksums.
 
-    `metadata`: what ACS has as metadata of each chunk, by index.
+    `metadata`: ACS's metadata of each chunk, by index.
     """
     found: list[str] = []
     if story["state"] != "complete" or not story.get("closedAt"):
         found.append(f"the app says that it is {story['state']}, closed: {story.get('closedAt')}")
-    told = {chunk["index"]: chunk for chunk in story["chunks"]}
-    if sorted(told) != [chunk["index"] for chunk in truth["chunks"]]:
-        found.append(f"the app knows the chunks {sorted(told)}, ACS made {len(truth['chunks'])}")
+    known = {chunk["index"]: chunk for chunk in story["chunks"]}
+    if sorted(known) != [chunk["index"] for chunk in truth["chunks"]]:
+        found.append(f"the app knows the chunks {sorted(known)}, ACS made {len(truth['chunks'])}")
     proven = []
     expected: set[str] = set()
     for real in truth["chunks"]:
-        chunk = told.get(real["index"], {})
+        chunk = known.get(real["index"], {})
         digest = _compare(chunk, real, metadata[real["index"]], service, found)
         proven.append(ProvenChunk(real["index"], real["bytes"], real["sha256"], digest))
         expected |= {url for url in (chunk.get("blob"), chunk.get("metadataBlob")) if url}
@@ -72,7 +72,7 @@ def _compare(
     service: BlobServiceClient,
     found: list[str],
 ) -> str | None:
-    """One chunk: media and metadata; returns the media's SHA-256 as the container has it."""
+    """Compares media and metadata of one chunk; returns the SHA-256 of the media in the container."""
     label = f"chunk {real['index']}"
     if chunk.get("where") != "destination":
         found.append(f"{label} is not in the destination: {chunk.get('where')}")
@@ -87,7 +87,7 @@ def _compare(
     if chunk.get("size") != real["bytes"] or chunk.get("sha256") not in (real["sha256"], None):
         found.append(f"{label}: the app says {chunk.get('size')} bytes, SHA-256 {chunk.get('sha256')}")
     if not chunk.get("metadataBlob") or _read(service, chunk["metadataBlob"]) != metadata:
-        found.append(f"{label}: its metadata is not in its place or differs: {chunk.get('metadataBlob')}")
+        found.append(f"{label}: its metadata is missing or differs: {chunk.get('metadataBlob')}")
     return digest
 
 
@@ -98,16 +98,16 @@ def _manifest(
     expected: set[str],
     found: list[str],
 ) -> None:
-    """The manifest tells the same, and the call has no other file in the container than its own."""
+    """Compares the manifest, and finds files of this call that do not belong there."""
     container = "/".join(story["containerUrl"].split("/")[:5])  # http://host/account/container
     name = story["manifest"].get("blob")
     data = _read(service, f"{container}/{name}") if name else None
     if data is None:
         found.append("there is no manifest")
         return
-    told = {one["index"]: one for one in json.loads(data)["chunks"]}
+    listed = {one["index"]: one for one in json.loads(data)["chunks"]}
     for real in truth["chunks"]:
-        one = told.get(real["index"], {})
+        one = listed.get(real["index"], {})
         if one.get("size") != real["bytes"] or one.get("sha256") not in (real["sha256"], None):
             found.append(f"the manifest says of chunk {real['index']}: {one}")
     names = service.get_container_client(container.rpartition("/")[2]).list_blob_names()

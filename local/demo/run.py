@@ -1,7 +1,7 @@
-"""Directs the demo: starts everything, lets four calls be recorded and end, watches, repairs, compares.
+"""Runs the demo: starts everything, records four calls, ends them, watches, repairs, compares.
 
-Exit code 0: every byte of every chunk, its metadata and its manifest are in their place; 1: not so, and it is said
-what differs; 130: stopped by Ctrl-C (or SIGTERM), with nothing left running.
+Exit code 0: every byte of every chunk, its metadata and its manifest are where they belong; 1: something differs, and
+is printed; 130: stopped by Ctrl-C (or SIGTERM), with nothing left running.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import time
 from datetime import UTC, datetime
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from azure.core.exceptions import AzureError
 from azure.storage.blob import BlobServiceClient
 
 from local.acs.documents import chunk_metadata
 from local.azurite import AzuriteError
-from local.demo.client import App, ControlPlane, HttpError
 from local.demo.proof import Proof, prove
-from local.demo.scenes import ARCHIVE, LINE_BYTES, MAIN, REPAIR_SECONDS, SCENES, Scene
+from local.demo.scenes import ARCHIVE, LINE_BYTES, MAIN, REPAIR_SECONDS, SCENES, Narrator, Scene, countdown, moment
 from local.demo.screen import Result, Row, Screen, is_live
-from local.demo.teller import Teller, countdown, moment
+from local.json_http import HttpError, ask
 from local.stack import Stack, StackError
 
 if TYPE_CHECKING:
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 _CALL_SECONDS = 1.5
 _LOOK_AGAIN = 0.25
-# From the end of the calls; what is not in its place by then is a failure of the demo.
+# From the end of the calls: what is not finished by then is a failure.
 _MOST_SECONDS = 70.0
 _LOG_TAIL = 3000
 _FALLBACK = "recording-fallback"
-# Small blocks and short delays, so that a short film shows what takes minutes and hours otherwise.
+# Small blocks and short delays, to show in a minute what takes minutes and hours otherwise.
 _SETTINGS = {
     "RESCUE_BLOCK_MIB": "1",
     "RESCUE_MEMORY_MIB": "8",
@@ -46,9 +46,9 @@ _SETTINGS = {
 
 
 class Performance:
-    """One scene while it is played."""
+    """One scene in progress. `app` and `control`: URLs of the app and of the emulator."""
 
-    def __init__(self, scene: Scene, *, app: App, control: ControlPlane, say: Callable[[str], None]) -> None:
+    def __init__(self, scene: Scene, *, app: str, control: str, say: Callable[[str], None]) -> None:
         self.scene = scene
         self.say = say
         self.story: dict[str, Any] = {"chunks": [], "tries": 0, "state": "started", "chunkStates": {}}
@@ -56,41 +56,47 @@ class Performance:
         self.recording_id = ""
         self._app = app
         self._control = control
-        self._teller = Teller(say)
+        self._narrator = Narrator(say)
         self._call = ""
         self._key = ""
         self._ended = 0.0
         self._refused: float | None = None
 
     def start(self, container_url: str) -> None:
-        """A call, and its recording by the app's API."""
-        call = self._control.post("calls", {})
+        """Creates a call, and starts its recording with the app's API."""
+        call = ask(self._control, "/_control/calls", body={})
         self._call = call["callId"]
         self.say(f"{self.scene.intro}.")
         body = {"serverCallId": call["serverCallId"], "containerUrl": container_url, **self.scene.start}
-        started = self._app.start_recording(body)
+        started = ask(self._app, "/api/recordings", body=body)
         self.recording_id, self._key = started["recordingId"], started["key"]
         self.say(f"POST /api/recordings: 201, {started['recordingState']}, into {container_url}")
         for warning in started.get("warnings", []):
-            self.say(f"the answer warns: {warning.replace(container_url, 'the container')}")
+            self.say(f"warning of the app: {warning.replace(container_url, 'the container')}")
 
     def end(self) -> None:
-        """The call ends, and goes wrong as planned."""
+        """Ends the call with the failures of the scene."""
         if self.scene.outage:
             fault = {"kind": "status", "status": 503, "recordingId": self.recording_id, "toSeconds": self.scene.outage}
             for operation in ("media", "metadata"):
-                self._control.post("faults", {**fault, "operation": operation})
+                ask(self._control, "/_control/faults", body={**fault, "operation": operation})
         self._ended = time.monotonic()
-        self._control.post(f"calls/{self._call}/end", {"eventDelaySeconds": 1, **self.scene.end})
-        self.truth = self._control.truth(self.recording_id, sha256=False)
+        ask(self._control, f"/_control/calls/{self._call}/end", body={"eventDelaySeconds": 1, **self.scene.end})
+        self.truth = self.read_truth(sha256=False)
+
+    def read_truth(self, *, sha256: bool = True) -> dict[str, Any]:
+        """What ACS recorded, from the control plane; without checksums it is faster."""
+        path = f"/_control/recordings/{quote(self.recording_id, safe='')}?sha256={str(sha256).lower()}"
+        truth: dict[str, Any] = ask(self._control, path)
+        return truth
 
     def look(self) -> None:
-        """Asks the app, and tells what is new."""
-        self.story = self._app.recording(self._key)
-        self._teller.hear(self.story)
+        """Reads the recording's status from the app, and says what changed."""
+        self.story = ask(self._app, f"/api/recordings/{quote(self._key, safe='')}")
+        self._narrator.update(self.story)
 
     def is_to_be_repaired(self) -> bool:
-        """Once: whether somebody mends the container now."""
+        """True once: when the missing container is to be created."""
         if not self.scene.is_repaired or self._refused == 0.0:
             return False
         if self._refused is None:
@@ -104,16 +110,16 @@ class Performance:
 
     @property
     def is_over(self) -> bool:
-        """Whether the app has nothing left to do."""
+        """Whether the app has finished this recording."""
         return bool(self.story.get("closedAt"))
 
     def seconds(self, chunk: dict[str, Any]) -> float:
-        """From the call's end until the chunk was in its place."""
+        """From the call's end until the chunk was finished."""
         ago = (datetime.now(UTC) - moment(chunk["finishedAt"])).total_seconds() if chunk.get("finishedAt") else 0.0
         return max(0.0, time.monotonic() - self._ended - ago)
 
     def row(self, staged: dict[str, int]) -> Row:
-        """How it stands. `staged`: bytes that are on their way, by documentId."""
+        """Its progress. `staged`: bytes of uncommitted blocks, by documentId."""
         chunks = self.story["chunks"]
         sizes = {chunk["documentId"]: chunk["size"] for chunk in chunks if chunk.get("size")}
         done = sum(sizes.get(real["documentId"], staged.get(real["documentId"], 0)) for real in self.truth["chunks"])
@@ -141,24 +147,24 @@ class Demo:
         self._stack = stack
         self._service = service
         self._screen = screen
-        app, self._control = App(stack.host_url), ControlPlane(stack.acs.origin)
         self._performances = [
-            Performance(scene, app=app, control=self._control, say=self._sayer(scene)) for scene in scenes
+            Performance(scene, app=stack.host_url, control=stack.acs.origin, say=self._sayer(scene)) for scene in scenes
         ]
 
     def _sayer(self, scene: Scene) -> Callable[[str], None]:
         return lambda text: self._screen.say(text, who=scene.name, colour=scene.colour)
 
     def run(self) -> bool:
-        """Plays it; True if all is whole."""
+        """Runs all scenes; True if every recording is whole."""
         self._service.delete_container(ARCHIVE)
         for performance in self._performances:
             performance.start(f"{self._stack.azurite.blob_url}/{performance.scene.container}")
         self._wait(_CALL_SECONDS)
-        self._screen.say("The calls end; ACS exports what it recorded, and tells by Event Grid how that went.")
+        self._screen.say("The calls end; ACS exports what it recorded, and reports the result by Event Grid.")
         for performance in self._performances:
             performance.end()
-        self._control.post("faults", {"kind": "drip", "rate": LINE_BYTES, "operation": "media"})
+        drip = {"kind": "drip", "rate": LINE_BYTES, "operation": "media"}
+        ask(self._stack.acs.origin, "/_control/faults", body=drip)
         until = time.monotonic() + _MOST_SECONDS
         while not all(performance.is_over for performance in self._performances) and time.monotonic() < until:
             self._look()
@@ -172,7 +178,7 @@ class Demo:
                 performance.look()
             if performance.is_to_be_repaired():
                 self._service.create_container(ARCHIVE)
-                performance.say("somebody creates the container again; the app finds out by itself")
+                performance.say("the container is created again; the app detects that by itself")
         staged = self._staged() if self._screen.is_live else {}
         self._screen.show([performance.row(staged) for performance in self._performances])
 
@@ -183,7 +189,7 @@ class Demo:
             time.sleep(_LOOK_AGAIN)
 
     def _staged(self) -> dict[str, int]:
-        """Bytes in blobs that are not committed yet, by documentId: what a crash would not cost."""
+        """Bytes of uncommitted blocks by documentId: they survive a crash."""
         found: dict[str, int] = {}
         names = {container.name for container in self._service.list_containers()} & {MAIN, ARCHIVE, _FALLBACK}
         for name in names:
@@ -205,8 +211,10 @@ class Demo:
             results += _results(performance, proof)
             differences += [f"{performance.scene.name}: {text}" for text in proof.differences]
             if performance.story.get("route") != performance.scene.route:
-                told = performance.story.get("route")
-                differences.append(f"{performance.scene.name}: came by the route {told}, not {performance.scene.route}")
+                route = performance.story.get("route")
+                differences.append(
+                    f"{performance.scene.name}: came by the route {route}, not {performance.scene.route}"
+                )
         fallback = self._service.get_container_client(_FALLBACK)
         left = fallback.list_blob_names() if fallback.exists() else ()
         differences += [f"left in the fallback: {name}" for name in left]
@@ -216,7 +224,7 @@ class Demo:
         if not differences:
             self._screen.say(
                 f"Whole: {len(results)} chunks of {len(self._performances)} recordings, with metadata and manifest, "
-                "each once, each in its place."
+                "each exactly once and where it belongs."
             )
         return not differences
 
@@ -224,24 +232,24 @@ class Demo:
         recording = self._stack.acs.resource.find(performance.recording_id)
         return prove(
             performance.story,
-            self._control.truth(performance.recording_id),
+            performance.read_truth(),
             metadata={chunk.index: chunk_metadata(recording, chunk) for chunk in recording.chunks},
             service=self._service,
         )
 
 
 def _results(performance: Performance, proof: Proof) -> list[Result]:
-    told = {chunk["index"]: chunk for chunk in performance.story["chunks"]}
+    chunks = {chunk["index"]: chunk for chunk in performance.story["chunks"]}
     count = len(proof.chunks)
     return [
         Result(
             recording=performance.scene.name + (f" {one.index + 1}/{count}" if count > 1 else ""),
-            route=str(told.get(one.index, {}).get("state", "-")),
+            route=str(chunks.get(one.index, {}).get("state", "-")),
             size=one.size,
             source=one.source_sha256,
-            container=one.container_sha256 or "nothing there",
-            tries=told.get(one.index, {}).get("tries", 0),
-            seconds=performance.seconds(told.get(one.index, {})),
+            container=one.container_sha256 or "missing",
+            tries=chunks.get(one.index, {}).get("tries", 0),
+            seconds=performance.seconds(chunks.get(one.index, {})),
             is_same=one.source_sha256 == one.container_sha256,
         )
         for one in proof.chunks
@@ -249,12 +257,12 @@ def _results(performance: Performance, proof: Proof) -> list[Result]:
 
 
 def _in_seconds(until: str | None) -> str:
-    """`4 s`; empty where there is nothing to wait for."""
+    """`4 s`; empty if `until` is None."""
     return f"{max(0.0, (moment(until) - datetime.now(UTC)).total_seconds()):.0f} s" if until else ""
 
 
 def _stop_once(*_: object) -> None:
-    """The first Ctrl-C ends the demo; while it puts everything away, further ones would only disturb."""
+    """The first Ctrl-C ends the demo; further ones are ignored while everything is stopped."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
@@ -267,7 +275,7 @@ def main(arguments: list[str]) -> int:
     ).parse_args(arguments)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop_once)
-    # All of it is on this machine: a proxy of the surroundings has no part in it.
+    # No proxy: everything is on this machine.
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
     try:
         return _run()
@@ -275,7 +283,7 @@ def main(arguments: list[str]) -> int:
         print("\nStopped; nothing is left running.")
         return 130
     except (AzuriteError, StackError, HttpError, HTTPException, AzureError, OSError) as error:
-        print(f"\nThe demo could not go on: {error}")
+        print(f"\nThe demo failed: {error}")
         return 1
 
 
@@ -290,5 +298,5 @@ def _run() -> int:
             try:
                 return 0 if Demo(stack, service, screen).run() else 1
             except HttpError:
-                screen.say("The app's log ends so:\n" + stack.host.text()[-_LOG_TAIL:])
+                screen.say("The end of the app's log:\n" + stack.host.text()[-_LOG_TAIL:])
                 raise

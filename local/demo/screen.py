@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _PLAIN_WIDTH = 150
-# Of a SHA-256 in the table; compared is the whole.
+# Digits of a SHA-256 that the table shows; the comparison uses all.
 _DIGITS = 16
 
 
 @dataclass(frozen=True)
 class Row:
-    """How one recording stands. `done` and `total` in bytes; `tries`: failed ones; `left`: how long ACS keeps it."""
+    """Progress of one recording. `done` and `total` in bytes; `tries`: failed attempts; `left`: of ACS's 24 hours."""
 
     name: str
     colour: str
@@ -40,7 +40,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Result:
-    """One line of the last table: a chunk, in words. `tries`: those that failed."""
+    """One line of the final table: a chunk. `tries`: failed attempts."""
 
     recording: str
     route: str
@@ -53,13 +53,13 @@ class Result:
 
 
 def is_live() -> bool:
-    """Whether there is a terminal that may be drawn on."""
+    """Whether the output is a terminal that can show a live table."""
     is_plain = any(os.environ.get(name) for name in ("NO_COLOR", "CI")) or os.environ.get("TERM") == "dumb"
     return sys.stdout.isatty() and not is_plain
 
 
 class Screen:
-    """Shows what is said and how the recordings stand; a context manager."""
+    """Prints sentences and shows the progress of the recordings; a context manager."""
 
     def __init__(self, *, live: bool) -> None:
         self._began = time.monotonic()
@@ -77,7 +77,7 @@ class Screen:
             self._live.stop()
 
     def say(self, text: str, *, who: str = "", colour: str = "bold") -> None:
-        """One sentence, with the seconds since the demo's start, and of whom it is."""
+        """Prints one sentence with the seconds since the start, and the recording's name."""
         moment = f"{time.monotonic() - self._began:5.1f} s"
         if not self.is_live:
             self._console.print(f"{moment}  {who:<13} {text}", soft_wrap=True, markup=False)
@@ -89,14 +89,14 @@ class Screen:
         self._console.print(line)
 
     def show(self, rows: Sequence[Row]) -> None:
-        """How the recordings stand now; nothing where lines are all there is."""
+        """Redraws the live table; does nothing without a terminal."""
         if self._live is None:
             return
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         table.add_column("recording", no_wrap=True)
         table.add_column("state")
         table.add_column("", min_width=6, max_width=26)
-        for name in ("MB", "tries", "next", "ACS keeps it"):
+        for name in ("MB", "failed", "next", "ACS keeps it"):
             table.add_column(name, justify="right", no_wrap=True)
         for row in rows:
             is_done = row.total and row.done >= row.total
@@ -112,20 +112,20 @@ class Screen:
         self._live.update(Group(table), refresh=True)
 
     def clear(self) -> None:
-        """Takes the live part away: what follows is final."""
+        """Removes the live table."""
         if self._live:
             self._live.update(Group(), refresh=True)
 
     def table(self, results: Sequence[Result]) -> None:
-        """The last table."""
+        """Prints the final table."""
         style = {"box": box.SIMPLE_HEAD, "pad_edge": False} if self.is_live else {"box": box.ASCII2}
-        table = Table(title="What was recorded, and what is there", **style)
+        table = Table(title="What ACS recorded, and what the containers hold", **style)
         table.add_column("recording", no_wrap=True)
         table.add_column("route", no_wrap=True)
         table.add_column("bytes", justify="right", no_wrap=True)
         table.add_column("SHA-256\nat the source", min_width=7)
         table.add_column("SHA-256\nin the container", min_width=7)
-        table.add_column("failed\ntries", justify="right", no_wrap=True)
+        table.add_column("failed\nattempts", justify="right", no_wrap=True)
         table.add_column("time", justify="right", no_wrap=True)
         for one in results:
             table.add_row(

@@ -30,10 +30,10 @@ def _arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--max-attempts", type=int, default=30, help="1 to 30 (default)")
     parser.add_argument("--dead-letter", metavar="CONNECTION_STRING", help="storage account of the dead letters")
     parser.add_argument("--dead-letter-container", metavar="NAME", default="dead-letters")
-    parser.add_argument("--topic-key", metavar="KEY", help="demand it of publishers (default: anyone may publish)")
+    parser.add_argument("--topic-key", metavar="KEY", help="publishers must prove that they know it (default: open)")
     parser.add_argument("--handshake-wait", type=float, default=600, metavar="SECONDS", help="default: 600")
-    parser.add_argument("--scale", type=float, default=1.0, help="clock seconds a real second; 0: only when told")
-    parser.add_argument("--seed", type=int, default=0, help="of all that is left to chance (default: 0)")
+    parser.add_argument("--scale", type=float, default=1.0, help="clock seconds a real second; 0: stepped")
+    parser.add_argument("--seed", type=int, default=0, help="decides everything random (default: 0)")
     return parser.parse_args(arguments)
 
 
@@ -56,7 +56,7 @@ def _subscription(options: argparse.Namespace) -> Subscription | None:
 
 
 def main(arguments: list[str]) -> int:
-    """Runs until SIGINT or SIGTERM; 1 if the endpoint does not agree to receive events."""
+    """Runs until SIGINT or SIGTERM. Returns 1 if the endpoint does not agree to receive events, 2 for bad arguments."""
     options = _arguments(arguments)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -77,7 +77,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _subscribe(grid: EventGrid, subscription: Subscription, stop: threading.Event, failed: threading.Event) -> None:
-    """In a thread of its own, so that a signal is heard while the endpoint is not up yet."""
+    """Runs on a thread of its own, so that a signal ends the wait for an endpoint that is not up yet."""
     try:
         grid.subscribe(subscription)
     except HandshakeError as error:

@@ -1,4 +1,4 @@
-"""Who may publish: the topic's key, or a shared access signature made with it."""
+"""Access to a topic: by its key, or by a shared access signature made with the key."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 KEY_HEADER = "aeg-sas-key"
 TOKEN_HEADER = "aeg-sas-token"  # noqa: S105 - the name of a header
 
-# As the SDKs write the moment of expiry.
+# The forms in which the SDKs write the time of expiry.
 _EXPIRY_FORMATS = ("%Y-%m-%d %H:%M:%S.%f%z", "%Y-%m-%d %H:%M:%S%z", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%d %H:%M:%S")
 
 
 def may_publish(headers: Mapping[str, str], *, topic_key: str | None, now: datetime) -> bool:
-    """Whether the request proves to know `topic_key`; always true if that is None."""
+    """Whether the request proves knowledge of `topic_key`; always true if that is None."""
     if topic_key is None:
         return True
     if (key := headers.get(KEY_HEADER)) is not None:
@@ -50,13 +50,13 @@ def _is_same(given: str, wanted: str) -> bool:
 
 
 def _bytes(header: str) -> bytes:
-    """A header as it came: what is no UTF-8 in it reaches Python as halves of surrogate pairs."""
+    """The header's bytes; those that are not UTF-8 reach Python as lone surrogates."""
     return header.encode(errors="surrogateescape")
 
 
 def _expiry(text: str) -> datetime | None:
     for form in _EXPIRY_FORMATS:
         with suppress(ValueError):
-            moment = datetime.strptime(text, form)  # noqa: DTZ007 - a moment without a zone is UTC here
+            moment = datetime.strptime(text, form)  # noqa: DTZ007 - a time without a zone is UTC here
             return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return None

@@ -1,6 +1,6 @@
-"""When a failed delivery is tried again, if ever. Pure: outcomes in, delays out.
+"""When a failed delivery is retried, if at all. Pure functions from outcomes to delays.
 
-Rules: the service's documentation of delivery and retry (as of 2024); what is our inference says so.
+Source: the service's documentation of delivery and retry (as of 2024). What is inferred is marked.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ RETRY_DELAYS = (
     timedelta(hours=6),
     timedelta(hours=12),
 )
-"""The pause after the first, second … failed try; the last one repeats."""
+"""The pause after the first, second … failed attempt; the last one repeats."""
 
 JITTER = 0.05
-"""The "small randomization" of every pause: up to this share on top. Its size is not documented."""
+"""The documented "small randomization": up to this share is added to every pause (inference: its size)."""
 
 DEAD_LETTER_DELAY = timedelta(minutes=5)
-"""From the last try to the dead-letter blob."""
+"""Between the last attempt and the dead-letter blob."""
 
 DEAD_LETTER_PATIENCE = timedelta(hours=4)
-"""How long a dead-letter container may be out of reach before its events are dropped."""
+"""How long a dead-letter container may be unreachable before its events are dropped."""
 
 
 class Outcome(StrEnum):
-    """How a try ended, in the service's words where it has one (`lastDeliveryOutcome`)."""
+    """Outcome of an attempt, by the service's names (`lastDeliveryOutcome`)."""
 
     DELIVERED = "Delivered"
     NOT_FOUND = "NotFound"
@@ -50,7 +50,7 @@ class Outcome(StrEnum):
     BUSY = "Busy"
     SOCKET_ERROR = "SocketError"
     RESOLUTION_ERROR = "ResolutionError"
-    # Not among the documented words: for a status that has none of its own.
+    # Not a documented name: any status without one of its own.
     GENERIC_ERROR = "GenericError"
 
 
@@ -63,12 +63,12 @@ _BY_STATUS: dict[int, Outcome] = {
     HTTPStatus.NOT_FOUND: Outcome.NOT_FOUND,
     HTTPStatus.REQUEST_TIMEOUT: Outcome.TIMED_OUT,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Outcome.PAYLOAD_TOO_LARGE,
-    # Inference: the documentation names only 503 as busy.
+    # Inference: only 503 is documented as busy.
     HTTPStatus.TOO_MANY_REQUESTS: Outcome.BUSY,
     HTTPStatus.SERVICE_UNAVAILABLE: Outcome.BUSY,
 }
 
-_NEVER_AGAIN: dict[EndpointType, frozenset[int]] = {
+_NOT_RETRIED: dict[EndpointType, frozenset[int]] = {
     "WebHook": frozenset({400, 401, 403, 413}),
     "AzureFunction": frozenset({400, 403, 413}),
 }
@@ -97,29 +97,29 @@ _MOST_DOUBLINGS = 20
 
 
 def outcome_of(status: int) -> Outcome:
-    """What an HTTP status means: success is 200 to 204 and nothing else, so a redirect is a failure."""
+    """The outcome for an HTTP status. Only 200 to 204 are success, so a redirect is a failure."""
     if status in _SUCCESS:
         return Outcome.DELIVERED
     return _BY_STATUS.get(status, Outcome.GENERIC_ERROR)
 
 
-def retry_delay(tries: int, *, status: int | None, endpoint_type: EndpointType, chance: float) -> timedelta | None:
-    """The pause after `tries` failed tries (1 or more), of which the last got `status`; None: never again.
+def retry_delay(attempts: int, *, status: int | None, endpoint_type: EndpointType, chance: float) -> timedelta | None:
+    """The pause after `attempts` failed attempts (1 or more), the last with `status`; None: no retry.
 
-    `status` None: there was no answer. `chance`: 0 to 1, how much of the jitter comes on top.
+    `status` None: there was no response. `chance`: 0 to 1, the share of the jitter that is added.
     """
-    if status in _NEVER_AGAIN[endpoint_type]:
+    if status in _NOT_RETRIED[endpoint_type]:
         return None
-    planned = RETRY_DELAYS[min(tries, len(RETRY_DELAYS)) - 1]
+    planned = RETRY_DELAYS[min(attempts, len(RETRY_DELAYS)) - 1]
     least = _AT_LEAST[endpoint_type].get(status or 0, timedelta(0))
     return max(planned, least) * (1 + JITTER * chance)
 
 
 def probation(rounds: int, *, outcome: Outcome, limit: timedelta) -> timedelta:
-    """How long an endpoint gets nothing at all, after `rounds` such pauses that did not help.
+    """How long an endpoint gets no delivery at all, after `rounds` earlier such pauses.
 
-    Documented: the first length by kind of failure, that it comes after about ten failures, and that it can
-    reach hours. Inference: that it doubles.
+    Documented: the first length for each kind of failure, the start after about ten failures, and that it can
+    reach hours. Inference: it doubles.
     """
     first = _PROBATION.get(outcome, _PROBATION_OTHERWISE)
     factor: int = 2 ** min(rounds, _MOST_DOUBLINGS)

@@ -1,7 +1,7 @@
-"""The two envelopes an event can have, and the way from one to the other. Pure.
+"""The two envelopes of an event, and the conversion from one to the other. Pure.
 
-Rules: the service's documentation of its two schemas. An Event Grid event can go out as a CloudEvent; the
-service does not deliver a CloudEvent in the Event Grid schema.
+Source: the service's documentation of its two schemas. An Event Grid event can be delivered as a CloudEvent, but not
+a CloudEvent in the Event Grid schema.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 Event = Mapping[str, Any]
-"""One event as JSON has it."""
+"""One event, decoded from JSON."""
 
 Schema = Literal["EventGridSchema", "CloudEventSchemaV1_0"]
 EVENT_GRID: Schema = "EventGridSchema"
@@ -24,26 +24,26 @@ _NEEDED: dict[Schema, tuple[str, ...]] = {
 
 
 class EventError(ValueError):
-    """What was published is no event; the message names every fault."""
+    """The published value is not an event; the message names every fault."""
 
 
 def schema_of(event: Event) -> Schema:
-    """The envelope that `event` has: a CloudEvent says its `specversion`."""
+    """The envelope of `event`: a CloudEvent has a `specversion`."""
     return CLOUD_EVENTS if "specversion" in event else EVENT_GRID
 
 
 def accepted(event: Any, *, topic: str) -> dict[str, Any]:
-    """`event` as the service keeps it; raises `EventError` if it lacks what its envelope demands.
+    """`event` with the service's own fields filled in. EventError if a field that its envelope requires is missing.
 
-    The service, not the publisher, writes `topic` and `metadataVersion` of an Event Grid event; an own value is
-    kept here, because emulated services publish on behalf of their own topic.
+    In Azure the service writes `topic` and `metadataVersion` of an Event Grid event; here the publisher's values are
+    kept, because emulated services publish for a topic of their own.
     """
     if not isinstance(event, Mapping):
         raise EventError("an event must be a JSON object")
     schema = schema_of(event)
     faults = [f"{name} is missing" for name in _NEEDED[schema] if name not in event]
     faults += [
-        f"{name} must be a string that is not empty"
+        f"{name} must be a non-empty string"
         for name in ("id", "eventType", "eventTime", "source", "type")
         if name in event and not (isinstance(event[name], str) and event[name])
     ]
@@ -57,13 +57,13 @@ def accepted(event: Any, *, topic: str) -> dict[str, Any]:
 
 
 def type_of(event: Event) -> str:
-    """The event type that filters look at."""
+    """The event type that filters compare."""
     kind: str = event["type"] if schema_of(event) == CLOUD_EVENTS else event["eventType"]
     return kind
 
 
 def delivered_as(event: Event, schema: Schema) -> Event:
-    """`event` in the envelope of a subscription; raises `EventError` for the way that does not exist."""
+    """`event` in the envelope of a subscription. EventError for a CloudEvent in the Event Grid schema."""
     given = schema_of(event)
     if given == schema:
         return event
@@ -81,7 +81,7 @@ def delivered_as(event: Event, schema: Schema) -> Event:
 
 
 def encoded(value: Any) -> bytes:
-    """`value` as compact JSON in UTF-8; with escapes where UTF-8 has no bytes (half a surrogate pair)."""
+    """`value` as compact JSON in UTF-8, or with escapes if it holds lone surrogates, which UTF-8 cannot encode."""
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:

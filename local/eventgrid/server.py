@@ -17,7 +17,7 @@ from local.eventgrid.subscription import DeadLetter, Subscription
 from local.eventgrid.webhook import HandshakeError
 
 if TYPE_CHECKING:
-    from local.eventgrid.grid import EventGrid
+    from local.eventgrid.topic import Topic
 
 _HOST = "127.0.0.1"
 _MOST_BYTES = 1024 * 1024  # documented: 1 MB an event and a request
@@ -30,13 +30,13 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @asynccontextmanager
-async def serve(grid: EventGrid, *, port: int) -> AsyncIterator[int]:
-    """Serves `grid` on 127.0.0.1 while the block runs; gives the port, which is a free one if `port` is 0."""
-    app = web.Application(client_max_size=_MOST_BYTES, middlewares=[_tell_errors])
-    topic, control = _Topic(grid), _Control(grid)
-    app.router.add_post("/api/events", topic.publish)
-    app.router.add_get("/eventsubscriptions/{name}/validate", topic.validate)
-    app.router.add_post("/eventsubscriptions/{name}/validate", topic.validate)
+async def serve(topic: Topic, *, port: int) -> AsyncIterator[int]:
+    """Serves `topic` on 127.0.0.1 while the block runs; yields the port, a free one if `port` is 0."""
+    app = web.Application(client_max_size=_MOST_BYTES, middlewares=[_as_json_errors])
+    publishing, control = _Publishing(topic), _Control(topic)
+    app.router.add_post("/api/events", publishing.publish)
+    app.router.add_get("/eventsubscriptions/{name}/validate", publishing.validate)
+    app.router.add_post("/eventsubscriptions/{name}/validate", publishing.validate)
     app.router.add_get("/_control/health", control.health)
     app.router.add_get("/_control/subscriptions", control.list_subscriptions)
     app.router.add_post("/_control/subscriptions", control.subscribe)
@@ -56,8 +56,8 @@ async def serve(grid: EventGrid, *, port: int) -> AsyncIterator[int]:
 
 
 @web.middleware
-async def _tell_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """A request's faults as JSON in the service's form."""
+async def _as_json_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turns errors into JSON of the service's form."""
     try:
         return await handler(request)
     except web.HTTPException as error:
@@ -71,7 +71,7 @@ def _error(status: HTTPStatus, message: str) -> web.Response:
     return web.json_response({"error": {"code": code, "message": message}}, status=status)
 
 
-# The fields of a subscription that go over as they are, and of what kind all are.
+# The fields of a subscription that are passed on unchanged, and the types of all.
 _FIELDS = {
     "name": "name",
     "endpoint": "endpoint",
@@ -95,84 +95,83 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
 }
 
 
-class _Topic:
+class _Publishing:
     """What publishers and validating endpoints see."""
 
-    def __init__(self, grid: EventGrid) -> None:
-        self._grid = grid
+    def __init__(self, topic: Topic) -> None:
+        self._topic = topic
 
     async def publish(self, request: web.Request) -> web.Response:
-        """`POST /api/events`: an array of events, or one CloudEvent; 200 with no body, all or nothing."""
-        grid = self._grid
-        # A publisher signs by its own clock, which is the real one.
-        if not may_publish(request.headers, topic_key=grid.topic_key, now=datetime.now(UTC)):
+        """`POST /api/events`: an array of events, or one CloudEvent. 200 without a body; all are accepted or none."""
+        # A publisher's signature expires in real time.
+        if not may_publish(request.headers, topic_key=self._topic.key, now=datetime.now(UTC)):
             return _error(HTTPStatus.UNAUTHORIZED, "The request authorization key is not valid.")
         if request.query.get("api-version", _API_VERSION) != _API_VERSION:
             return _error(HTTPStatus.BAD_REQUEST, f"api-version must be {_API_VERSION}")
         if request.content_type not in _CONTENT_TYPES:
-            return _error(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"content type {request.content_type} is unknown")
+            return _error(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"content type {request.content_type} is not supported")
         body = await request.json()
         events = [body] if request.content_type == "application/cloudevents+json" else body
         if not isinstance(events, list):
             return _error(HTTPStatus.BAD_REQUEST, "the body must be an array of events")
-        grid.publish_all(events)
+        self._topic.publish_all(events)
         return web.Response()
 
     async def validate(self, request: web.Request) -> web.Response:
-        """The validation URL of a handshake that was not answered with its code."""
-        if self._grid.agree(request.query.get("id", "")):
+        """`/eventsubscriptions/{name}/validate?id=code`: the manual handshake."""
+        if self._topic.agree(request.query.get("id", "")):
             return web.Response(text="Webhook successfully validated as a subscription endpoint.")
-        return _error(HTTPStatus.NOT_FOUND, "no handshake waits for this code")
+        return _error(HTTPStatus.NOT_FOUND, "no pending handshake has this code")
 
 
 class _Control:
-    """What tests and scripts use; open to this machine only, without a key."""
+    """For tests and scripts; needs no key."""
 
-    def __init__(self, grid: EventGrid) -> None:
-        self._grid = grid
+    def __init__(self, topic: Topic) -> None:
+        self._topic = topic
 
     async def health(self, _: web.Request) -> web.Response:
-        return web.json_response({"status": "ok", "pending": self._grid.pending})
+        return web.json_response({"status": "ok", "pending": self._topic.pending})
 
     async def list_subscriptions(self, _: web.Request) -> web.Response:
-        return web.json_response([_described(each) for each in self._grid.subscriptions])
+        return web.json_response([_described(each) for each in self._topic.subscriptions])
 
     async def subscribe(self, request: web.Request) -> web.Response:
-        """Body: the fields that `_subscription` reads. 201 after the handshake, 409 if that failed."""
+        """Body: see `_subscription`. 201 after the handshake, 409 if it failed."""
         try:
             subscription = _subscription(await request.json())
         except (TypeError, ValueError, OverflowError) as error:
             return _error(HTTPStatus.BAD_REQUEST, str(error))
         try:
-            await self._grid.subscribe_async(subscription)
+            await self._topic.add(subscription)
         except HandshakeError as error:
             return _error(HTTPStatus.CONFLICT, str(error))
         return web.json_response(_described(subscription), status=HTTPStatus.CREATED)
 
     async def unsubscribe(self, request: web.Request) -> web.Response:
-        if self._grid.unsubscribe_here(request.match_info["name"]):
+        if await self._topic.remove(request.match_info["name"]):
             return web.Response(status=HTTPStatus.NO_CONTENT)
         return _error(HTTPStatus.NOT_FOUND, "no such subscription")
 
     async def list_deliveries(self, request: web.Request) -> web.Response:
-        """`?state=` and `?eventId=` narrow the list down."""
+        """Filtered by `?state=` and `?eventId=`."""
         state, event_id = request.query.get("state"), request.query.get("eventId")
         found = [
             delivery.as_json()
-            for delivery in self._grid.deliveries
+            for delivery in self._topic.deliveries
             if state in {None, delivery.state} and event_id in {None, delivery.event_id}
         ]
         return web.json_response(found)
 
     async def redeliver(self, request: web.Request) -> web.Response:
-        made = self._grid.redeliver(request.match_info["id"])
+        made = self._topic.redeliver(request.match_info["id"])
         if not made:
             return _error(HTTPStatus.NOT_FOUND, "no such delivery or event")
         return web.json_response({"deliveries": made}, status=HTTPStatus.ACCEPTED)
 
     async def show_clock(self, _: web.Request) -> web.Response:
-        clock = self._grid.clock
-        due = self._grid.next_due()
+        clock = self._topic.clock
+        due = self._topic.next_due()
         return web.json_response(
             {"now": clock.now().isoformat(), "scale": clock.scale, "nextDue": due and due.isoformat()}
         )
@@ -184,16 +183,16 @@ class _Control:
             return _error(HTTPStatus.BAD_REQUEST, "the body must be an object")
         try:
             if "scale" in body:
-                self._grid.clock.set_scale(float(body["scale"]))
+                self._topic.clock.set_scale(float(body["scale"]))
             if "advanceSeconds" in body:
-                self._grid.clock.advance(timedelta(seconds=float(body["advanceSeconds"])))
+                self._topic.clock.advance(timedelta(seconds=float(body["advanceSeconds"])))
         except (TypeError, ValueError, OverflowError) as error:
             return _error(HTTPStatus.BAD_REQUEST, str(error))
         return await self.show_clock(request)
 
 
 def _subscription(body: Any) -> Subscription:
-    """A subscription from the control plane's JSON; raises `ValueError` or `TypeError` for what is wrong."""
+    """A subscription from the control plane's JSON. ValueError or TypeError with what is wrong."""
     if not isinstance(body, dict):
         raise TypeError("the body must be an object")
     if unknown := body.keys() - _KINDS.keys():
@@ -217,12 +216,12 @@ def _subscription(body: Any) -> Subscription:
 
 def _text(value: Any, name: str) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{name} must be a text")
+        raise TypeError(f"{name} must be a string")
     return value
 
 
 def _described(subscription: Subscription) -> dict[str, Any]:
-    """A subscription for reading; the dead-letter account's key stays inside."""
+    """A subscription as JSON, without the key of the dead-letter account."""
     dead_letter = subscription.dead_letter
     return {
         "name": subscription.name,

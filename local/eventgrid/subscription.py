@@ -1,4 +1,4 @@
-"""An event subscription: whom to deliver to, what, how, and when to give up."""
+"""An event subscription: its endpoint, filter, envelope, and limits of delivery."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST_KILOBYTES = 1024
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """Where events go that could not be delivered: a container that exists, in the account of the string."""
+    """The container for events that could not be delivered. It must exist."""
 
     connection_string: str
     container: str
@@ -31,21 +31,19 @@ class DeadLetter:
 
 @dataclass(frozen=True)
 class Subscription:
-    """One event subscription; raises `ValueError` naming every setting outside the service's limits.
+    """One event subscription. ValueError names every setting outside the service's limits.
 
-    `event_types`: the types wanted; None: all. `schema`: the envelope of deliveries. `endpoint_type`: Event Grid
-    retries a 401 of an Azure Function, not of a web hook. `ttl` (1 minute to 24 h) and `max_attempts` (1 to
-    30): whichever ends first ends the tries. `batch_size` (events, 1 to 5000; 1 means no batching) and
-    `batch_kilobytes` (1 to 1024). `dead_letter`: None means that an event given up is gone.
-    `timeout` and `handshake_wait`: seconds of real time, whatever the clock, since real programs answer:
-    how long a delivery waits for its answer, and how long the handshake waits for the endpoint to be up.
+    `event_types`: None: all. `schema`: the envelope of deliveries. `endpoint_type`: Event Grid retries a 401 of an
+    Azure Function, not of a web hook. Retries end after `ttl` (1 minute to 24 h) or `max_attempts` (1 to 30).
+    `batch_size` (events, 1 to 5000; 1: no batching) and `batch_kilobytes` (1 to 1024). `dead_letter`: None: an event
+    that is given up is lost. `timeout` (for a response) and `handshake_wait` (for the endpoint to be up) are seconds
+    of real time whatever the clock, because the endpoints are real programs.
 
-    On demand, to try a receiver: `duplicate_probability` (0 to 1) of a second delivery of an event, and
-    `reorder_window`, within which deliveries are spread at random.
+    To test a receiver: `duplicate_probability` (0 to 1) of a second delivery of an event, and `reorder_window`, within
+    which deliveries are spread at random.
 
-    `concurrency`: deliveries under way at once. `delay_after` failures in a row (0: never) deliveries are
-    delayed, new events included, first for as long as the failure's kind says, then twice as long each
-    time, up to `delay_limit`.
+    `concurrency`: requests in progress at once. After `delay_after` failures in a row (0: never) all deliveries are
+    delayed, new events included: first by the kind of failure, then twice as long each time, up to `delay_limit`.
     """
 
     name: str

@@ -1,6 +1,6 @@
 """Event Grid as an HTTP client: the handshake with an endpoint, and the delivery of events.
 
-Headers and bodies as documented; what comes from users' traces says "field".
+Headers and bodies are as documented; what was seen in users' traces is marked "field".
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from local.eventgrid.subscription import Subscription
 
 SENDER = "eventgrid.azure.net"
-"""What the service calls itself in a CloudEvents handshake."""
+"""The service's origin in a CloudEvents handshake."""
 
 _VALIDATION_TYPE = "Microsoft.EventGrid.SubscriptionValidationEvent"
-_TRY_AGAIN = 0.2
-_MOST_OF_ANSWER = 64 * 1024
+_RETRY_SECONDS = 0.2
+_MOST_RESPONSE_BYTES = 64 * 1024
 
 
 class HandshakeError(RuntimeError):
@@ -36,8 +36,8 @@ class HandshakeError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a try came to; `status` None: no answer came."""
+class Response:
+    """Result of an attempt; `status` None: there was no response."""
 
     outcome: Outcome
     status: int | None = None
@@ -45,7 +45,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class _Handshake:
-    """One under way: its code and URL, when (monotonic seconds) it fails, and whether the URL was visited."""
+    """A pending handshake: its code and URL, when (monotonic seconds) it fails, and whether the URL was visited."""
 
     code: str
     url: str
@@ -54,57 +54,60 @@ class _Handshake:
 
 
 class Webhook:
-    """Requests over one HTTP session, which its owner opens and closes."""
+    """Requests over one HTTP session, which its owner opens and closes.
+
+    `origin`: where the validation URLs point (`http://host:port`), set once the port is known.
+    """
 
     def __init__(self, session: aiohttp.ClientSession, *, clock: Clock, topic: str) -> None:
         self._session = session
         self._clock = clock
         self._topic = topic
+        self.origin = ""
         self._handshakes: dict[str, _Handshake] = {}
 
     def agree(self, code: str) -> bool:
-        """The manual half of a handshake: its validation URL was visited. False for an unknown code."""
+        """Completes a handshake whose validation URL was visited; False for an unknown code."""
         handshake = self._handshakes.get(code)
         if handshake is None:
             return False
         handshake.visited.set()
         return True
 
-    async def handshake(self, subscription: Subscription, *, origin: str) -> None:
-        """Returns once the endpoint has agreed; raises `HandshakeError` after `handshake_wait` seconds.
+    async def handshake(self, subscription: Subscription) -> None:
+        """Returns once the endpoint has agreed. HandshakeError if it has not after `handshake_wait` seconds.
 
-        `origin`: where the validation URL points (`http://host:port`). An endpoint that is not up yet, or
-        answers with an error, is asked again until then.
+        Until then the handshake is repeated while the endpoint is not up or responds with an error.
         """
         code = str(uuid.uuid4())
         handshake = self._handshakes[code] = _Handshake(
             code=code,
-            url=f"{origin}/eventsubscriptions/{subscription.name}/validate?id={code}",
+            url=f"{self.origin}/eventsubscriptions/{subscription.name}/validate?id={code}",
             give_up=time.monotonic() + subscription.handshake_wait,
             visited=asyncio.Event(),
         )
-        ask = self._ask_options if subscription.schema == CLOUD_EVENTS else self._ask_event
+        validate = self._validate_by_options if subscription.schema == CLOUD_EVENTS else self._validate_by_event
         try:
             while True:
                 try:
-                    problem = await ask(subscription, handshake)
+                    problem = await validate(subscription, handshake)
                 except (aiohttp.ClientError, TimeoutError, OSError) as error:
                     problem = str(error) or type(error).__name__
                 if not problem:
                     return
                 if time.monotonic() >= handshake.give_up:
                     raise HandshakeError(f"subscription {subscription.name}: {problem}")
-                await asyncio.sleep(_TRY_AGAIN)
+                await asyncio.sleep(_RETRY_SECONDS)
         finally:
             del self._handshakes[code]
 
     async def notify(
-        self, subscription: Subscription, *, events: list[Event], delivery_id: str, earlier_tries: int
-    ) -> Answer:
-        """Delivers `events` in one request; never raises for what the endpoint does."""
+        self, subscription: Subscription, *, events: list[Event], delivery_id: str, earlier_attempts: int
+    ) -> Response:
+        """Delivers `events` in one request. Failures of the endpoint are returned, not raised."""
         is_batch = subscription.batch_size > 1
         headers = _headers(subscription, "Notification") | {
-            "aeg-delivery-count": str(earlier_tries),
+            "aeg-delivery-count": str(earlier_attempts),
             "aeg-output-event-id": delivery_id,
         }
         body: Any = events
@@ -120,7 +123,7 @@ class Webhook:
             body = events if is_batch else events[0]
         return await self._post(subscription, encoded(body), headers)
 
-    async def _post(self, subscription: Subscription, body: bytes, headers: dict[str, str]) -> Answer:
+    async def _post(self, subscription: Subscription, body: bytes, headers: dict[str, str]) -> Response:
         try:
             async with self._session.post(
                 subscription.endpoint,
@@ -129,19 +132,19 @@ class Webhook:
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=subscription.timeout),
             ) as response:
-                return Answer(outcome_of(response.status), response.status)
+                return Response(outcome_of(response.status), response.status)
         except TimeoutError:
-            return Answer(Outcome.TIMED_OUT)
+            return Response(Outcome.TIMED_OUT)
         except aiohttp.ClientConnectorDNSError:
-            return Answer(Outcome.RESOLUTION_ERROR)
+            return Response(Outcome.RESOLUTION_ERROR)
         except (aiohttp.ClientError, OSError) as error:
             is_lookup = isinstance(getattr(error, "os_error", None), socket.gaierror)
-            return Answer(Outcome.RESOLUTION_ERROR if is_lookup else Outcome.SOCKET_ERROR)
+            return Response(Outcome.RESOLUTION_ERROR if is_lookup else Outcome.SOCKET_ERROR)
 
-    async def _ask_event(self, subscription: Subscription, handshake: _Handshake) -> str:
-        """The synchronous handshake; returns what is wrong, or "" if the code was echoed.
+    async def _validate_by_event(self, subscription: Subscription, handshake: _Handshake) -> str:
+        """The synchronous handshake. Returns what is wrong, or "" if the code was echoed.
 
-        A 200 without the code leaves the subscription waiting for a visit of the validation URL.
+        After a 200 without the code the validation URL may still be visited.
         """
         event = {
             "id": str(uuid.uuid4()),
@@ -166,14 +169,14 @@ class Webhook:
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=subscription.timeout),
         ) as response:
-            text = await response.content.read(_MOST_OF_ANSWER)
-            # 202 is no agreement (documented).
+            text = await response.content.read(_MOST_RESPONSE_BYTES)
+            # A 202 is not an agreement (documented).
             if response.status != HTTPStatus.OK:
-                return f"the endpoint answered {response.status} to the validation event"
+                return f"the endpoint responded {response.status} to the validation event"
         return "" if _echo(text) == handshake.code else await _visited(handshake)
 
-    async def _ask_options(self, subscription: Subscription, handshake: _Handshake) -> str:
-        """The handshake of CloudEvents; returns what is wrong, or "" if the endpoint allows this sender."""
+    async def _validate_by_options(self, subscription: Subscription, handshake: _Handshake) -> str:
+        """The CloudEvents handshake. Returns what is wrong, or "" if the endpoint allows this sender."""
         headers = {"WebHook-Request-Origin": SENDER, "WebHook-Request-Callback": handshake.url}
         async with self._session.options(
             subscription.endpoint,
@@ -184,25 +187,26 @@ class Webhook:
             allowed = response.headers.get("WebHook-Allowed-Origin", "")
             status = response.status
         if status != HTTPStatus.OK:
-            return f"the endpoint answered {status} to OPTIONS"
+            return f"the endpoint responded {status} to OPTIONS"
         return "" if allowed in {"*", SENDER} else await _visited(handshake)
 
 
 async def _visited(handshake: _Handshake) -> str:
-    """Waits for a visit of the validation URL; returns what is wrong, or "" if it came."""
+    """Waits for a visit of the validation URL. Returns what is wrong, or "" after the visit."""
     try:
         await asyncio.wait_for(handshake.visited.wait(), handshake.give_up - time.monotonic())
     except TimeoutError:
-        return "the endpoint answered, but neither agreed nor visited the validation URL"
+        return "the endpoint neither agreed nor visited the validation URL"
     return ""
 
 
 def _headers(subscription: Subscription, kind: str) -> dict[str, str]:
-    # Field: the subscription's name travels in capitals.
+    # Field: the subscription's name is sent in capitals.
     return {"aeg-event-type": kind, "aeg-subscription-name": subscription.name.upper()}
 
 
 def _echo(text: bytes) -> str | None:
+    """The echoed code. The content type is not checked: the Functions extension sends JSON as `text/plain`."""
     try:
         answer = json.loads(text)
     except ValueError:

@@ -1,6 +1,6 @@
-"""A local Functions host: loads `function_app.py` by its bindings and serves it under func's URLs.
+"""A local Functions host: loads `function_app.py` and serves it under func's URLs. See README.md beside this file.
 
-`Host` runs an app in this process (tests); `python -m local.host` runs it in processes of its own.
+`Host` runs an app in this process (for tests), `python -m local.host` in worker processes.
 """
 
 from local.host.server import Host

@@ -1,7 +1,9 @@
-"""The Event Grid webhook: `/runtime/webhooks/EventGrid?functionName=NAME`, as the extension of the real host answers.
+"""The Event Grid webhook: `/runtime/webhooks/EventGrid?functionName=NAME`, with the responses of the real extension.
 
-Handshakes of both schemas, each event of the array to the function (side by side), 202 when all went well, 500 when
-one failed (Event Grid then delivers the whole array again), 404 for a function that is not there.
+Source: `HttpRequestProcessor` and `EventGridExtensionConfigProvider` of the extension. The function's name is
+case-sensitive, the query's key is not. Apart from OPTIONS (the CloudEvents handshake) the method does not matter: the
+header `aeg-event-type` decides, and a request without it (any GET) is a 400. Each event of the array goes to the
+function, in parallel: 202 if all succeeded, 500 if one failed (Event Grid then delivers the whole array again).
 """
 
 from __future__ import annotations
@@ -22,33 +24,43 @@ if TYPE_CHECKING:
     from local.host.invoke import Invoker
     from local.host.logs import HostLog
 
+_PUBLIC_CLOUD = "eventgrid.azure.net"
+# The origins that the extension allows by name: those of Azure's clouds.
+_ORIGINS = {
+    _PUBLIC_CLOUD,
+    "eventgrid.azure.us",
+    "eventgrid.azure.eaglex.ic.gov",
+    "eventgrid.azure.microsoft.scloud",
+    "eventgrid.azure.cn",
+}
+
 
 class EventGridWebhook:
     """Serves the webhook for all Event Grid functions of the app."""
 
     def __init__(self, functions: Mapping[str, Function], *, invoker: Invoker, log: HostLog) -> None:
-        self._functions = {
-            name.lower(): function for name, function in functions.items() if function.kind == EVENT_GRID
-        }
+        self._functions = {name: function for name, function in functions.items() if function.kind == EVENT_GRID}
         self._invoker = invoker
         self._log = log
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Answers one request to the webhook."""
-        name = request.query.get("functionName", "")
-        function = self._functions.get(name.lower())
+        """Answers one request to the webhook. ValueError and the like for a body that cannot be parsed (500)."""
+        # .NET compares a query's keys without case, and joins repeated values with commas.
+        name = ",".join(text for key, text in request.query.items() if key.lower() == "functionname")
+        function = self._functions.get(name)
         if function is None:
-            names = ", ".join(sorted(found.name for found in self._functions.values()))
+            names = ", ".join(sorted(self._functions))
             self._log.info(f"cannot find function: '{name}', available function names: [{names}]")
             return web.Response(status=404, text=f"cannot find function: '{name}'")
         if request.method == "OPTIONS":
-            return _abuse_check(request)
-        if request.method != "POST":
-            return web.Response(status=404)
+            origin = request.headers.get("WebHook-Request-Origin", "")
+            allowed = origin if origin in _ORIGINS else _PUBLIC_CLOUD
+            return web.Response(headers={"WebHook-Allowed-Origin": allowed})
         kind = request.headers.get("aeg-event-type", "").lower()
         if kind == "subscriptionvalidation":
             self._log.info(f"perform handshake with eventGrid for function: {function.name}")
-            return web.json_response({"validationResponse": _validation_code(json.loads(await request.text()))})
+            # JSON, but with the content type of plain text.
+            return web.Response(text=json.dumps({"validationResponse": _code(json.loads(await request.text()))}))
         if kind == "notification":
             return await self._deliver(function, json.loads(await request.text()))
         return web.Response(status=202 if kind == "unsubscribe" else 400)
@@ -59,24 +71,15 @@ class EventGridWebhook:
         events = content if isinstance(content, list) else [content]
         reason = f"EventGrid trigger fired at {datetime.now(UTC).isoformat()}"
         outcomes = await asyncio.gather(
-            *(self._invoker.invoke(function, event_value(function, event), reason=reason) for event in events)
+            *(self._invoker.invoke(function, event_value(event), reason=reason) for event in events)
         )
-        for outcome in outcomes:
-            if outcome.error is not None:
-                return web.Response(status=500, text=f"Exception while executing function: Functions.{function.name}")
-        return web.Response(status=202)
+        if all(outcome.succeeded for outcome in outcomes):
+            return web.Response(status=202)
+        return web.Response(status=500, text=f"Exception while executing function: Functions.{function.name}")
 
 
-def _abuse_check(request: web.Request) -> web.Response:
-    """The CloudEvents handshake: https://github.com/cloudevents/spec, HTTP webhook, "abuse protection"."""
-    origin = request.headers.get("WebHook-Request-Origin")
-    if origin is None:
-        return web.Response(status=400)
-    return web.Response(status=200, headers={"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*"})
-
-
-def _validation_code(content: Any) -> str:
-    event = content[0] if isinstance(content, list) else content
-    data = event["data"]
-    # The CloudEvents form of the validation event brings its data as a string of JSON.
+def _code(content: Any) -> str:
+    if isinstance(content, list):
+        return str(content[0]["data"]["validationCode"])
+    data = content["data"]  # of a CloudEvent: a string of JSON
     return str((json.loads(data) if isinstance(data, str) else data)["validationCode"])

@@ -1,7 +1,7 @@
 """Calls functions as the Python worker does: sync ones in a thread pool, async ones on the event loop.
 
-Only the last exception's type, message and stack are told; a value that the bindings cannot take is a failure; a
-function over its time fails, and `on_timeout` is called, for the real host then restarts the worker.
+Of an exception only type, message and stack of the last one are logged. A value that the bindings do not accept is a
+failure. A function that exceeds its time fails, and `on_timeout` is called: the real host restarts the worker then.
 """
 
 from __future__ import annotations
@@ -25,72 +25,49 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
-# What the worker starts with on a plain (not specialized) plan; its own setting overrides it.
+# The worker's default on a plan without specialization.
 _THREADS = 1000
 
 
 class FunctionTimeoutError(Exception):
-    """The function ran longer than host.json's `functionTimeout`."""
+    """The function ran longer than `functionTimeout` of host.json."""
 
 
 class WorkerRestartError(Exception):
-    """The worker process went away under a running function."""
+    """The worker process ended while the function ran."""
 
 
 class _NoTrace:
-    """No tracing on a laptop."""
-
     trace_state = ""
     trace_parent = ""
     attributes: Mapping[str, str] = MappingProxyType({})
 
 
 class InvocationContext(func.Context):
-    """What a function gets as its `context` parameter."""
+    """The function's `context` parameter.
+
+    Threads of the app set `thread_local_storage.invocation_id`, so that their lines are logged for this invocation.
+    Nothing is traced, and there is no retry context, because this host refuses retry policies.
+    """
+
+    invocation_id = function_name = function_directory = ""
+    thread_local_storage: Any = logs.of_thread
+    trace_context: Any = _NoTrace()
+    retry_context: Any = None
 
     def __init__(self, function_name: str, invocation_id: str, directory: str) -> None:
-        self._name, self._id, self._directory = function_name, invocation_id, directory
-
-    @property
-    def invocation_id(self) -> str:
-        """The id that the log lines of the host carry."""
-        return self._id
-
-    @property
-    def thread_local_storage(self) -> Any:
-        """For log lines from the app's own threads: they set its `invocation_id`. One for the worker, as there."""
-        return logs.of_thread
-
-    @property
-    def function_name(self) -> str:
-        """The registered name."""
-        return self._name
-
-    @property
-    def function_directory(self) -> str:
-        """The app's folder."""
-        return self._directory
-
-    @property
-    def trace_context(self) -> Any:
-        """Empty here."""
-        return _NoTrace()
-
-    @property
-    def retry_context(self) -> Any:
-        """None: retry policies have no effect here."""
-        return None
+        self.function_name, self.invocation_id, self.function_directory = function_name, invocation_id, directory
 
 
 class Invoker:
-    """Runs functions of one app. `timeout`: how long one may run; None: for ever."""
+    """Runs the functions of one app. `timeout`: how long each may run."""
 
     def __init__(
         self,
         *,
         app_dir: Path,
         log: logs.HostLog,
-        timeout: timedelta | None,
+        timeout: timedelta,
         on_timeout: Callable[[], None] | None = None,
     ) -> None:
         self._directory = str(app_dir)
@@ -103,13 +80,8 @@ class Invoker:
         )
         self._running: set[asyncio.Future[Any]] = set()
 
-    @property
-    def running(self) -> int:
-        """How many invocations have not ended."""
-        return len(self._running)
-
     async def invoke(self, function: Function, value: Any, *, reason: str) -> Outcome:
-        """Calls `function` with its trigger's `value` and waits for the end; never raises what the function raised."""
+        """Calls `function` with its trigger's `value` to its end. Its exceptions are returned, not raised."""
         invocation_id = str(uuid.uuid4())
         category = f"Function.{function.name}"
         name = f"Functions.{function.name}"
@@ -122,18 +94,17 @@ class Invoker:
         if outcome.error is None:
             self._log.info(text, category=category)
         else:
-            self._log.error(text + _told(outcome.error), category=category)
+            self._log.error(text + _described(outcome.error), category=category)
         return outcome
 
     async def _bounded(self, function: Function, value: Any, invocation_id: str) -> Outcome:
-        logs.known(function.name, invocation_id)
+        logs.begin(function.name, invocation_id)
         running = self._start(function, value, invocation_id)
         self._running.add(running)
         running.add_done_callback(self._forget)
-        running.add_done_callback(lambda _ended: logs.over(invocation_id))
-        seconds = None if self._timeout is None else self._timeout.total_seconds()
+        running.add_done_callback(lambda _ended: logs.end(invocation_id))
         try:
-            result = await asyncio.wait_for(asyncio.shield(running), seconds)
+            result = await asyncio.wait_for(asyncio.shield(running), self._timeout.total_seconds())
             return Outcome(value=_checked(function, result))
         except TimeoutError as error:
             if running.done():
@@ -150,7 +121,7 @@ class Invoker:
     def _forget(self, running: asyncio.Future[Any]) -> None:
         self._running.discard(running)
         if not running.cancelled():
-            running.exception()  # one that ended after its time limit has nobody else to look at it
+            running.exception()  # marks it as retrieved where the invocation has timed out
 
     def _start(self, function: Function, value: Any, invocation_id: str) -> asyncio.Future[Any]:
         arguments: dict[str, Any] = {function.parameter: value}
@@ -169,7 +140,7 @@ class Invoker:
         return Outcome(error=error)
 
     async def drain(self, seconds: float) -> None:
-        """Waits at most `seconds` for running functions; what runs on then has lost its worker."""
+        """Waits `seconds` at most for running functions; then those fail with `WorkerRestartError`."""
         if self._running:
             await asyncio.wait(set(self._running), timeout=seconds)
         for running in self._running:
@@ -177,7 +148,7 @@ class Invoker:
         await asyncio.sleep(0)
 
     def close(self) -> None:
-        """Takes no new calls; does not wait for threads that run on."""
+        """Accepts no more calls. Threads that still run are not awaited."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -195,7 +166,7 @@ def _call_sync(function: Function, arguments: dict[str, Any], invocation_id: str
 
 
 def _checked(function: Function, result: Any) -> Any:
-    """The result if the function's bindings take it."""
+    """The result, if the function's bindings accept it. TypeError or RuntimeError if they do not."""
     if function.returns_http:
         if isinstance(result, (func.HttpResponse, str)):
             return result
@@ -205,8 +176,8 @@ def _checked(function: Function, result: Any) -> Any:
     return None
 
 
-def _told(error: BaseException) -> str:
-    """Type, message and stack of the last exception; its causes do not cross to the real host."""
+def _described(error: BaseException) -> str:
+    """Type, message and stack of the last exception: its causes do not reach the real host."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [index for index, frame in enumerate(frames) if frame.filename == __file__]
     stack = "".join(traceback.format_list(frames[own[-1] + 1 :] if own else frames))

@@ -1,7 +1,8 @@
-"""Loads `function_app.py` as the Python worker indexes it, with the refusals of worker and host.
+"""Loads `function_app.py` as the Python worker indexes it, with the checks of worker and host.
 
-One bad import, duplicate name or annotation loses every function (`IndexingError`: the worker's check); what only the
-host checks (a binding's name, an unresolved setting, a trigger it does not know) loses that one function.
+One bad import, duplicate name or annotation loses every function (`IndexingError`, by the worker's checks). What only
+the host checks (a binding's name, an unresolved setting, an unknown trigger) loses that one function, and so does what
+this host does not support.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 import azure.functions as func
 from azure.functions.decorators.function_app import FunctionRegister
 
-from local.host.convert import converter_of
-from local.host.model import EVENT_GRID, HTTP, QUEUE, TIMER, Function
+from local.host.convert import PARAMETERS, converter_of
+from local.host.model import Function
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,53 +29,49 @@ if TYPE_CHECKING:
 
 _BINDING_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9]*$")
 _SETTING = re.compile(r"%([^%]+)%")
-_KINDS = (HTTP, EVENT_GRID, QUEUE, TIMER)
 
 
 class IndexingError(Exception):
-    """The worker cannot index the app: no function exists and every URL is 404."""
+    """The worker cannot index the app: there is no function, and every URL is 404."""
 
 
 class FunctionError(Exception):
-    """The host refuses one function; the others go on."""
+    """The host refuses one function; the others are served."""
 
 
 @dataclass
 class Loaded:
-    """The app's functions, and by name why others were refused."""
+    """The app's functions, those disabled by a setting, and the refused ones with the reason."""
 
     functions: list[Function] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
-    notices: list[str] = field(default_factory=list)
+    disabled: list[str] = field(default_factory=list)
 
 
 def load(app_dir: Path, *, environ: Mapping[str, str] = os.environ) -> Loaded:
-    """Imports the app and reads its functions; raises `IndexingError` where the real worker indexes nothing.
+    """Imports the app and reads its functions. IndexingError where the real worker indexes nothing.
 
-    Within `AppModules.enter`, so that the app finds its own modules.
+    Call it between `AppModules.enter` and `leave`, so that the app finds its own modules.
     """
     loaded = Loaded()
     for built in _import(app_dir):
         name = str(built.get_function_name())
-        bindings = json.loads(built.get_function_json())["bindings"]
         try:
-            function = _read(name, built.get_user_function(), bindings, environ=environ)
+            function = _read(name, built, environ)
         except FunctionError as error:
             loaded.refused[name] = str(error)
         else:
-            if _is_disabled(name, environ):
-                loaded.notices.append(f"{name} is disabled by a setting: not started")
+            if environ.get(f"AzureWebJobs.{name}.Disabled", "").lower() in {"true", "1"}:
+                loaded.disabled.append(name)
             else:
                 loaded.functions.append(function)
-        if built.get_settings_dict("retry_policy"):
-            loaded.notices.append(f"{name}: retry policies have no effect in this host")
     return loaded
 
 
 def _import(app_dir: Path) -> list[Any]:
     file = app_dir / "function_app.py"
     if not file.is_file():
-        raise IndexingError(f"{file} is missing: only the Python v2 programming model is served")
+        raise IndexingError(f"{file} is missing: this host supports the Python v2 programming model only")
     spec = importlib.util.spec_from_file_location("function_app", file)
     if spec is None or spec.loader is None:
         raise IndexingError(f"{file} cannot be loaded")
@@ -91,32 +88,37 @@ def _import(app_dir: Path) -> list[Any]:
     return list(functions[0])
 
 
-def _read(name: str, call: Any, bindings: list[dict[str, Any]], *, environ: Mapping[str, str]) -> Function:
+def _read(name: str, built: Any, environ: Mapping[str, str]) -> Function:
+    """One function. IndexingError by the worker's checks, FunctionError by those of the host and of this host."""
+    call, bindings = built.get_user_function(), json.loads(built.get_function_json())["bindings"]
     hints, wants_context = _check_parameters(name, call, bindings)
     for binding in bindings:
         if binding["name"] != "$return" and not _BINDING_NAME.match(binding["name"]):
             raise FunctionError(f"the binding name {binding['name']!r} is invalid: letters and digits only")
-    triggers = [binding for binding in bindings if binding["type"] in _KINDS]
-    others = [binding["type"] for binding in bindings if binding["type"] not in (*_KINDS, "http")]
+    triggers = [binding for binding in bindings if binding["type"] in PARAMETERS]
+    others = [binding["type"] for binding in bindings if binding["type"] not in (*PARAMETERS, "http")]
     if others or len(triggers) != 1:
-        raise FunctionError(f"this host has no {', '.join(others) or 'trigger'} binding")
+        raise FunctionError(f"this host does not support {', '.join(others) or 'a function without a trigger'}")
+    if built.get_settings_dict("retry_policy"):
+        raise FunctionError("this host does not support retry policies")
     trigger = {key: _resolve(value, environ) for key, value in triggers[0].items()}
-    annotation = hints.get(trigger["name"])
+    kind, parameter = trigger["type"], trigger["name"]
+    if (annotation := hints.get(parameter, PARAMETERS[kind])) is not PARAMETERS[kind]:
+        raise FunctionError(f"this host supports a {kind} of type {PARAMETERS[kind].__name__}, not {annotation!r}")
     return Function(
         name=name,
         call=call,
         is_async=inspect.iscoroutinefunction(call),
         wants_context=wants_context,
-        parameter=trigger["name"],
-        kind=trigger["type"],
+        parameter=parameter,
+        kind=kind,
         trigger=trigger,
-        as_text=annotation if annotation in (str, bytes) else None,
         returns_http=any(binding["type"] == "http" for binding in bindings),
     )
 
 
 def _check_parameters(name: str, call: Any, bindings: list[dict[str, Any]]) -> tuple[dict[str, Any], bool]:
-    """The worker's checks of a function's signature against its bindings."""
+    """The worker's checks of a function's signature; returns its annotations, and whether it takes a context."""
     try:
         hints = typing.get_type_hints(call)
     except Exception as error:
@@ -130,26 +132,19 @@ def _check_parameters(name: str, call: Any, bindings: list[dict[str, Any]]) -> t
     if parameters != bound:
         raise IndexingError(f"{name}: parameters {sorted(parameters)} and bindings {sorted(bound)} differ")
     for binding in bindings:
-        _check_annotation(name, binding, hints)
+        key = "return" if binding["name"] == "$return" else binding["name"]
+        converter = converter_of(binding["type"])
+        if key in hints and converter is not None and not _fits(hints[key], converter, is_return=key == "return"):
+            raise IndexingError(f'{name}: {key} is annotated {hints[key]!r}, which does not fit "{binding["type"]}"')
     return hints, wants_context
 
 
-def _check_annotation(name: str, binding: dict[str, Any], hints: dict[str, Any]) -> None:
-    converter = converter_of(binding["type"])
-    key = "return" if binding["name"] == "$return" else binding["name"]
-    if key not in hints or converter is None:
-        return
-    hint = hints[key]
-    if binding["direction"] == "OUT" and key != "return":
-        fits = getattr(typing.get_origin(hint), "__name__", "") == "Out"
-    elif not isinstance(hint, type):
-        fits = False
-    elif key == "return":
-        fits = converter.check_output_type_annotation(hint)
-    else:
-        fits = hint in (str, bytes) or converter.check_input_type_annotation(hint)
-    if not fits:
-        raise IndexingError(f'{name}: {key} is annotated {hint!r}, which does not fit "{binding["type"]}"')
+def _fits(hint: Any, converter: Any, *, is_return: bool) -> bool:
+    if not isinstance(hint, type):
+        return False
+    if is_return:
+        return bool(converter.check_output_type_annotation(hint))
+    return hint in (str, bytes) or bool(converter.check_input_type_annotation(hint))
 
 
 def _resolve(value: Any, environ: Mapping[str, str]) -> Any:
@@ -162,8 +157,3 @@ def _resolve(value: Any, environ: Mapping[str, str]) -> Any:
         return environ[match[1]]
 
     return _SETTING.sub(setting, value)
-
-
-def _is_disabled(name: str, environ: Mapping[str, str]) -> bool:
-    value = environ.get(f"AzureWebJobs.{name}.Disabled", environ.get(f"AzureWebJobs__{name}__Disabled", ""))
-    return value.lower() in {"true", "1"}

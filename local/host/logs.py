@@ -1,7 +1,7 @@
-"""What the host writes: one line a log record, level and text only, as the real host shows them.
+"""What the host prints: one line a log record, level and text only, as the real host shows them.
 
-A function's lines are marked when the real host would lose them: written outside an invocation, that is from plain
-threads, from `asyncio.to_thread` or after the answer.
+Lines of the app that Azure loses are marked: those written outside an invocation, that is from plain threads, from
+`asyncio.to_thread` or after the response.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-import os
 import sys
 import threading
 from datetime import UTC, datetime
@@ -28,20 +27,19 @@ _LEVELS = {
     "none": logging.CRITICAL + 1,
 }
 _NAMES = {logging.DEBUG: "DBG", logging.INFO: "INF", logging.WARNING: "WRN", logging.ERROR: "ERR"}
-_COLOURS = {"DBG": "90", "INF": "36", "WRN": "33", "ERR": "31", "CRT": "35"}
 _LOST = "(outside an invocation: lost in Azure) "
 
-# The worker finds a record's invocation by the running task or, in its thread pool, by the thread: kept in two
-# places here too, so that a thread of the app's own is outside of both.
+# The worker finds a record's invocation by the running task or, in its thread pool, by the thread.
 _of_task: contextvars.ContextVar[tuple[str, str] | None] = contextvars.ContextVar("invocation", default=None)
-# The latter is what `context.thread_local_storage` gives to functions: whose own threads set its `invocation_id`,
-# theirs are that invocation's lines (the documented way; read in the worker).
+# Functions get it as `context.thread_local_storage`: a thread of the app that sets its `invocation_id` logs for that
+# invocation (documented, and read in the worker).
 of_thread = threading.local()
+# The functions of the running invocations, by invocation id.
 _functions: dict[str, str] = {}
 
 
 def enter(function: str, invocation_id: str) -> None:
-    """Says that what this task or pool thread logs from now on belongs to that invocation."""
+    """Makes the present task or pool thread log for that invocation."""
     if _in_loop():
         _of_task.set((function, invocation_id))
     else:
@@ -49,8 +47,18 @@ def enter(function: str, invocation_id: str) -> None:
 
 
 def leave() -> None:
-    """Ends what `enter` began in a pool's thread; a task's own context ends with it."""
+    """Undoes `enter` in a pool thread; a task's context ends with the task."""
     of_thread.invocation_id = None
+
+
+def begin(function: str, invocation_id: str) -> None:
+    """An invocation begins: lines with its id belong to `function`."""
+    _functions[invocation_id] = function
+
+
+def end(invocation_id: str) -> None:
+    """The invocation has ended: lines with its id are lost from now on."""
+    _functions.pop(invocation_id, None)
 
 
 def _current() -> tuple[str, str] | None:
@@ -59,16 +67,6 @@ def _current() -> tuple[str, str] | None:
     invocation_id = getattr(of_thread, "invocation_id", None)
     function = _functions.get(invocation_id or "")
     return (function, invocation_id) if function and invocation_id else None
-
-
-def known(function: str, invocation_id: str) -> None:
-    """An invocation begins: lines with its id belong to `function`."""
-    _functions[invocation_id] = function
-
-
-def over(invocation_id: str) -> None:
-    """It has ended: lines with its id are lost from now on."""
-    _functions.pop(invocation_id, None)
 
 
 def _in_loop() -> bool:
@@ -82,8 +80,8 @@ def _in_loop() -> bool:
 class HostLog:
     """Writes the host's own lines, and the app's through `handler`.
 
-    `levels`: `logging.logLevel` of host.json: category (or its beginning) → level.
-    `write`: takes one whole line; default: standard output, coloured on a terminal.
+    `levels`: `logging.logLevel` of host.json: category (or its beginning) → level. `write` gets each line; default:
+    standard output. `label`: put before the level.
     """
 
     def __init__(
@@ -91,31 +89,26 @@ class HostLog:
     ) -> None:
         self._levels = {key.lower(): _LEVELS.get(value.lower(), logging.INFO) for key, value in (levels or {}).items()}
         self._write = write or _to_stdout
-        self._colour = write is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
         self._label = f"{label} " if label else ""
         self.handler = _AppHandler(self)
 
     def line(self, level: int, text: str, *, category: str = "Host.General") -> None:
-        """Writes `text` unless host.json wants less of this category."""
-        if level < self._threshold(category):
-            return
-        name = _NAMES.get(level, "CRT" if level > logging.ERROR else "INF")
-        stamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        head = f"[{stamp}] {self._label}{name}"
-        if self._colour:
-            head = f"\x1b[{_COLOURS[name]}m{head}\x1b[0m"
-        self._write(f"{head} {text}\n")
+        """Writes `text`, unless host.json sets a higher level for this category."""
+        if level >= self._threshold(category):
+            name = _NAMES.get(level, "CRT" if level > logging.ERROR else "INF")
+            stamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            self._write(f"[{stamp}] {self._label}{name} {text}\n")
 
     def info(self, text: str, *, category: str = "Host.General") -> None:
-        """The host tells."""
+        """Writes at level Information."""
         self.line(logging.INFO, text, category=category)
 
     def warning(self, text: str, *, category: str = "Host.General") -> None:
-        """The host warns."""
+        """Writes at level Warning."""
         self.line(logging.WARNING, text, category=category)
 
     def error(self, text: str, *, category: str = "Host.General") -> None:
-        """The host reports a failure."""
+        """Writes at level Error."""
         self.line(logging.ERROR, text, category=category)
 
     def _threshold(self, category: str) -> int:
@@ -127,7 +120,7 @@ class HostLog:
 
 
 class _AppHandler(logging.Handler):
-    """The app's log records, as far as they cross to the real host: level and text."""
+    """Passes on of the app's log records what the real host gets of them: level and text."""
 
     def __init__(self, log: HostLog) -> None:
         super().__init__()
@@ -135,16 +128,16 @@ class _AppHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.name.startswith("azure.functions"):
-            return  # the worker takes these for its own
+            return  # hidden by the worker
         invocation = _current()
-        is_own = invocation is None and record.name.startswith(("azure.", "aiohttp.", "asyncio", "watchfiles"))
+        is_own = invocation is None and record.name.startswith(("azure.", "aiohttp.", "asyncio"))
         if is_own and record.levelno < logging.WARNING:
-            return  # the chatter of this host's own libraries, not the app
+            return  # of this host's own libraries
         try:
             text = record.getMessage()
             if record.exc_info:
                 text += "\n" + logging.Formatter().formatException(record.exc_info)
-        except Exception:  # noqa: BLE001 - a bad log call of the app must not stop its function: logging's own rule
+        except Exception:  # noqa: BLE001 - logging's own rule: a wrong log call must not stop the program
             self.handleError(record)
             return
         if is_own:

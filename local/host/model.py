@@ -1,4 +1,4 @@
-"""What the host knows of a function once it is loaded."""
+"""A loaded function, and the outcome of an invocation."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ HTTP, EVENT_GRID, QUEUE, TIMER = "httpTrigger", "eventGridTrigger", "queueTrigge
 
 @dataclass(frozen=True, kw_only=True)
 class Function:
-    """One function of the app, ready to be called.
+    """One function of the app.
 
-    `trigger`: the trigger binding as function.json would hold it, `%SETTING%` resolved.
-    `as_text`: the trigger parameter is annotated `str` or `bytes`, so it gets the plain body of that type.
+    `trigger`: the trigger binding as in function.json, `%SETTING%` resolved.
     """
 
     name: str
@@ -26,18 +25,17 @@ class Function:
     parameter: str
     kind: str
     trigger: Mapping[str, Any]
-    as_text: type[str | bytes] | None = None
     returns_http: bool = False
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an invocation ended: its value, or the error it failed with."""
+    """The value of an invocation, or the error it failed with."""
 
     value: Any = None
     error: BaseException | None = None
 
     @property
     def succeeded(self) -> bool:
-        """Whether the function returned something its bindings can take."""
+        """Whether the function returned a value that its bindings accept."""
         return self.error is None

@@ -1,4 +1,4 @@
-"""What an app changes in the process that runs it, so that it can be undone: its modules and its environment."""
+"""Undoes what an app changes in the process that runs it: loaded modules and environment variables."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-# Beside the app in its folder, and not part of it.
+# In the app's folder, but not part of the app.
 _NEVER_DEPLOYED = {"__main__", "local", "tests", "bench", "conftest"}
 
 
 class AppModules:
-    """The app's own modules in this process, new for each run: with state of their own, as in a process of its own.
+    """Loads the app's own modules anew for each run, as a new process would.
 
-    Between `enter` and `leave` the app's folder is first on the path; `leave` puts back what was loaded before.
+    Between `enter` and `leave` the app's folder is first on the path; `leave` restores the modules loaded before.
     """
 
     def __init__(self, app_dir: Path) -> None:
@@ -26,7 +26,7 @@ class AppModules:
         self._before: dict[str, ModuleType] | None = None
 
     def enter(self) -> None:
-        """Sets aside what is loaded from the app's folder."""
+        """Unloads everything that was loaded from the app's folder."""
         self._before = self._take_out()
         sys.path.insert(0, str(self._folder))
 
@@ -53,7 +53,7 @@ class AppModules:
 
 
 class Environment:
-    """Environment variables of the app; `restore` puts back what they replaced."""
+    """Sets environment variables; `restore` puts the previous values back."""
 
     def __init__(self) -> None:
         self._before: dict[str, str | None] = {}

@@ -1,4 +1,4 @@
-"""One app running on one event loop: its web front, queue listeners and timers, from start to graceful stop."""
+"""One app running on one event loop: HTTP, queue listeners and timers, from start to graceful stop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from local.host.connections import MissingConnectionError, connection_string
 from local.host.invoke import Invoker
 from local.host.loader import IndexingError, Loaded, load
 from local.host.logs import HostLog
-from local.host.model import QUEUE, TIMER
+from local.host.model import QUEUE, TIMER, Function
 from local.host.process import AppModules, Environment
 from local.host.queues import LEASE, QueueListener
 from local.host.timers import TimerListener
@@ -35,9 +35,8 @@ _BACKLOG = 1024
 class RuntimeOptions:
     """How to run an app.
 
-    `settings`: environment variables for the app, over those there are, which go before the settings file.
-    `timers`: whether this process runs the timers (one of several does). `queue_lease`: how long a message is taken
-    for; the real host's ten minutes unless a test of killed workers cannot wait so long.
+    `settings`: environment variables for the app, over the present ones, which win over the settings file. `timers`:
+    whether this process runs the timers (one of several does). `queue_lease`: see `QueueListener`.
     """
 
     app_dir: Path
@@ -51,11 +50,10 @@ class RuntimeOptions:
 
 
 class Runtime:
-    """Runs one function app. `failure` says why it could not start; it then answers 503, as the real host does."""
+    """Runs one function app. `listing`: its functions with their URLs; `problems`: what was refused, and why."""
 
     def __init__(self, options: RuntimeOptions) -> None:
         self._options = options
-        self.failure: str | None = None
         self.origin = ""
         self.listing: list[str] = []
         self.problems: list[str] = []
@@ -69,17 +67,12 @@ class Runtime:
         self._root_level = logging.getLogger().level
 
     async def start(self, listening: socket.socket) -> None:
-        """Loads the app and serves it on `listening`; never raises for what is wrong with the app."""
+        """Loads the app and serves it on `listening`. ConfigError if host.json or the settings cannot be used.
+
+        An app that cannot be indexed is served without functions, as by the real host.
+        """
         self.origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        try:
-            config = self._configure()
-        except ConfigError as error:
-            self.failure = str(error)
-            self.problems = error.faults
-            self._log.error(f"The host cannot start: {error}")
-            application = _not_running()
-        else:
-            application = self._load(config)
+        application = self._load(self._configure())
         self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=2.0)
         await self._runner.setup()
         await web.SockSite(self._runner, listening, backlog=_BACKLOG).start()
@@ -96,7 +89,7 @@ class Runtime:
         self._environment.set(self._options.settings)
         self._log = HostLog(levels=config.log_levels, write=self._options.write, label=self._options.label)
         if (runtime := os.environ.get("FUNCTIONS_WORKER_RUNTIME", "python")) != "python":
-            raise ConfigError([f"FUNCTIONS_WORKER_RUNTIME is {runtime!r}: only python apps are served"])
+            raise ConfigError([f"FUNCTIONS_WORKER_RUNTIME is {runtime!r}: this host serves python apps only"])
         root = logging.getLogger()
         root.addHandler(self._log.handler)
         root.setLevel(logging.DEBUG if os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING") == "1" else logging.INFO)
@@ -108,50 +101,50 @@ class Runtime:
         try:
             loaded = load(self._options.app_dir)
         except IndexingError as error:
-            text = f"No function is indexed, every URL is 404: {error}"
-            self.problems.append(text)
-            self._log.error(text)
+            self._report(f"No function is indexed, every URL is 404: {error}")
             if error.__cause__ is not None:
-                self._log.line(logging.ERROR, "".join(traceback.format_exception(error.__cause__)).rstrip())
-        self._invoker = Invoker(
+                self._log.error("".join(traceback.format_exception(error.__cause__)).rstrip())
+        invoker = self._invoker = Invoker(
             app_dir=self._options.app_dir,
             log=self._log,
             timeout=config.function_timeout,
             on_timeout=self._options.on_timeout,
         )
-        self._add_listeners(loaded, config, self._invoker)
-        front = WebFront(loaded.functions, config=config, invoker=self._invoker, log=self._log, refused=loaded.refused)
+        for function in loaded.functions:
+            try:
+                self._listen(function, config, invoker)
+            except (MissingConnectionError, ValueError) as error:
+                loaded.refused[function.name] = str(error)
+        front = WebFront(loaded.functions, config=config, invoker=invoker, log=self._log, refused=loaded.refused)
         for name, why in loaded.refused.items():
-            text = f"The '{name}' function is in error: {why}"
-            self.problems.append(text)
-            self._log.error(text)
-        for notice in (*config.notices, *loaded.notices):
-            self._log.warning(notice)
+            self._report(f"The '{name}' function is in error: {why}")
+        for name in loaded.disabled:
+            self._log.warning(f"{name} is disabled by a setting: not started")
         self.listing = front.listing(self.origin)
         return front.application()
 
-    def _add_listeners(self, loaded: Loaded, config: HostConfig, invoker: Invoker) -> None:
-        for function in loaded.functions:
-            try:
-                if function.kind == QUEUE:
-                    listener = QueueListener(
-                        function,
-                        connection_string=connection_string(str(function.trigger.get("connection") or "")),
-                        options=config.queues,
-                        invoker=invoker,
-                        log=self._log,
-                        lease=self._options.queue_lease,
-                    )
-                    self._queues.append(listener)
-                elif function.kind == TIMER:
-                    timer = TimerListener(function, invoker=invoker)
-                    if self._options.timers:
-                        self._timers.append(timer)
-            except (MissingConnectionError, ValueError) as error:
-                loaded.refused[function.name] = str(error)
+    def _report(self, problem: str) -> None:
+        self.problems.append(problem)
+        self._log.error(problem)
+
+    def _listen(self, function: Function, config: HostConfig, invoker: Invoker) -> None:
+        if function.kind == QUEUE:
+            listener = QueueListener(
+                function,
+                connection_string=connection_string(str(function.trigger.get("connection") or "")),
+                config=config,
+                invoker=invoker,
+                log=self._log,
+                lease=self._options.queue_lease,
+            )
+            self._queues.append(listener)
+        elif function.kind == TIMER:
+            timer = TimerListener(function, invoker=invoker)
+            if self._options.timers:
+                self._timers.append(timer)
 
     async def stop(self, *, grace: float = GRACE) -> None:
-        """Takes nothing new, waits at most `grace` seconds for what runs, gives the rest back to its queue."""
+        """Accepts nothing new, waits `grace` seconds at most for what runs, returns the rest to its queue."""
         for listener in self._queues:
             await listener.stop_polling()
         for timer in self._timers:
@@ -171,12 +164,3 @@ class Runtime:
         logging.getLogger().removeHandler(self._log.handler)
         logging.getLogger().setLevel(self._root_level)
         self._environment.restore()
-
-
-def _not_running() -> web.Application:
-    async def refuse(_: web.Request) -> web.Response:
-        return web.Response(status=503, text="Function host is not running.")
-
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", refuse)
-    return app

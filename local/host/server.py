@@ -23,9 +23,9 @@ _EXTRA = 10.0
 class Host:
     """Serves one function app in this process: `with Host(folder, settings={…}) as host: host.url`.
 
-    One at a time: the app's module and its environment variables are the process's. `lines` holds what the host and
-    the app logged. `write`: takes each line instead. `grace`: seconds that
-    running functions have at the stop. RuntimeError from `start` if host.json or settings cannot be used.
+    One at a time, because the app uses the process's modules and environment. `lines`: what host and app logged;
+    `write` gets each line instead. `grace`: seconds for running functions at the stop. `queue_lease`: see
+    `QueueListener`. RuntimeError from `start` if the port, host.json or the settings cannot be used.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Host:
         self.problems: list[str] = []
 
     def start(self) -> None:
-        """Loads the app and serves it; returns when it answers."""
+        """Loads the app and returns once it is served."""
         self._started.clear()
         self._thread = threading.Thread(target=self._main, name="local-host", daemon=True)
         self._thread.start()
@@ -70,7 +70,7 @@ class Host:
             raise RuntimeError(f"the host cannot start: {self._failure}")
 
     def stop(self) -> None:
-        """Stops gracefully; at most some seconds."""
+        """Stops gracefully, after `grace` at most."""
         if self._loop is not None and self._stop is not None and self._thread is not None:
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(timeout=self._grace + _EXTRA)
@@ -89,7 +89,7 @@ class Host:
         self._failure = None
         try:
             asyncio.run(self._serve())
-        except BaseException as error:  # noqa: BLE001 - told to the thread that waits in start()
+        except BaseException as error:  # noqa: BLE001 - raised by start() in its thread
             self._failure = error
         finally:
             self._started.set()
@@ -100,8 +100,6 @@ class Host:
         stop = asyncio.Event()
         try:
             await runtime.start(listening)
-            if runtime.failure is not None:
-                raise RuntimeError(runtime.failure)
             self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
             self.listing, self.problems = runtime.listing, runtime.problems
             self._loop, self._stop = asyncio.get_running_loop(), stop
@@ -113,7 +111,7 @@ class Host:
 
 
 def listen(port: int) -> socket.socket:
-    """A bound socket on 127.0.0.1; port 0 takes a free one."""
+    """A socket bound to 127.0.0.1; port 0: a free one. OSError if the port is taken."""
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

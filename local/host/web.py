@@ -1,34 +1,32 @@
-"""The host's URLs: HTTP functions under the route prefix, the Event Grid webhook, `/admin` and the home page."""
+"""The host's URLs: HTTP functions under the route prefix, the Event Grid webhook, and `/admin`."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import TYPE_CHECKING, Any
 
+import azure.functions as func
 from aiohttp import web
 
 from local.host import convert
 from local.host.eventgrid import EventGridWebhook
-from local.host.model import EVENT_GRID, HTTP, QUEUE, TIMER, Function
+from local.host.model import EVENT_GRID, HTTP, TIMER, Function
 from local.host.routes import Route, RouteError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import azure.functions as func
-
     from local.host.config import HostConfig
     from local.host.invoke import Invoker
     from local.host.logs import HostLog
 
-# As the real host's default for HTTP bodies (extensions.http has no smaller one): 100 MB.
+# The real host's default limit of HTTP bodies.
 _LARGEST_BODY = 100 * 1024 * 1024
-_CALLED = "This function was programmatically called via the host APIs."
+_REASON = "This function was programmatically called via the host APIs."
 
 
 class WebFront:
-    """The HTTP side of one app. `refused`: functions that did not start, by name; routes that are wrong are added."""
+    """The HTTP side of one app. `refused`: the reason by function; functions with an unsupported route are added."""
 
     def __init__(
         self,
@@ -80,7 +78,7 @@ class WebFront:
         return lines
 
     def application(self) -> web.Application:
-        """The aiohttp application that serves it all."""
+        """The aiohttp application that serves all URLs."""
         app = web.Application(client_max_size=_LARGEST_BODY)
         app.router.add_route("*", "/{path:.*}", self._serve)
         return app
@@ -90,93 +88,57 @@ class WebFront:
         lowered = [part.lower() for part in parts]
         try:
             if lowered[0] == "admin":
-                return await self._admin(request, lowered[1:], parts)
-            if lowered[:3] == ["runtime", "webhooks", "eventgrid"] and len(parts) == len(lowered[:3]):
+                return self._admin(request, lowered[1:])
+            if lowered == ["runtime", "webhooks", "eventgrid"]:
                 return await self._events.handle(request)
             if lowered == [""] and request.method in {"GET", "HEAD"}:
                 return web.Response(text="Your function app is up and running (local host)\n")
             return await self._function(request, parts)
         except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-            # A body that the real host's extension cannot parse either: an unhandled exception there, 500 here.
+            # A body that the real extension cannot parse either: an unhandled exception there, and 500.
             self._log.error(f"An unhandled exception has occurred while executing the request: {error!r}")
             return web.Response(status=500)
 
     async def _function(self, request: web.Request, parts: list[str]) -> web.Response:
-        lead, rest = parts[: len(self._prefix)], parts[len(self._prefix) :]
-        if [part.lower() for part in lead] != [part.lower() for part in self._prefix]:
-            return web.Response(status=404)
-        if rest and rest[-1] == "":
-            rest = rest[:-1]  # a trailing slash matches too
-        for route, methods, function in self._routes:
-            found = route.match(rest)
-            if found is not None and (not methods or request.method in methods):
-                return await self._call(function, request, found)
-        return web.Response(status=404)  # a wrong method too, as in the real host
+        prefix, rest = parts[: len(self._prefix)], parts[len(self._prefix) :]
+        if [part.lower() for part in prefix] == [part.lower() for part in self._prefix]:
+            for route, methods, function in self._routes:
+                found = route.match(rest)
+                if found is not None and (not methods or request.method in methods):
+                    return await self._call(function, request, found)
+        return web.Response(status=404)  # for a wrong method too, as in the real host
 
     async def _call(self, function: Function, request: web.Request, route: Mapping[str, str]) -> web.Response:
-        # The real host hands no body over when the request does not say its length.
+        # The real host passes no body on if the request does not state its length.
         body = await request.read() if (request.content_length or 0) > 0 else b""
-        value = convert.http_value(
-            method=request.method,
-            url=str(request.url),
+        value = func.HttpRequest(
+            request.method,
+            str(request.url),
             headers=_joined(request.headers, lower=True),
-            query={name: text for name, text in _joined(request.query).items() if text},
-            route=route,
+            params={name: text for name, text in _joined(request.query).items() if text},
+            route_params=route,
             body=body,
         )
-        outcome = await self._invoker.invoke(function, value, reason=_CALLED)
-        if outcome.error is not None:
-            return web.Response(status=500)
-        return _answer(outcome.value)
+        outcome = await self._invoker.invoke(function, value, reason=_REASON)
+        return web.Response(status=500) if outcome.error is not None else _response(outcome.value)
 
-    async def _admin(self, request: web.Request, path: list[str], parts: list[str]) -> web.Response:
-        if path in (["host", "ping"], ["host", "status"]) and request.method in {"GET", "POST"}:
-            return web.json_response({"state": "Running"} if path[1] == "status" else {})
-        if path[:1] != ["functions"]:
-            return web.Response(status=404)
-        if len(path) == 1 and request.method == "GET":
-            return web.json_response([self._described(name) for name in sorted({*self._functions, *self._refused})])
+    def _admin(self, request: web.Request, path: list[str]) -> web.Response:
+        """`POST /admin/functions/NAME` runs a timer once, without waiting for its end."""
         by_name = {name.lower(): function for name, function in self._functions.items()}
-        function = by_name.get(path[1]) if len(parts) == len(["admin", "functions", "name"]) else None
-        if function is None or request.method not in {"GET", "POST"}:
+        function = by_name.get(path[1]) if path[:1] == ["functions"] and len(path) == 2 else None
+        if function is None or request.method != "POST":
             return web.Response(status=404)
-        if request.method == "GET":
-            return web.json_response(self._described(function.name))
-        return await self._trigger(function, request)
-
-    def _described(self, name: str) -> dict[str, Any]:
-        function = self._functions.get(name)
-        bindings = [] if function is None else [dict(function.trigger)]
-        return {"name": name, "config": {"bindings": bindings}, "error": self._refused.get(name)}
-
-    async def _trigger(self, function: Function, request: web.Request) -> web.Response:
-        """`POST /admin/functions/NAME {"input": …}`: runs the function once, without waiting for its end."""
-        try:
-            given = json.loads(await request.text() or "{}")
-        except ValueError:
-            return web.Response(status=400)
-        if not isinstance(given, dict):
-            return web.Response(status=400)
-        value = _manual_value(function, given.get("input"))
-        task = asyncio.create_task(self._invoker.invoke(function, value, reason=_CALLED))
+        if function.kind != TIMER:
+            return web.Response(status=501, text=f"this host runs timers manually, not a {function.kind}")
+        value = convert.timer_value({"IsPastDue": False})
+        task = asyncio.create_task(self._invoker.invoke(function, value, reason=_REASON))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return web.Response(status=202)
 
 
-def _manual_value(function: Function, given: Any) -> Any:
-    text = given if isinstance(given, str) else json.dumps(given if given is not None else "")
-    if function.kind == QUEUE:
-        return convert.queue_value(function, text.encode(), {})
-    if function.kind == TIMER:
-        return convert.timer_value(function, {"IsPastDue": False})
-    if function.kind == EVENT_GRID:
-        return convert.event_value(function, json.loads(text))
-    return convert.http_value(method="POST", url="", headers={}, query={}, route={}, body=text.encode())
-
-
 def _joined(items: Any, *, lower: bool = False) -> dict[str, str]:
-    """Several values of one name become one, joined by commas, as .NET does it."""
+    """Repeated values of one name, joined by commas as in .NET."""
     joined: dict[str, str] = {}
     for name, text in items.items():
         key = name.lower() if lower else name
@@ -184,16 +146,13 @@ def _joined(items: Any, *, lower: bool = False) -> dict[str, str]:
     return joined
 
 
-def _answer(result: func.HttpResponse | str) -> web.Response:
+def _response(result: func.HttpResponse | str) -> web.Response:
     if isinstance(result, str):
         return web.Response(text=result)
-    answer = web.Response(status=result.status_code, body=result.get_body())
+    response = web.Response(status=result.status_code, body=result.get_body())
     for name, text in result.headers.items():
-        if name.lower() == "set-cookie":
-            answer.headers.add(name, text)
-        else:
-            answer.headers[name] = text  # of several values the last one stays, as in the worker
+        response.headers[name] = text  # the last of repeated values, as in the worker
     if "Content-Type" not in result.headers:
         charset = f"; charset={result.charset}" if result.mimetype.startswith("text/") else ""
-        answer.headers["Content-Type"] = result.mimetype + charset
-    return answer
+        response.headers["Content-Type"] = result.mimetype + charset
+    return response

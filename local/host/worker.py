@@ -1,7 +1,7 @@
 """One worker process: serves the app on a listening socket inherited from the supervisor.
 
-Both talk over one socket pair: the worker tells in a JSON line how its start went; that the other end is gone tells it
-to go too, however the supervisor died, so no worker is ever left behind.
+Over a socket pair the worker reports its start in one line of JSON: `origin`, `listing` and `problems`, or `failure` if
+the app cannot be configured. The worker ends when the other end is closed, so that none outlives the supervisor.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
+from local.host.config import ConfigError
 from local.host.runtime import Runtime, RuntimeOptions
 
-# The worker ended itself because a function ran over its time; the supervisor starts it anew.
+# The exit code after a function exceeded its time; the supervisor starts the worker again.
 TIMED_OUT = 75
 
 
@@ -30,7 +31,7 @@ async def _work(arguments: argparse.Namespace) -> int:
         if not ended.done():
             ended.set_result((code, grace))
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the supervisor forwards it
     loop.add_signal_handler(signal.SIGTERM, end, 0, arguments.grace)
     control = socket.socket(fileno=arguments.control_fd)
     reader, writer = await asyncio.open_connection(sock=control)
@@ -45,14 +46,13 @@ async def _work(arguments: argparse.Namespace) -> int:
             on_timeout=lambda: end(TIMED_OUT, 0.0),
         )
     )
-    await runtime.start(listening)
-    told = {
-        "origin": runtime.origin,
-        "failure": runtime.failure,
-        "listing": runtime.listing,
-        "problems": runtime.problems,
-    }
-    writer.write(json.dumps(told).encode() + b"\n")
+    report: dict[str, object]
+    try:
+        await runtime.start(listening)
+        report = {"origin": runtime.origin, "listing": runtime.listing, "problems": runtime.problems}
+    except ConfigError as error:
+        report = {"failure": str(error)}
+    writer.write(json.dumps(report).encode() + b"\n")
     watcher = asyncio.create_task(_until_gone(reader))
     watcher.add_done_callback(lambda _: end(0, 0.0))
     code, grace = await ended
@@ -68,7 +68,7 @@ async def _until_gone(reader: asyncio.StreamReader) -> None:
 
 
 def main() -> None:
-    """Runs until told to stop. Ends like the real worker: `atexit` never runs, threads are not waited for."""
+    """Runs until SIGTERM. Ends like the real worker: `atexit` never runs, threads are not joined."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--app-dir", type=Path, required=True)
     parser.add_argument("--settings", required=True)

@@ -12,7 +12,7 @@ from azure.storage.blob import BlobServiceClient
 from local.acs import ChunkPlan, EndPlan
 from local.acs.documents import chunk_metadata
 from local.demo.proof import prove
-from tests.host.support import Answer, call, notify
+from tests.local.host.support import Answer, call, notify
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import ResourceModifiedError
 
 from tests.e2e.support import ARCHIVE, plan
-from tests.host.support import Answer, call
+from tests.local.host.support import Answer, call
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:

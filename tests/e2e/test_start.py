@@ -12,7 +12,7 @@ from tests.e2e.support import ARCHIVE, plan
 
 if TYPE_CHECKING:
     from tests.e2e.support import World
-    from tests.host.support import Answer
+    from tests.local.host.support import Answer
 
 
 def _is_problem(answer: Answer, status: int, code: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ PIP_SAYS = """\
 ERROR: Could not find a version that satisfies the requirement pip-audit==99 (from versions: {})
 ERROR: No matching distribution found for pip-audit==99
 """
+PIP_UNREACHABLE = "WARNING: Retrying ... after connection broken by 'NewConnectionError(...)': /simple/pip-audit/\n"
 UNREACHABLE = "requests.exceptions.ConnectionError: HTTPSConnectionPool: Max retries exceeded"
 
 
@@ -25,7 +26,7 @@ UNREACHABLE = "requests.exceptions.ConnectionError: HTTPSConnectionPool: Max ret
         ([CLEAN, BAD], 1, "b 2: PYSEC-2026-1, CVE-2026-2"),
         ([SKIPPED, BAD], 1, "b 2"),
         ([SKIPPED, SKIPPED], 0, "NOT AUDITED"),
-        ([CLEAN, SKIPPED], 1, "Not all could be looked up: c"),
+        ([CLEAN, SKIPPED], 1, "Not all packages could be looked up: c"),
         ([], 1, "no package at all"),
     ],
 )
@@ -42,7 +43,10 @@ def test_without_a_report_only_a_network_that_is_not_there_is_no_failure(report:
     assert verdict(report, "Traceback: something else").code == 2
 
 
-@pytest.mark.parametrize(("versions", "code"), [("none", 0), ("1.0, 2.10.1", 2)])
-def test_a_version_that_is_not_there_is_a_failure_where_others_are(versions: str, code: int) -> None:
-    """Without any version, pip was not let to the index."""
-    assert verdict("", PIP_SAYS.format(versions)).code == code
+def test_a_package_that_the_index_does_not_have_is_a_failure() -> None:
+    """A misspelt name, or a version that does not exist. Where the index cannot be reached pip says so, too."""
+    for versions in ("none", "1.0, 2.10.1"):
+        given = verdict("", PIP_SAYS.format(versions))
+        assert given.code == 1
+        assert "pip-audit==99" in given.message
+        assert verdict("", PIP_UNREACHABLE + PIP_SAYS.format(versions)).code == 0

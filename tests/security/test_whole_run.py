@@ -14,7 +14,7 @@ from local.acs import AcsConfig, ChunkPlan, EndPlan
 from local.azurite import ACCOUNT_KEY
 from local.services import CONTAINER
 from local.stack import Stack
-from tests.host.support import base64_queue, call, notify
+from tests.local.host.support import base64_queue, call, notify
 from tests.security.hostile import chunk, event
 from tests.security.test_secrets import CANARY, SECRETS
 from tests.support.waiting import eventually

@@ -1,4 +1,4 @@
-"""A web hook for the tests: a real HTTP server that keeps what it got and answers as told."""
+"""A web hook for the tests: a real HTTP server that keeps what it got and gives the responses that the test sets."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ class Receiver:
     answer: Callable[[int, Received], int] = lambda _number, _request: 200
     echo: Callable[[str], tuple[int, Any]] = lambda code: (200, {"validationResponse": code})
     allowed_origin: str | None = "eventgrid.azure.net"
+    content_type: str | None = None
     port: int = 0
     requests: list[Received] = field(default_factory=list)
     notifications: list[Received] = field(default_factory=list)
@@ -108,6 +109,8 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
             status, extra, answer = receiver.respond(Received(self.command, self.path, headers, body))
             data = json.dumps(answer).encode() if answer is not None else b""
             self.send_response(status)
+            if receiver.content_type:
+                self.send_header("Content-Type", receiver.content_type)
             for name, value in extra.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(data)))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import threading
 import urllib.request
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,11 +14,13 @@ from tests.support.receiver import Receiver, event
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from local.eventgrid import EventGrid
 
 
 def test_the_validation_event_is_the_services(grid: EventGrid, receiver: Receiver) -> None:
-    """An array of one, of its own type, with a code to echo and a URL to visit."""
+    """An array of one event, with a code to echo and a URL to visit."""
     grid.subscribe(Subscription("recordings", receiver.url))
     (request,) = receiver.requests
     assert request.kind == "SubscriptionValidation"
@@ -27,6 +28,14 @@ def test_the_validation_event_is_the_services(grid: EventGrid, receiver: Receive
     assert validation["eventType"] == "Microsoft.EventGrid.SubscriptionValidationEvent"
     assert validation["data"].keys() == {"validationCode", "validationUrl"}
     assert [s.name for s in grid.subscriptions] == ["recordings"]
+
+
+def test_the_content_type_of_the_echo_does_not_matter(grid: EventGrid, receiver: Receiver) -> None:
+    """The Functions extension echoes JSON as `text/plain`, other endpoints as `application/json`."""
+    for number, content_type in enumerate([None, "text/plain; charset=utf-8", "application/json"]):
+        receiver.content_type = content_type
+        grid.subscribe(Subscription(f"recordings-{number}", receiver.url))
+    assert len(grid.subscriptions) == 3
 
 
 def test_a_cloud_events_endpoint_is_asked_by_options(grid: EventGrid, receiver: Receiver) -> None:
@@ -38,31 +47,31 @@ def test_a_cloud_events_endpoint_is_asked_by_options(grid: EventGrid, receiver: 
     assert receiver.requests[0].headers["webhook-request-origin"] == "eventgrid.azure.net"
 
 
-@pytest.mark.parametrize(
-    "answer", [(202, {"validationResponse": "CODE"}), (200, {"validationResponse": "no"}), (500, None)]
-)
-def test_without_agreement_there_is_no_subscription(
-    grid: EventGrid, receiver: Receiver, answer: tuple[int, dict[str, str] | None]
-) -> None:
-    """A 202, another code or an error is no agreement; nothing is delivered."""
-    status, body = answer
-    receiver.echo = lambda code: (status, json.loads(json.dumps(body).replace("CODE", code)))
-    with pytest.raises(HandshakeError, match="recordings"):
-        grid.subscribe(Subscription("recordings", receiver.url, handshake_wait=0.3))
+def test_without_agreement_there_is_no_subscription(grid: EventGrid, receiver: Receiver) -> None:
+    """A 202, another code or an error is not an agreement; nothing is delivered."""
+    refusals: list[Callable[[str], tuple[int, Any]]] = [
+        lambda code: (202, {"validationResponse": code}),
+        lambda _code: (200, {"validationResponse": "no"}),
+        lambda _code: (500, None),
+    ]
+    for refusal in refusals:
+        receiver.echo = refusal
+        with pytest.raises(HandshakeError, match="recordings"):
+            grid.subscribe(Subscription("recordings", receiver.url, handshake_wait=0.3))
     grid.publish(event())
     assert grid.deliveries == ()
     assert receiver.notifications == []
 
 
 def test_an_origin_that_is_not_allowed_ends_the_handshake(grid: EventGrid, receiver: Receiver) -> None:
-    """A 200 to OPTIONS alone says nothing."""
+    """A 200 to OPTIONS alone is not an agreement."""
     receiver.allowed_origin = "elsewhere.example"
     with pytest.raises(HandshakeError, match="neither agreed"):
         grid.subscribe(Subscription("recordings", receiver.url, schema=CLOUD_EVENTS, handshake_wait=0.3))
 
 
 def test_the_handshake_waits_for_an_endpoint_that_starts_later(grid: EventGrid) -> None:
-    """As when the app's host is started in another terminal."""
+    """For example a host that is started in another terminal."""
     with Receiver() as gone:
         url, port = gone.url, gone.port
     failures: list[Exception] = []
@@ -106,7 +115,7 @@ def test_the_validation_url_can_be_visited_instead(grid: EventGrid, receiver: Re
 
 
 def test_stopping_ends_a_handshake_that_waits(grid: EventGrid, receiver: Receiver) -> None:
-    """A program can be ended while its endpoint is not up."""
+    """A program can be stopped while its endpoint is not up."""
     failures: list[Exception] = []
 
     def subscribe() -> None:
@@ -124,8 +133,8 @@ def test_stopping_ends_a_handshake_that_waits(grid: EventGrid, receiver: Receive
     assert len(failures) == 1
 
 
-def test_a_second_subscription_of_the_name_replaces_the_first(grid: EventGrid, receiver: Receiver) -> None:
-    """An event then goes to the new endpoint only."""
+def test_a_second_subscription_of_the_same_name_replaces_the_first(grid: EventGrid, receiver: Receiver) -> None:
+    """Events then go to the new endpoint only."""
     with Receiver() as other:
         grid.subscribe(Subscription("recordings", receiver.url))
         grid.subscribe(Subscription("recordings", other.url))

@@ -1,4 +1,4 @@
-"""What cannot be delivered ends in a container, written by the real storage SDK into Azurite."""
+"""Undeliverable events are written to a container, by the real storage SDK into Azurite."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from azure.storage.blob import BlobServiceClient
 
 from local.eventgrid import CLOUD_EVENTS, DeadLetter, State, Subscription
-from tests.eventgrid.test_delivery import run_out
+from tests.local.eventgrid.test_delivery import run_out
 from tests.support.receiver import Receiver, event
 
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ def blobs(container: ContainerClient) -> dict[str, Any]:
     return {name: json.loads(container.download_blob(name).readall()) for name in container.list_blob_names()}
 
 
-def test_a_dead_letter_says_what_happened(
+def test_a_dead_letter_holds_the_reason(
     grid: EventGrid, clock: Clock, receiver: Receiver, azurite: Azurite, container: ContainerClient
 ) -> None:
-    """Five minutes after the last try, under the subscription's name and the hour, with the documented fields."""
+    """Five minutes after the last attempt, under the subscription's name and the hour, with the documented fields."""
     receiver.answer = lambda _number, _request: 404
     place = DeadLetter(azurite.connection_string, container.container_name)
     grid.subscribe(Subscription("my-Recordings", receiver.url, max_attempts=2, dead_letter=place))
@@ -61,7 +61,7 @@ def test_a_dead_letter_says_what_happened(
 def test_events_given_up_together_share_a_blob(
     grid: EventGrid, clock: Clock, receiver: Receiver, azurite: Azurite, container: ContainerClient
 ) -> None:
-    """A cloud event's extra attributes have no capitals."""
+    """The extra attributes of a cloud event are lower-case."""
     receiver.answer = lambda _number, _request: 400
     place = DeadLetter(azurite.connection_string, container.container_name)
     grid.subscribe(Subscription("recordings", receiver.url, schema=CLOUD_EVENTS, dead_letter=place))
@@ -77,7 +77,7 @@ def test_events_given_up_together_share_a_blob(
 def test_without_the_container_a_dead_letter_is_dropped(
     grid: EventGrid, clock: Clock, receiver: Receiver, azurite: Azurite
 ) -> None:
-    """As documented: the event is gone, and the record says why."""
+    """As documented; the delivery holds the reason."""
     receiver.answer = lambda _number, _request: 400
     place = DeadLetter(azurite.connection_string, "is-not-there")
     grid.subscribe(Subscription("recordings", receiver.url, dead_letter=place))
@@ -87,7 +87,7 @@ def test_without_the_container_a_dead_letter_is_dropped(
     assert (delivery.state, delivery.reason) == (State.DROPPED, "DeadLetterDestinationNotFound")
 
 
-def test_a_storage_outage_is_waited_for_four_hours(
+def test_a_storage_outage_is_bridged_for_four_hours(
     grid: EventGrid, clock: Clock, receiver: Receiver, azurite: Azurite
 ) -> None:
     """Then the event is dropped."""
@@ -101,10 +101,10 @@ def test_a_storage_outage_is_waited_for_four_hours(
     assert grid.deliveries[0].reason == "DeadLetterDestinationUnavailable"
 
 
-def test_a_subscription_that_goes_takes_its_unwritten_letters_along(
+def test_deleting_a_subscription_drops_its_unwritten_dead_letters(
     grid: EventGrid, receiver: Receiver, azurite: Azurite
 ) -> None:
-    """Nobody waits for them for ever."""
+    """They do not stay unfinished for ever."""
     receiver.answer = lambda _number, _request: 400
     place = DeadLetter(azurite.connection_string, "letters")
     grid.subscribe(Subscription("recordings", receiver.url, dead_letter=place))
@@ -115,7 +115,7 @@ def test_a_subscription_that_goes_takes_its_unwritten_letters_along(
     assert (grid.pending, grid.deliveries[0].reason) == (0, "SubscriptionDeleted")
 
 
-def test_the_accounts_key_is_not_printed() -> None:
+def test_the_account_key_is_not_printed() -> None:
     """Neither alone nor within its subscription."""
     place = DeadLetter("AccountKey=secret", "letters")
     assert "secret" not in repr(Subscription("recordings", "http://127.0.0.1:1/", dead_letter=place))

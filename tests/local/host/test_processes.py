@@ -1,4 +1,4 @@
-"""Worker processes: several on one port and queue, supervised, reloaded, ended; none is ever left behind."""
+"""Worker processes: several on one port and queue, supervised and ended; none is left behind."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from local.stack import HostProcess
-from tests.host.support import Answer, base64_queue, call
+from tests.local.host.support import Answer, base64_queue, call
 from tests.support.processes import end_group, gone
 from tests.support.waiting import eventually
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from local.azurite import Azurite
-    from tests.host.conftest import AppMaker
+    from tests.local.host.conftest import AppMaker
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 HTTP = """
     @app.route(route="pid")
     def pid(req: func.HttpRequest) -> func.HttpResponse:
@@ -53,14 +53,10 @@ class Terminal:
     def text(self) -> str:
         return "".join(self.lines)
 
-    def url(self, *, starts: int = 1) -> str:
-        """Waits for the ready line of that many starts."""
-
-        def ready() -> list[str] | None:
-            found = [line for line in self.lines if line.startswith("ready ")]
-            return found if len(found) >= starts else None
-
-        return eventually(ready, what=f"ready, after {self.text}")[-1].split()[1]
+    def url(self) -> str:
+        """Waits for the ready line."""
+        found = eventually(lambda: [line for line in self.lines if line.startswith("ready ")], what=self.text)
+        return found[0].split()[1]
 
     def workers(self) -> list[int]:
         return [int(line.split()[3]) for line in self.lines if line.startswith("worker ")]
@@ -144,7 +140,7 @@ def test_a_killed_worker_is_started_again_and_its_message_comes_back(
 
 
 def test_ctrl_c_ends_all_and_lets_running_functions_finish(make_app: AppMaker) -> None:
-    with typed(make_app(HTTP), "--workers", "2", "--no-reload") as terminal:
+    with typed(make_app(HTTP), "--workers", "2") as terminal:
         url = terminal.url()
         answers: list[Answer] = []
         caller = Thread(target=lambda: answers.append(call(url, "/api/pid?sleep=1")))
@@ -158,7 +154,7 @@ def test_ctrl_c_ends_all_and_lets_running_functions_finish(make_app: AppMaker) -
 
 
 def test_a_second_ctrl_c_does_not_wait(make_app: AppMaker) -> None:
-    with typed(make_app(HTTP), "--no-reload") as terminal:
+    with typed(make_app(HTTP)) as terminal:
         url = terminal.url()
         caller = Thread(target=_ignore_reset, args=(url, "/api/pid?sleep=20"), daemon=True)
         caller.start()
@@ -180,7 +176,7 @@ def _ignore_reset(url: str, path: str) -> None:
 
 
 def test_no_worker_outlives_a_killed_supervisor(make_app: AppMaker) -> None:
-    with typed(make_app(HTTP), "--workers", "2", "--no-reload") as terminal:
+    with typed(make_app(HTTP), "--workers", "2") as terminal:
         terminal.url()
         terminal.process.kill()
         eventually(lambda: gone(terminal.workers(), count=2), seconds=10, what="the workers' end")
@@ -200,30 +196,17 @@ def test_the_host_ends_with_its_starter(make_app: AppMaker, tmp_path: Path) -> N
     eventually(lambda: gone([worker], count=1), seconds=10, what="the worker's end")
 
 
-def test_a_change_of_the_code_reloads_it(make_app: AppMaker) -> None:
+def test_a_broken_host_json_ends_the_start_with_the_reason(make_app: AppMaker) -> None:
     app = make_app(HTTP)
-    with typed(app) as terminal:
-        url = terminal.url()
-        changed = (app / "function_app.py").read_text(encoding="utf-8").replace("str(os.getpid())", "'new'")
-        (app / "function_app.py").write_text(changed, encoding="utf-8")
-        assert terminal.url(starts=2) == url, "on the same port"
-        assert call(url, "/api/pid").body == b"new"
-        assert "Change of function_app.py" in terminal.text
-
-
-def test_a_broken_host_json_answers_503_until_it_is_mended(make_app: AppMaker) -> None:
-    app = make_app(HTTP)
-    good = (app / "host.json").read_text(encoding="utf-8")
     (app / "host.json").write_text("{", encoding="utf-8")
-    with typed(app) as terminal:
+    with typed(app, "--workers", "2") as terminal:
+        assert terminal.process.wait(20) == 1
         eventually(lambda: "failed host.json is not JSON" in terminal.text)
-        (app / "host.json").write_text(good, encoding="utf-8")
-        assert call(terminal.url(), "/api/pid").status == 200
 
 
-def test_a_function_over_its_time_costs_the_worker(make_app: AppMaker) -> None:
+def test_a_function_that_exceeds_its_time_ends_the_worker(make_app: AppMaker) -> None:
     app = make_app(HTTP, host={"functionTimeout": "00:00:00.3"})
-    with typed(app, "--no-reload") as terminal:
+    with typed(app) as terminal:
         url = terminal.url()
         assert call(url, "/api/pid?sleep=5").status == 500
         first = terminal.workers()[0]
@@ -232,8 +215,8 @@ def test_a_function_over_its_time_costs_the_worker(make_app: AppMaker) -> None:
         assert gone([first], count=1)
 
 
-def test_a_taken_port_is_told(make_app: AppMaker) -> None:
-    with typed(make_app(HTTP), "--no-reload") as terminal:
+def test_a_taken_port_ends_the_start_with_the_reason(make_app: AppMaker) -> None:
+    with typed(make_app(HTTP)) as terminal:
         port = terminal.url().rsplit(":", 1)[1]
         with typed(make_app(HTTP), "--port", port) as second:
             assert second.process.wait(20) == 1
@@ -255,22 +238,18 @@ def test_only_the_first_worker_runs_timers(make_app: AppMaker, tmp_path: Path) -
         host.stop()
 
 
-def test_the_start_prints_functions_with_urls_and_a_ready_line(make_app: AppMaker) -> None:
-    with typed(make_app(HTTP), "--no-reload") as terminal:
-        url = terminal.url()
-        lines = [line.strip() for line in terminal.lines]
-        assert lines.index("Functions:") < lines.index(f"pid: [ANY] {url}/api/pid") < lines.index(f"ready {url}")
-
-
-def test_json_log_lines_stay_whole_after_the_level(make_app: AppMaker) -> None:
+def test_the_output_lists_functions_with_urls_and_keeps_json_log_lines_whole(make_app: AppMaker) -> None:
     code = """
         @app.route(route="log")
         def log(req: func.HttpRequest) -> func.HttpResponse:
             logging.warning(json.dumps({"event": "some.thing", "n": 1}))
             return func.HttpResponse("")
     """
-    with typed(make_app(code), "--no-reload") as terminal:
-        call(terminal.url(), "/api/log")
+    with typed(make_app(code)) as terminal:
+        url = terminal.url()
+        lines = [line.strip() for line in terminal.lines]
+        assert lines.index("Functions:") < lines.index(f"log: [ANY] {url}/api/log") < lines.index(f"ready {url}")
+        call(url, "/api/log")
         line = eventually(lambda: [line for line in terminal.lines if "some.thing" in line])[0]
         assert json.loads(line[line.index("{") :]) == {"event": "some.thing", "n": 1}
         assert " WRN {" in line

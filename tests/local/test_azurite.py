@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def test_blob_and_queue_answer_the_real_sdks(azurite: Azurite) -> None:
-    """With the one connection string."""
+    """With one connection string."""
     with BlobServiceClient.from_connection_string(azurite.connection_string) as service:
         assert service.url.rstrip("/") == azurite.blob_url
         container = service.create_container("first")
@@ -37,8 +37,8 @@ def test_blob_and_queue_answer_the_real_sdks(azurite: Azurite) -> None:
         assert queue.receive_message() is not None
 
 
-def test_data_in_a_folder_outlives_a_restart_on_the_same_ports(tmp_path: Path) -> None:
-    """An outage, and then all is there again at the same address."""
+def test_data_in_a_folder_survives_a_restart_on_the_same_ports(tmp_path: Path) -> None:
+    """An outage that ends at the same address with the same data."""
     azurite = Azurite(in_memory=False, folder=tmp_path)
     with azurite, BlobServiceClient.from_connection_string(azurite.connection_string) as service:
         ports = azurite.blob_port, azurite.queue_port
@@ -50,8 +50,8 @@ def test_data_in_a_folder_outlives_a_restart_on_the_same_ports(tmp_path: Path) -
         assert service.get_blob_client("kept", "blob").download_blob().readall() == b"kept"
 
 
-def test_a_pause_answers_nothing_until_it_ends(azurite: Azurite) -> None:
-    """An outage of the silent kind."""
+def test_nothing_is_answered_during_a_pause(azurite: Azurite) -> None:
+    """An outage in which connections hang."""
     with BlobServiceClient.from_connection_string(
         azurite.connection_string, retry_total=0, connection_timeout=1, read_timeout=1
     ) as service:
@@ -64,8 +64,8 @@ def test_a_pause_answers_nothing_until_it_ends(azurite: Azurite) -> None:
         assert service.get_service_properties()
 
 
-def test_a_pause_of_a_paused_one_changes_nothing(azurite: Azurite) -> None:
-    """And a second one, later, is a pause again."""
+def test_a_second_pause_changes_nothing(azurite: Azurite) -> None:
+    """A later pause works again."""
     for _ in range(2):
         azurite.pause()
         azurite.pause()
@@ -76,7 +76,7 @@ def test_a_pause_of_a_paused_one_changes_nothing(azurite: Azurite) -> None:
 
 @pytest.mark.parametrize("paused", [False, True])
 def test_nothing_is_left_when_the_starter_is_killed(*, paused: bool) -> None:
-    """Not even an Azurite that stands still."""
+    """Not even a paused Azurite."""
     program = (
         "import time; from local.azurite import Azurite; a = Azurite().start();"
         f"a.pause() if {paused} else None; print(a.pid, flush=True); time.sleep(60)"
@@ -89,8 +89,8 @@ def test_nothing_is_left_when_the_starter_is_killed(*, paused: bool) -> None:
     eventually(lambda: not is_alive(pid), what="Azurite's end")
 
 
-def test_a_port_that_is_taken_is_said(azurite: Azurite) -> None:
-    """The error carries what Azurite wrote."""
+def test_a_taken_port_fails_the_start(azurite: Azurite) -> None:
+    """The error holds Azurite's output."""
     with pytest.raises(AzuriteError, match="EADDRINUSE"):
         Azurite(blob_port=azurite.blob_port).start()
 

@@ -18,14 +18,14 @@ import pytest
 
 from local.services import EVENT_FUNCTION, FIXED, Services, guide, write_settings
 from local.stack import Stack, StackError
-from tests.host.support import call
+from tests.local.host.support import call
 from tests.support.processes import end_group, gone
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from tests.host.conftest import AppMaker
+    from tests.local.host.conftest import AppMaker
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CODE = f"""
     @app.event_grid_trigger(arg_name="event")
     def {EVENT_FUNCTION}(event: str):
@@ -73,7 +73,7 @@ def test_the_stack_can_run_the_app_in_this_process(make_app: AppMaker) -> None:
         assert [call(url, "/api/setting/x").body for _ in range(2)] == [b"0", b"1"]
         stack.restart_host()
         assert stack.host_url == url
-        assert call(url, "/api/setting/x").body == b"0", "the app's modules are new after a restart"
+        assert call(url, "/api/setting/x").body == b"0", "the app's modules are loaded again after a restart"
         assert "beside" in sys.modules
         with pytest.raises(StackError, match="no worker"):
             stack.kill_worker()
@@ -94,7 +94,7 @@ def test_the_settings_file_is_made_from_the_example_once(tmp_path: Path) -> None
     written = json.loads((tmp_path / "local.settings.json").read_text(encoding="utf-8"))
     assert written["Values"] == {"AzureWebJobsStorage": "x", "PREFLIGHT": "warn"}
     assert "fits" in write_settings({"AzureWebJobsStorage": "x"}, folder=tmp_path)
-    assert "elsewhere in: AzureWebJobsStorage" in write_settings({"AzureWebJobsStorage": "y"}, folder=tmp_path)
+    assert "differs in: AzureWebJobsStorage" in write_settings({"AzureWebJobsStorage": "y"}, folder=tmp_path)
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="the printed commands use curl")
@@ -106,9 +106,9 @@ def test_the_printed_commands_work_as_pasted() -> None:
         done = subprocess.run(
             ["bash", "-eu", "-o", "pipefail", "-c", commands], capture_output=True, text=True, timeout=60, check=True
         )
-        listed, told = done.stdout.split("\n}\n")[:2]
+        listed, finished = done.stdout.split("\n}\n")[:2]
         assert '"state": "saving"' in listed
-        assert '"route": "rescued"' in told
+        assert '"route": "rescued"' in finished
 
 
 def test_the_example_settings_lead_to_the_usual_ports() -> None:
@@ -131,6 +131,17 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def test_make_start_on_a_busy_port_ends_at_once_with_the_reason(tmp_path: Path) -> None:
+    """Before any service is started or any file written."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        command = [sys.executable, "-m", "local.start", "--app-dir", str(tmp_path), "--port", str(port)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"Port {port} is in use" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_make_start_serves_the_app_and_ends_whole(make_app: AppMaker) -> None:

@@ -1,4 +1,4 @@
-"""What became of every delivery: written by the couriers, read by anybody, from any thread."""
+"""The state of every delivery: written by the delivery workers, readable from any thread."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from local.eventgrid.schedule import Outcome
 
-_LOOK_AGAIN = 0.005
+_POLL_SECONDS = 0.005
 
 
 class State(StrEnum):
-    """Where a delivery stands; the last three are final."""
+    """State of a delivery; the last three are final."""
 
     PENDING = "pending"
     DEAD_LETTERING = "dead-lettering"
@@ -36,7 +36,7 @@ FINAL = frozenset({State.DELIVERED, State.DEAD_LETTERED, State.DROPPED})
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try: when it began (clock time), how it ended, the HTTP status if any, and its real seconds."""
+    """One attempt: its start (clock time), outcome, HTTP status (None: no response) and duration in real seconds."""
 
     at: datetime
     outcome: Outcome
@@ -46,10 +46,10 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One event on its way to one subscription, as it stood when it was looked at.
+    """Snapshot of the delivery of one event to one subscription.
 
-    `next_try`: when something happens to it next (clock time), unless final. `reason`: why it was given up.
-    `blob`: the dead-letter blob that holds it.
+    `next_attempt`: when it is due next (clock time); None once final. `reason`: why it was given up. `blob`: name of
+    its dead-letter blob.
     """
 
     id: str
@@ -57,7 +57,7 @@ class Delivery:
     event: Event
     state: State
     publish_time: datetime
-    next_try: datetime | None
+    next_attempt: datetime | None
     attempts: tuple[Attempt, ...]
     reason: str | None
     blob: str | None
@@ -69,7 +69,7 @@ class Delivery:
         return identity
 
     def as_json(self) -> dict[str, Any]:
-        """For the control plane; the event itself is left out."""
+        """The control plane's form, without the event itself."""
         return {
             "id": self.id,
             "subscription": self.subscription,
@@ -77,7 +77,7 @@ class Delivery:
             "eventType": type_of(self.event),
             "state": self.state,
             "publishTime": self.publish_time.isoformat(),
-            "nextTry": self.next_try.isoformat() if self.next_try else None,
+            "nextAttempt": self.next_attempt.isoformat() if self.next_attempt else None,
             "attempts": [
                 {"at": a.at.isoformat(), "outcome": a.outcome, "status": a.status, "seconds": a.seconds}
                 for a in self.attempts
@@ -89,7 +89,7 @@ class Delivery:
 
 @dataclass(eq=False, slots=True)
 class Entry:
-    """A delivery while it is worked on; changed under `Records.changed` only. `event` has its final envelope."""
+    """A delivery in progress, guarded by `DeliveryLog.changed`. `event` is in the subscription's envelope."""
 
     subscription: str
     event: Event
@@ -106,24 +106,24 @@ class Entry:
         self.size = len(encoded(self.event))
 
     def snapshot(self) -> Delivery:
-        """The entry as others may keep it."""
+        """An immutable copy of the present state."""
         return Delivery(
             id=self.id,
             subscription=self.subscription,
             event=self.event,
             state=self.state,
             publish_time=self.publish_time,
-            next_try=None if self.state in FINAL else self.due,
+            next_attempt=None if self.state in FINAL else self.due,
             attempts=tuple(self.attempts),
             reason=self.reason,
             blob=self.blob,
         )
 
 
-class Records:
-    """All entries, oldest first; of the finished ones the newest `history` are kept.
+class DeliveryLog:
+    """All entries, oldest first. Of the finished ones the newest `history` are kept.
 
-    `changed` guards the entries and is notified whenever one is finished.
+    `changed` guards the entries and is notified when one finishes.
     """
 
     def __init__(self, *, history: int) -> None:
@@ -133,12 +133,12 @@ class Records:
         self._finished: OrderedDict[str, Entry] = OrderedDict()
 
     def add(self, entry: Entry) -> None:
-        """Takes a new entry in."""
+        """Adds a new entry."""
         with self.changed:
             self._unfinished[entry.id] = entry
 
     def finish(self, entry: Entry, state: State, *, reason: str | None = None) -> None:
-        """Gives `entry` its final state."""
+        """Sets the final state of `entry`."""
         with self.changed:
             entry.state = state
             entry.reason = reason or entry.reason
@@ -149,14 +149,14 @@ class Records:
             self.changed.notify_all()
 
     def drop(self, subscription: str | None = None, *, reason: str) -> None:
-        """Ends all that has no final state yet, or what of it is for this subscription."""
+        """Drops all unfinished entries, or those of one subscription."""
         with self.changed:
             for entry in list(self._unfinished.values()):
                 if subscription in {None, entry.subscription}:
                     self.finish(entry, State.DROPPED, reason=reason)
 
     def find(self, identity: str) -> list[Entry]:
-        """The entries with this delivery id, else those whose event has this id."""
+        """The entry with this delivery id, else all entries whose event has this id."""
         with self.changed:
             entry = self._unfinished.get(identity) or self._finished.get(identity)
             if entry is not None:
@@ -164,28 +164,28 @@ class Records:
             return [e for e in self._all() if e.event["id"] == identity]
 
     def snapshots(self) -> tuple[Delivery, ...]:
-        """All deliveries in the order of their publishing."""
+        """All deliveries, in the order of publishing."""
         with self.changed:
             found = [entry.snapshot() for entry in self._all()]
         return tuple(sorted(found, key=lambda delivery: delivery.publish_time))
 
     @property
     def unfinished(self) -> int:
-        """How many deliveries have no final state yet."""
+        """How many deliveries have no final state."""
         with self.changed:
             return len(self._unfinished)
 
     def wait_for(self, is_reached: Callable[[], bool], *, timeout: float) -> bool:
-        """Waits up to `timeout` real seconds until `is_reached`; says whether it is.
+        """Waits until `is_reached`, `timeout` real seconds at most; returns whether it is.
 
-        Looks again often, since a clock that moves on makes no noise.
+        Polls, because an advancing clock sends no notification.
         """
         give_up = time.monotonic() + timeout
         with self.changed:
             while not is_reached():
                 if time.monotonic() >= give_up:
                     return False
-                self.changed.wait(_LOOK_AGAIN)
+                self.changed.wait(_POLL_SECONDS)
         return True
 
     def _all(self) -> list[Entry]:

@@ -1,4 +1,4 @@
-"""What several tests of the host need: plain HTTP, waiting with a bound, queues of Azurite."""
+"""Shared by the tests of the host: plain HTTP, and queues of Azurite."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Answer:
 def call(
     origin: str, path: str, *, method: str = "GET", body: bytes | None = None, headers: Mapping[str, str] | None = None
 ) -> Answer:
-    """One request as it stands, without a library's ideas about paths and headers."""
+    """One request with path and headers sent unchanged."""
     connection = http.client.HTTPConnection(urlsplit(origin).netloc, timeout=20)
     try:
         connection.request(method, path, body=body, headers=dict(headers or {}))

@@ -81,18 +81,16 @@ def test_a_wrong_key_or_a_stale_signature_is_refused(locked: EventGrid) -> None:
         assert caught.value.status_code == 401
 
 
-@pytest.mark.parametrize(
-    "header", [{"aeg_sas_token": "r=x&e=y&s=\xe9"}, {"aeg_sas_token": "\xe9"}, {"aeg_sas_key": "\xe9"}]
-)
-def test_a_proof_in_other_letters_is_refused(locked: EventGrid, header: dict[str, str]) -> None:
-    """Not an error of the server's."""
-    status, answer = call(locked.topic_url, method="POST", body=[event()], **header)
-    assert (status, answer["error"]["code"]) == (401, "Unauthorized")
+def test_a_key_or_signature_that_is_not_ascii_is_refused(locked: EventGrid) -> None:
+    """With 401, not with an error of the server."""
+    for header in ({"aeg_sas_token": "r=x&e=y&s=\xe9"}, {"aeg_sas_token": "\xe9"}, {"aeg_sas_key": "\xe9"}):
+        status, answer = call(locked.topic_url, method="POST", body=[event()], **header)
+        assert (status, answer["error"]["code"]) == (401, "Unauthorized")
 
 
 @pytest.mark.parametrize(("year", "hours", "status"), [(2999, 1, 200), (2026, -1, 401)])
-def test_a_signature_ends_in_real_time(year: int, hours: int, status: int) -> None:
-    """Whoever signs goes by the real clock, whatever the one of the deliveries says."""
+def test_a_signature_expires_in_real_time(year: int, hours: int, status: int) -> None:
+    """A publisher signs by the real clock, whatever the clock of the deliveries."""
     clock = Clock(stepped=True, start=datetime(year, 1, 1, tzinfo=UTC))
     with EventGrid(topic_key=KEY, clock=clock) as grid:
         token = generate_sas(grid.topic_url, KEY, datetime.now(UTC) + timedelta(hours=hours))
@@ -109,23 +107,20 @@ def test_brackets_without_end_are_no_json(grid: EventGrid) -> None:
         assert answer.code == 400
 
 
-@pytest.mark.parametrize(
-    ("body", "content_type", "status"),
-    [
+def test_a_publisher_gets_the_reason_of_a_refusal(grid: EventGrid) -> None:
+    """As JSON with a code and a message."""
+    cases: list[tuple[Any, str, int]] = [
         ([event()], "application/json", 200),
         ([], "application/json", 200),
         (event(), "application/json", 400),
         ([{"id": "1"}], "application/json", 400),
         ([event()], "text/plain", 415),
         ([{**event(), "data": "x" * 1_100_000}], "application/json", 413),
-    ],
-)
-def test_a_publisher_is_told_what_is_wrong(grid: EventGrid, body: Any, content_type: str, status: int) -> None:
-    """Faults as JSON with a code and a message."""
-    got, answer = call(grid.topic_url, method="POST", body=body, Content_Type=content_type)
-    assert got == status
-    if status != 200:
-        assert answer["error"]["message"]
+    ]
+    for body, content_type, status in cases:
+        got, answer = call(grid.topic_url, method="POST", body=body, Content_Type=content_type)
+        assert got == status
+        assert status == 200 or answer["error"]["message"]
 
 
 def test_an_api_version_that_is_unknown_is_refused(grid: EventGrid) -> None:
@@ -134,7 +129,7 @@ def test_an_api_version_that_is_unknown_is_refused(grid: EventGrid) -> None:
     assert call(f"{grid.topic_url}?api-version=2030-01-01", method="POST", body=[event()])[0] == 400
 
 
-def test_the_control_plane_tells_and_does_all(grid: EventGrid, receiver: Receiver) -> None:
+def test_the_control_plane_lists_and_changes_everything(grid: EventGrid, receiver: Receiver) -> None:
     """Subscriptions, deliveries, redelivery and the clock, over HTTP."""
     control = f"{grid.origin}/_control"
     wanted = {"name": "recordings", "endpoint": receiver.url, "ttlMinutes": 10, "eventTypes": ["a"]}
@@ -146,7 +141,7 @@ def test_the_control_plane_tells_and_does_all(grid: EventGrid, receiver: Receive
     assert grid.wait_settled(10)
     (pending,) = call(f"{control}/deliveries?state=pending&eventId=event-1")[1]
     assert [(a["outcome"], a["status"]) for a in pending["attempts"]] == [("GenericError", 500)]
-    assert call(f"{control}/clock")[1]["nextDue"] == pending["nextTry"]
+    assert call(f"{control}/clock")[1]["nextDue"] == pending["nextAttempt"]
     assert call(f"{control}/clock", method="POST", body={"advanceSeconds": 11})[0] == 200
     assert grid.wait_idle(10)
     assert call(f"{control}/deliveries/event-1/redeliver", method="POST")[0] == 202
@@ -157,27 +152,26 @@ def test_the_control_plane_tells_and_does_all(grid: EventGrid, receiver: Receive
     assert call(f"{control}/subscriptions/recordings", method="DELETE")[0] == 404
 
 
-@pytest.mark.parametrize(
-    ("body", "status"),
-    [
-        ({"name": "recordings", "endpoint": "http://127.0.0.1:9/", "handshakeWaitSeconds": 0.1}, 409),
-        ({"name": "recordings", "endpoint": "http://127.0.0.1:9/", "tll": 1}, 400),
-        ({"name": "x", "endpoint": "http://127.0.0.1:9/"}, 400),
-        ({"name": "recordings"}, 400),
-        ({"name": 5, "endpoint": "http://127.0.0.1:9/"}, 400),
-        ({"name": "recordings", "endpoint": 5}, 400),
-        ({"name": "recordings", "endpoint": "http://127.0.0.1:9/", "deadLetter": {}}, 400),
-        ({"name": "recordings", "endpoint": "http://127.0.0.1:9/", "deadLetter": "here"}, 400),
-        ({"name": "recordings", "endpoint": "http://127.0.0.1:9/", "eventTypes": [5]}, 400),
-        ({"name": "recordings", "endpoint": "http://127.0.0.1:9/", "eventTypes": "all"}, 400),
-        ({"name": "recordings", "endpoint": "http://127.0.0.1:9/", "maxAttempts": True}, 400),
-        ({"name": "recordings", "endpoint": "http://127.0.0.1:9/", "ttlMinutes": 1e300}, 400),
-        ([], 400),
-    ],
-)
-def test_a_subscription_that_cannot_be_is_refused(grid: EventGrid, body: Any, status: int) -> None:
+def test_an_invalid_subscription_is_refused(grid: EventGrid) -> None:
     """409 where the handshake failed, else 400."""
-    assert call(f"{grid.origin}/_control/subscriptions", method="POST", body=body)[0] == status
+    fine: dict[str, Any] = {"name": "recordings", "endpoint": "http://127.0.0.1:9/"}
+    cases: list[tuple[Any, int]] = [
+        (fine | {"handshakeWaitSeconds": 0.1}, 409),
+        (fine | {"tll": 1}, 400),
+        (fine | {"name": "x"}, 400),
+        ({"name": "recordings"}, 400),
+        (fine | {"name": 5}, 400),
+        (fine | {"endpoint": 5}, 400),
+        (fine | {"deadLetter": {}}, 400),
+        (fine | {"deadLetter": "here"}, 400),
+        (fine | {"eventTypes": [5]}, 400),
+        (fine | {"eventTypes": "all"}, 400),
+        (fine | {"maxAttempts": True}, 400),
+        (fine | {"ttlMinutes": 1e300}, 400),
+        ([], 400),
+    ]
+    for body, status in cases:
+        assert call(f"{grid.origin}/_control/subscriptions", method="POST", body=body)[0] == status, body
 
 
 def test_the_command_line_subscribes_and_ends_on_a_signal(receiver: Receiver) -> None:
@@ -197,8 +191,8 @@ def test_the_command_line_subscribes_and_ends_on_a_signal(receiver: Receiver) ->
     assert [r.ids for r in receiver.notifications] == [["event-1"]]
 
 
-def test_the_command_line_takes_a_clock_that_stands_still() -> None:
-    """By `--scale 0`; one that goes back is refused in a line."""
+def test_the_command_line_takes_a_stepped_clock() -> None:
+    """By `--scale 0`; a negative scale is refused in one line."""
     command = [sys.executable, "-m", "local.eventgrid", "--port", "0", "--scale"]
     with subprocess.Popen([*command, "0"], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -211,8 +205,8 @@ def test_the_command_line_takes_a_clock_that_stands_still() -> None:
     assert (refused.returncode, refused.stderr) == (2, "scale must be above 0\n")
 
 
-def test_the_port_taken_is_said(grid: EventGrid) -> None:
-    """A start that fails raises, and leaves nothing behind."""
+def test_a_taken_port_fails_the_start(grid: EventGrid) -> None:
+    """The start raises, and leaves nothing behind."""
     port = int(grid.origin.rpartition(":")[2])
     second = EventGrid(port=port)
     with pytest.raises(RuntimeError, match="did not start"):
@@ -221,7 +215,7 @@ def test_the_port_taken_is_said(grid: EventGrid) -> None:
 
 
 def test_it_can_be_started_again_on_its_port(receiver: Receiver) -> None:
-    """Without the subscriptions of before and what waited for them, as after the end of a program."""
+    """Without the earlier subscriptions and their deliveries, as after the end of a program."""
     grid = EventGrid()
     receiver.answer = lambda number, _request: 500 if number == 1 else 200
     with grid:
