@@ -123,7 +123,7 @@ class Services:
     def subscribe(self, host_url: str, *, wait: float = _HANDSHAKE_SECONDS) -> None:
         """Subscribes the app's event function; waits at most `wait` seconds for the host, then HandshakeError."""
         endpoint = f"{host_url}/runtime/webhooks/EventGrid?functionName={EVENT_FUNCTION}"
-        types = ("Microsoft.Communication.RecordingFileStatusUpdated",)
+        types = ("Microsoft.Communication.RecordingFileStatusUpdated", "Microsoft.Communication.CallStarted")
         self.eventgrid.subscribe(Subscription("recordings", endpoint, event_types=types, handshake_wait=wait))
 
 

@@ -13,6 +13,7 @@ from local.acs.config import WELL_KNOWN_KEY
 from local.acs.dispatch import find_route, json_answer, read_body, route
 from local.acs.documents import moment
 from local.acs.errors import RestError
+from local.acs.event_form import form_from_json, form_json
 from local.acs.faults import Outage, fault_from_json, fault_json
 from local.acs.request import read_start_request
 from local.acs.views import call_view, plan_from_json, recording_view
@@ -92,6 +93,8 @@ class ControlHost:
             "seed": config.seed,
             "resourceHost": config.resource_host,
             "strict": config.strict,
+            "eventForm": form_json(config.event),
+            "callStarted": config.call_started,
             "retentionHours": config.retention.total_seconds() / 3600,
         }
         # A key of one's own is never told; the published one is no secret.
@@ -104,7 +107,7 @@ class ControlHost:
     async def _create_call(self, value: dict[str, Any]) -> web.Response:
         value.pop("query")
         parts: dict[str, Any] = {}
-        plan = plan_from_json(value.pop("plan", {}))
+        plan = plan_from_json(value.pop("plan", {}), form=self._emulator.config.event)
         participants = value.pop("participants", None)
         for name, item in value.items():
             if name not in _CALL_FIELDS:
@@ -112,13 +115,13 @@ class ControlHost:
             parts[_CALL_FIELDS[name]] = item
         if participants is not None:
             parts["participants"] = tuple(str(name) for name in participants)
-        return json_answer(call_view(self._resource.create_call(plan=plan, **parts)), status=201)
+        return json_answer(call_view(await self._emulator.create_call_async(plan=plan, **parts)), status=201)
 
     async def _calls(self, _: dict[str, Any]) -> web.Response:
         return json_answer({"calls": [call_view(call) for call in self._resource.calls()]})
 
     async def _call_state(self, value: dict[str, Any]) -> web.Response:
-        return json_answer(call_view(self._resource.set_call_state(value["id"], str(value.get("state")))))
+        return json_answer(call_view(await self._emulator.set_call_state(value["id"], str(value.get("state")))))
 
     async def _record(self, value: dict[str, Any]) -> web.Response:
         """Starts a recording without SDK and signature; the body is the service's, without a locator."""
@@ -132,7 +135,9 @@ class ControlHost:
     async def _end_call(self, value: dict[str, Any]) -> web.Response:
         call_id, wait = value.pop("id"), bool(value.pop("wait", False))
         value.pop("query")
-        ended = await self._emulator.end_call_async(call_id, plan=plan_from_json(value))
+        ended = await self._emulator.end_call_async(
+            call_id, plan=plan_from_json(value, form=self._emulator.config.event)
+        )
         if wait:
             await asyncio.wait_for(asyncio.gather(*map(self._finisher.finished, ended)), _IDLE_SECONDS)
         call = call_view(self._resource.call(call_id))
@@ -153,14 +158,19 @@ class ControlHost:
         return json_answer(view)
 
     async def _late_export(self, value: dict[str, Any]) -> web.Response:
-        recording, chunks = self._resource.find(value["id"]), value.get("chunks")
-        wanted = None if chunks is None else frozenset(int(index) for index in chunks)
-        await self._finisher.late_export(recording, chunks=wanted, event=bool(value.get("event", False)))
+        recording, chunks = self._resource.ended(value["id"]), _indexes(value.get("chunks"))
+        await self._finisher.late_export(recording, chunks=chunks, event=bool(value.get("event", False)))
         return json_answer(recording_view(self._resource, recording, sha256=False))
 
     async def _publish(self, value: dict[str, Any]) -> web.Response:
-        recording = self._resource.find(value["id"])
-        await self._finisher.publish(recording)
+        recording, form = self._resource.ended(value.pop("id")), value.pop("eventForm", None)
+        value.pop("query")
+        chunks = _indexes(value.pop("chunks", None))
+        if value:
+            raise ValueError(f"unknown field {min(value)}")
+        if form is not None:
+            form = form_from_json(form, base=recording.plan.event_form or self._emulator.config.event)
+        await self._finisher.publish(recording, chunks=chunks, form=form)
         return json_answer({"events": recording.events})
 
     # Faults, outages, time --------------------------------------------------------------------------------
@@ -228,6 +238,10 @@ class ControlHost:
     async def _idle(self, value: dict[str, Any]) -> web.Response:
         await asyncio.wait_for(self._finisher.idle(), float(value.get("timeoutSeconds", _IDLE_SECONDS)))
         return json_answer({"idle": True})
+
+
+def _indexes(value: Any) -> frozenset[int] | None:
+    return None if value is None else frozenset(int(index) for index in value)
 
 
 def _outage_view(outage: Outage) -> dict[str, Any]:

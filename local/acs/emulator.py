@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from datetime import datetime, timedelta
 
+    from local.acs.event_form import EventForm
     from local.acs.model import Call, EndPlan, Recording
 
 _LOG = logging.getLogger("local.acs")
@@ -145,7 +146,21 @@ class AcsEmulator:
 
     def create_call(self, **parts: Any) -> Call:
         """A call; see `Resource.create_call` for `parts`."""
-        return self.resource.create_call(**parts)
+        return self._run(self.create_call_async(**parts), timeout=_START_SECONDS)
+
+    async def create_call_async(self, **parts: Any) -> Call:
+        """The same, for the emulator's own loop."""
+        call = self.resource.create_call(**parts)
+        if call.state == "established":
+            self._at_work().begun(call)
+        return call
+
+    async def set_call_state(self, call_id: str, state: str) -> Call:
+        """Moves a call between connecting and established; for the emulator's own loop."""
+        call = self.resource.set_call_state(call_id, state)
+        if call.state == "established":
+            self._at_work().begun(call)
+        return call
 
     def end_call(self, call_id: str, *, plan: EndPlan | None = None) -> list[Recording]:
         """Ends a call; export and event of its recording follow in the background (`wait_idle`)."""
@@ -166,9 +181,20 @@ class AcsEmulator:
         self._run(self._at_work().late_export(recording, chunks=chunks, event=event), timeout=timeout)
         return recording
 
-    def publish_again(self, recording_id: str, *, timeout: float = 30) -> None:
-        """Publishes a further event of an ended recording, with a new id."""
-        self._run(self._at_work().publish(self.resource.find(recording_id)), timeout=timeout)
+    def publish_again(
+        self,
+        recording_id: str,
+        *,
+        chunks: frozenset[int] | None = None,
+        form: EventForm | None = None,
+        timeout: float = 30,
+    ) -> None:
+        """Publishes a further event of an ended recording, with a new id; of these `chunks` only, in this `form`.
+
+        ValueError: the recording has not ended.
+        """
+        work = self._at_work().publish(self.resource.ended(recording_id), chunks=chunks, form=form)
+        self._run(work, timeout=timeout)
 
     def wait_idle(self, timeout: float = 60) -> None:
         """Waits until all exports, events and callbacks under way are done. TimeoutError (real seconds)."""

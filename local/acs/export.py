@@ -1,27 +1,22 @@
-"""The export into the customer's container, with the real storage SDK, in the documented layout.
-
-`/YYYYMMDD/{callId}/{first 8 of recordingId}-{guid}/{chunk}-acsmetadata.{documentId}.json` and
-`…/{chunk}-audiomp3.{documentId}.mp3` are documented; the middle words for wav and mp4, and that the date is
-that of the recording's start in UTC, are guesses.
-"""
+"""The export into the customer's container, with the real storage SDK."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient, ContentSettings
 
 from local.acs.documents import chunk_metadata
+from local.acs.layout import blob_names, blob_urls
 
 if TYPE_CHECKING:
     from local.acs.model import Chunk, Recording
 
 _LOG = logging.getLogger("local.acs")
-_WORDS = {"mp3": "audiomp3", "wav": "audiowav", "mp4": "audiovideomp4"}
 
 
 @dataclass(frozen=True)
@@ -31,18 +26,6 @@ class Exported:
     media_url: str = ""
     metadata_url: str = ""
     failure: str | None = None
-
-
-def blob_names(recording: Recording, chunk: Chunk, *, with_document_id: bool) -> tuple[str, str]:
-    """The names of the media blob and of the metadata blob, below the place the caller gave.
-
-    Real containers show names without the documentId as well (field).
-    """
-    day = recording.chunks[0].started_at.strftime("%Y%m%d")
-    folder = f"{day}/{recording.call.call_id}/{recording.recording_id[:8]}-{recording.folder_guid}"
-    kind = chunk.media.kind
-    name = f".{chunk.document_id}" if with_document_id else ""
-    return f"{folder}/{chunk.index}-{_WORDS[kind]}{name}.{kind}", f"{folder}/{chunk.index}-acsmetadata{name}.json"
 
 
 class Exporter:
@@ -71,8 +54,7 @@ class Exporter:
         """Exports one chunk; `kind` is one of `model.EXPORT_KINDS`. Never raises for what a container does."""
         url = recording.request.container_url or ""
         media_name, metadata_name = blob_names(recording, chunk, with_document_id=self._with_document_id)
-        base = url.rstrip("/") + "/"
-        told = Exported(base + quote(media_name), base + quote(metadata_name))
+        told = Exported(*blob_urls(recording, chunk, with_document_id=self._with_document_id))
         if kind == "claimed-missing":
             return told
         if kind not in {"ok", "ok-but-media-url", "claimed-empty"}:

@@ -17,15 +17,16 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from local.acs.alarm import Alarm
-from local.acs.documents import file_status_event, state_changed_event
+from local.acs.documents import call_started_event, file_status_event, state_changed_event
 from local.acs.faults import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from local.acs.event_form import EventForm
     from local.acs.export import Exported, Exporter
     from local.acs.faults import Faults, Outage
-    from local.acs.model import Chunk, Recording
+    from local.acs.model import Call, Chunk, Recording
     from local.acs.service import Resource
 
 _T = TypeVar("_T")
@@ -53,10 +54,10 @@ class Finisher:
         self._faults, self._outages = faults, outages
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="acs-export")
         self._alarm = Alarm(resource.clock)
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._finishing: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._finishing: dict[str, asyncio.Task[object]] = {}
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def spawn(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
         """Runs `work` in the background of the loop; `idle` waits for it, `close` cancels it."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
@@ -75,7 +76,7 @@ class Finisher:
         if task is not None:
             await asyncio.wait({task})
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, task: asyncio.Task[object]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _LOG.error("acs.background.failed", exc_info=error)
@@ -107,14 +108,37 @@ class Finisher:
         if plan.publish_event:
             await self.publish(recording, times=1 + plan.duplicate_events)
 
-    async def publish(self, recording: Recording, *, times: int = 1) -> None:
-        """Publishes the recording's event, `times` times with the same id."""
-        now = self._resource.clock.now()
-        event = file_status_event(recording, now=now, form=self._resource.config.event)
+    async def publish(
+        self,
+        recording: Recording,
+        *,
+        times: int = 1,
+        chunks: frozenset[int] | None = None,
+        form: EventForm | None = None,
+    ) -> None:
+        """Publishes an event of an ended recording, `times` times with the same id.
+
+        `chunks`: the indexes of those it names (default: all). `form` (default: the plan's, else the emulator's).
+        """
+        config = self._resource.config
+        event = file_status_event(
+            recording,
+            now=self._resource.clock.now(),
+            form=form or recording.plan.event_form or config.event,
+            chunks=chunks,
+            document_id_in_names=config.document_id_in_names,
+        )
         recording.events.append(event)
         for _ in range(times):
             await self._in_thread(self._publish, event)
         recording.published = True
+
+    def begun(self, call: Call) -> None:
+        """Publishes, once, that a call has begun."""
+        if self._resource.config.call_started and not call.has_begun:
+            event = call_started_event(call, now=self._resource.clock.now())
+            self.spawn(self._in_thread(self._publish, event))
+        call.has_begun = True
 
     async def _export(self, recording: Recording, chunk: Chunk) -> None:
         kind = self._export_kind(recording, chunk)

@@ -11,6 +11,7 @@ from local.acs.media import MAX_SIZE
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from local.acs.event_form import EventForm
     from local.acs.media import Media
     from local.acs.request import StartRequest
 
@@ -51,7 +52,7 @@ class EndPlan:
     `chunks` empty: as many as the recording's duration needs. `export`: one of `EXPORT_KINDS`;
     `export_failed_chunks`: the failure strikes only these (with `export` ok: as a service outage).
     `event_delay` None: the emulator's own. `duplicate_events`: how often the event comes again.
-    `session_end_reason` None: `CallEnded`, or `InitiatorLeft` after a stop.
+    `session_end_reason` None: `CallEnded`, or `InitiatorLeft` after a stop. `event_form` None: the emulator's own.
     """
 
     chunks: tuple[ChunkPlan, ...] = ()
@@ -61,6 +62,7 @@ class EndPlan:
     duplicate_events: int = 0
     publish_event: bool = True
     session_end_reason: str | None = None
+    event_form: EventForm | None = None
 
     def __post_init__(self) -> None:
         if self.export not in EXPORT_KINDS:
@@ -89,6 +91,7 @@ class Call:
     plan: EndPlan
     created_at: datetime
     ended_at: datetime | None = None
+    has_begun: bool = False
 
 
 @dataclass

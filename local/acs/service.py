@@ -178,6 +178,13 @@ class Resource:
         """A recording, expired or not. KeyError: there is none."""
         return self._recordings[recording_id]
 
+    def ended(self, recording_id: str) -> Recording:
+        """A recording that has ended. KeyError: there is none; ValueError: it has not ended."""
+        recording = self.find(recording_id)
+        if not recording.chunks:
+            raise ValueError("the recording has not ended")
+        return recording
+
     def stop(self, recording_id: str) -> Recording:
         """Stops a recording and makes its chunks. Raises RestError."""
         with self.lock:

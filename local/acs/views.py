@@ -6,12 +6,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from local.acs.documents import moment
-from local.acs.export import blob_names
+from local.acs.event_form import form_from_json
+from local.acs.layout import blob_names
 from local.acs.model import ChunkPlan, EndPlan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from local.acs.event_form import EventForm
     from local.acs.model import Call, Chunk, Recording
     from local.acs.service import Resource
 
@@ -23,6 +25,7 @@ _PLAN_FIELDS = {
     "duplicateEvents",
     "publishEvent",
     "sessionEndReason",
+    "eventForm",
 }
 
 
@@ -83,8 +86,11 @@ def _chunk_view(resource: Resource, recording: Recording, chunk: Chunk, *, sha25
     }
 
 
-def plan_from_json(value: Mapping[str, Any]) -> EndPlan | None:
-    """The plan in a JSON object; None when it says nothing of one. ValueError, TypeError: not a plan."""
+def plan_from_json(value: Mapping[str, Any], *, form: EventForm) -> EndPlan | None:
+    """The plan in a JSON object; None when it says nothing of one. ValueError, TypeError: not a plan.
+
+    `form`: the event form that the plan's own changes.
+    """
     if unknown := sorted(set(value) - _PLAN_FIELDS):
         raise ValueError(f"unknown field {unknown[0]}")
     if not value:
@@ -98,6 +104,7 @@ def plan_from_json(value: Mapping[str, Any]) -> EndPlan | None:
         duplicate_events=int(value.get("duplicateEvents", 0)),
         publish_event=bool(value.get("publishEvent", True)),
         session_end_reason=value.get("sessionEndReason"),
+        event_form=form_from_json(value["eventForm"], base=form) if "eventForm" in value else None,
     )
 
 

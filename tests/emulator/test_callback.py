@@ -62,7 +62,7 @@ def test_a_publisher_that_raises_is_logged_and_the_rest_goes_on(caplog: pytest.L
         events.append(event)
         raise RuntimeError("no one listens")
 
-    with AcsEmulator(AcsConfig(), publish=publish) as other:
+    with AcsEmulator(AcsConfig(call_started=False), publish=publish) as other:
         for _ in range(2):
             call = other.create_call()
             raw.control(other, "POST", f"/calls/{call.call_id}/recordings")

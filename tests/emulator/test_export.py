@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from azure.storage.blob import BlobClient
 
-from local.acs import AcsConfig, AcsEmulator, ChunkPlan, EndPlan, EventForm
+from local.acs import AcsConfig, AcsEmulator, ChunkPlan, EndPlan
 from local.acs.request import read_start_request
 from tests.emulator import raw
 from tests.emulator.finished import Finished, start_body
@@ -260,19 +260,3 @@ def test_a_long_call_has_several_chunks(acs: AcsEmulator, clock: Clock, events: 
     assert recording.chunks[0].started_at == began
     assert recording.chunks[0].media.size == 4 * 60 * 7_500_000, "7.5 MB a minute"
     assert events[0]["data"]["recordingDurationMs"] == 20.5 * 3_600_000
-
-
-def test_the_event_s_open_questions_are_settings() -> None:
-    form = EventForm(
-        subject="/recording/call/{callId}",
-        with_recording_id=False,
-        storage_type_exported=None,
-        storage_type_failed=None,
-        with_delete_location=False,
-    )
-    events: Events = []
-    with AcsEmulator(AcsConfig(event=form), publish=events.append) as acs:
-        finished = Finished.make(acs)
-    assert events[0]["subject"] == f"/recording/call/{finished.recording.call.call_id}"
-    assert not {"recordingId", "storageType"} & set(events[0]["data"])
-    assert "deleteLocation" not in chunks(events[0])[0]
