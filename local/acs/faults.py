@@ -33,6 +33,8 @@ KINDS = (
     "ignore-range",  # 200 and the whole for a Range
     "wrong-range",  # a Content-Range that was not asked for
     "etag",  # another ETag (`etag`, else one made up)
+    "no-length",  # 200, the whole, no length: the connection's end ends the body, after `bytes` if given
+    "chunked",  # 200, the whole, in chunks without a length; with `bytes`, the connection closes after so many
     "redirect",  # 302 to `url`
     "drip",  # the body at `rate` bytes a second
     "total",  # a total `bytes` long in Content-Range, or a Content-Length and body of that length
@@ -41,7 +43,18 @@ KINDS = (
     "export",  # an export fails as `reason` (see model.EXPORT_KINDS)
 )
 # Those that are about a body's bytes strike media and metadata only.
-_OF_BODIES = {"cut", "zero-bytes", "ignore-range", "wrong-range", "etag", "drip", "total", "wrong-bytes"}
+_OF_BODIES = {
+    "cut",
+    "zero-bytes",
+    "ignore-range",
+    "wrong-range",
+    "etag",
+    "no-length",
+    "chunked",
+    "drip",
+    "total",
+    "wrong-bytes",
+}
 # What each kind cannot do without.
 _NEEDS = {
     "status": "status",

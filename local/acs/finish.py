@@ -145,8 +145,8 @@ class Finisher:
         done = await self._in_thread(partial(self._exporter.export, recording, chunk, kind=kind))
         chunk.export = done.failure or kind
         if done.failure is None:
-            chunk.held = kind == "ok-but-media-url"
-            self._place(chunk, done, in_event=not chunk.held)
+            chunk.held = kind == "ok-but-media-url" or recording.plan.keep_media
+            self._place(chunk, done, in_event=kind != "ok-but-media-url")
 
     def _export_kind(self, recording: Recording, chunk: Chunk) -> str:
         """How this export ends: a scripted fault, an outage, or the recording's plan."""

@@ -256,7 +256,8 @@ class Resource:
             ends.append(ends[-1] - duration)
         chunks = []
         for index, ((start, _), (size, duration)) in enumerate(zip(pairwise(reversed(ends)), sizes, strict=True)):
-            media = Media(request.format, size, config.seed, self.ids.document_id(), request.channels)
+            shape = plans[index].shape
+            media = Media(request.format, size, config.seed, self.ids.document_id(), request.channels, shape)
             last = index == len(sizes) - 1
             chunk = Chunk(index, media, start, duration, "SessionEnded" if last else "ChunkMaximumSizeExceeded")
             objects = f"v1/objects/{media.document_id}"

@@ -21,6 +21,8 @@ _PLAN_FIELDS = {
     "chunks",
     "export",
     "exportFailedChunks",
+    "exportBytes",
+    "keepMedia",
     "eventDelaySeconds",
     "duplicateEvents",
     "publishEvent",
@@ -100,6 +102,8 @@ def plan_from_json(value: Mapping[str, Any], *, form: EventForm) -> EndPlan | No
         chunks=tuple(_chunk_plan(chunk) for chunk in value.get("chunks", [])),
         export=value.get("export", "ok"),
         export_failed_chunks=None if failed is None else frozenset(int(index) for index in failed),
+        export_bytes=None if value.get("exportBytes") is None else int(value["exportBytes"]),
+        keep_media=bool(value.get("keepMedia", False)),
         event_delay=None if delay is None else timedelta(seconds=float(delay)),
         duplicate_events=int(value.get("duplicateEvents", 0)),
         publish_event=bool(value.get("publishEvent", True)),
@@ -109,10 +113,11 @@ def plan_from_json(value: Mapping[str, Any], *, form: EventForm) -> EndPlan | No
 
 
 def _chunk_plan(value: Mapping[str, Any]) -> ChunkPlan:
-    if unknown := sorted(set(value) - {"bytes", "seconds"}):
+    if unknown := sorted(set(value) - {"bytes", "seconds", "shape"}):
         raise ValueError(f"unknown field chunks[].{unknown[0]}")
     size, seconds = value.get("bytes"), value.get("seconds")
     return ChunkPlan(
         size=None if size is None else int(size),
         duration=None if seconds is None else timedelta(seconds=float(seconds)),
+        shape=str(value.get("shape", "")),
     )

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         ("POST", "/calls", {"plan": {"chunks": [{"bytes": 5_000_000_000}]}}, 400),
         ("POST", "/calls", {"plan": {"chunks": [{"bytes": -1}]}}, 400),
         ("POST", "/calls", {"plan": {"chunks": [{"seconds": 30_000}]}}, 400),
+        ("POST", "/calls", {"plan": {"chunks": [{"shape": "odd"}]}}, 400),
         ("POST", "/calls", {"plan": {"chunks": [{"seconds": 1e300}]}}, 400),
         ("POST", "/calls/none/end", {}, 404),
         ("POST", "/calls/none/state", {"state": "connecting"}, 404),
@@ -108,6 +109,7 @@ def test_an_end_that_is_refused_changes_nothing(acs: AcsEmulator, events: list[d
     assert raw.control(acs, "POST", end, {"chunks": [{"bytes": 5_000_000_000}]}).status == 400
     (recording,) = acs.resource.recordings()
     assert (call.state, recording.state, recording.chunks) == ("established", "active", [])
+    assert raw.control(acs, "POST", end, {"chunks": [{"shape": "bare"}]}).status == 400, "it records an mp4"
     assert len(raw.control(acs, "POST", end, {"chunks": [{"bytes": 10}], "wait": True}).json["recordings"]) == 1
     assert len(events) == 1
 

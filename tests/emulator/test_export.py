@@ -15,6 +15,7 @@ import pytest
 from azure.storage.blob import BlobClient
 
 from local.acs import AcsConfig, AcsEmulator, ChunkPlan, EndPlan
+from local.acs.content import HTML_PAGE
 from local.acs.request import read_start_request
 from tests.emulator import raw
 from tests.emulator.finished import Finished, start_body
@@ -185,6 +186,27 @@ def test_a_claimed_export_may_be_a_lie(
     found = list(container.list_blobs())
     assert len(found) == blobs
     assert not any(blob.size for blob in found if blob.name.endswith(".mp3"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "most", "expected"),
+    [
+        ("claimed-truncated", None, lambda data: data[:500]),
+        ("claimed-truncated", 260, lambda data: data[:260]),
+        ("claimed-one-byte", None, lambda data: data[:1]),
+        ("claimed-zeros", None, lambda data: bytes(len(data))),
+        ("claimed-html", None, lambda _: HTML_PAGE),
+    ],
+)
+def test_a_claimed_export_may_hold_other_bytes(
+    exporting: AcsEmulator, container: ContainerClient, kind: str, most: int | None, expected: Any
+) -> None:
+    plan = EndPlan(chunks=(ChunkPlan(size=1000),), export=kind, export_bytes=most, keep_media=True)
+    finished = Finished.make(exporting, plan=plan, container_url=container.url)
+    (name,) = [str(name) for name in container.list_blob_names() if str(name).endswith(".mp3")]
+    assert container.download_blob(name).readall() == expected(finished.data)
+    kept = f"https://{DEFAULT_HOST}/v1/objects/{finished.chunk.document_id}/content/video"
+    assert finished.get(url=kept).body == finished.data, "ACS still has the media"
 
 
 def test_a_good_export_may_be_told_with_acs_urls(

@@ -135,6 +135,34 @@ def test_ignore_range_is_the_whole_for_a_part(finished: Finished) -> None:
     assert (answer.status, answer.body) == (200, finished.data)
 
 
+@pytest.mark.parametrize("most", [None, 4321])
+def test_a_body_without_a_length_ends_with_the_connection(finished: Finished, most: int | None) -> None:
+    """Whole or broken off, it looks the same."""
+    finished.acs.add_fault(kind="no-length", bytes=most)
+    answer = finished.get(Range="bytes=10-19")
+    assert (answer.status, answer.body) == (200, finished.data[:most])
+    assert answer.headers["connection"] == "close"
+    assert not {"content-length", "transfer-encoding", "content-range"} & set(answer.headers)
+    assert finished.get(method="HEAD").status == 200
+
+
+def test_a_large_body_without_a_length_is_sent_whole(acs: AcsEmulator) -> None:
+    finished = Finished.make(acs, size=20_000_000)
+    acs.add_fault(kind="no-length")
+    assert finished.get().body == finished.data
+
+
+def test_a_body_in_chunks_says_where_it_ends(finished: Finished) -> None:
+    finished.acs.add_fault(kind="chunked", count=1)
+    answer = finished.get(Range="bytes=10-19")
+    assert (answer.status, answer.body) == (200, finished.data)
+    assert answer.headers["transfer-encoding"] == "chunked"
+    finished.acs.add_fault(kind="chunked", bytes=1234)
+    with pytest.raises(http.client.IncompleteRead) as caught:
+        finished.get()
+    assert caught.value.partial == finished.data[:1234]
+
+
 def test_wrong_range_tells_another_range_than_asked(finished: Finished) -> None:
     finished.acs.add_fault(kind="wrong-range")
     answer = finished.get(Range="bytes=10-19")

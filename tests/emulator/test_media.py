@@ -8,16 +8,21 @@ import struct
 import wave
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from local.acs.formats import SHAPES
 from local.acs.media import MAX_SIZE, Media
 
-KINDS = ("mp3", "wav", "mp4")
+KINDS = tuple(SHAPES)
 
 
-def media(kind: str, size: int, *, seed: int = 1, document: str = "doc", channels: int = 1) -> Media:
-    return Media(kind, size, seed, document, channels)
+def media(kind: str, size: int, *, seed: int = 1, document: str = "doc", channels: int = 1, shape: str = "") -> Media:
+    return Media(kind, size, seed, document, channels, shape)
+
+
+def whole(kind: str, size: int, shape: str = "", channels: int = 1) -> bytes:
+    return media(kind, size, shape=shape, channels=channels).read(0, MAX_SIZE)
 
 
 def test_a_wav_opens_in_a_parser_with_its_length_and_channels() -> None:
@@ -31,23 +36,77 @@ def test_a_wav_opens_in_a_parser_with_its_length_and_channels() -> None:
     assert max(abs(value) for (value,) in struct.iter_unpack("<h", samples)) < 256, "near silence"
 
 
-def test_an_mp3_is_a_tag_and_then_whole_frames_to_the_end() -> None:
-    data = media("mp3", 44 + 216 * 10_000).read(0, MAX_SIZE)
-    tag_size = int.from_bytes(bytes(data[6:10]), "big") + 10
-    assert data[:3] == b"ID3"
-    frames = 0
-    for at in range(tag_size, len(data), 216):
+def riff(data: bytes) -> tuple[int, int, int]:
+    """The sizes that RIFF and data state, and where the samples begin."""
+    assert (data[:4], data[8:12]) == (b"RIFF", b"WAVE")
+    at = 12
+    while data[at : at + 4] != b"data":
+        at += 8 + int.from_bytes(data[at + 4 : at + 8], "little")
+    return int.from_bytes(data[4:8], "little"), int.from_bytes(data[at + 4 : at + 8], "little"), at + 8
+
+
+@settings(max_examples=60, deadline=None)
+@given(size=st.integers(64, 3_000), channels=st.integers(1, 5))
+def test_the_sizes_of_a_wav_add_up(size: int, channels: int) -> None:
+    data = whole("wav", size, channels=channels)
+    stated, samples, start = riff(data)
+    assert (len(data), stated + 8, start + samples) == (size, size, size)
+    if size % 2 == 0:
+        assert samples % (2 * channels) == 0, "samples of all channels"
+
+
+@pytest.mark.parametrize(("shape", "stated"), [("streamed-zero", 0), ("streamed-max", 0xFFFFFFFF)])
+def test_a_streamed_wav_does_not_know_its_sizes(shape: str, stated: int) -> None:
+    assert riff(whole("wav", 20_000, shape)) == (stated, stated, 44)
+    assert whole("wav", 20_000, shape)[44:] == whole("wav", 20_000)[44:]
+
+
+# Bits a frame of MPEG-2 Layer III may have in a second, in kbit/s, by the header's index (ISO 13818-3).
+RATES = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+
+
+def frames(data: bytes, at: int) -> int:
+    """How many frames follow each other from `at` to the very end."""
+    count = 0
+    while at < len(data):
         head = int.from_bytes(data[at : at + 4], "big")
-        assert head >> 21 == 0x7FF, "sync word"
-        assert head >> 12 & 0xF == 6, "48 kbit/s in MPEG-2 Layer III"
+        assert head >> 21 == 0x7FF, f"sync word at {at} of {len(data)}"
+        assert head >> 17 & 0xF == 0b1001, "MPEG-2, Layer III"
         assert head >> 10 & 0x3 == 2, "16 kHz"
-        frames += 1
-    assert frames == 10_000
-    assert b"\xff" not in data[tag_size + 4 : tag_size + 216], "no false sync word inside a frame"
+        at += 72 * RATES[head >> 12 & 0xF] * 1000 // 16_000 + (head >> 9 & 1)
+        count += 1
+    assert at == len(data), "the last frame is whole"
+    return count
+
+
+@settings(max_examples=150, deadline=None)
+@given(size=st.integers(46, 9_000))
+@example(44 + 216 * 10_000)
+def test_an_mp3_is_a_tag_and_then_whole_frames_to_the_end(size: int) -> None:
+    data = whole("mp3", size)
+    start = 10 + sum(byte << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=True))
+    assert data[:3] == b"ID3"
+    assert frames(data, start) == max(1, (size - 44) // 216)
+
+
+@settings(max_examples=150, deadline=None)
+@given(size=st.integers(1_296, 9_000))
+@example(1_000_003)
+def test_a_bare_mp3_is_frames_from_the_first_byte_to_the_last(size: int) -> None:
+    assert frames(whole("mp3", size, "bare"), 0) >= size // 216
+
+
+@settings(max_examples=60, deadline=None)
+@given(size=st.integers(216, 9_000))
+def test_an_mp3_may_begin_with_padding(size: int) -> None:
+    data = whole("mp3", size, "padded")
+    assert frames(data, len(data) - len(data.lstrip(b"\x00"))) >= 1
+    if size >= 5 * 216:
+        assert data.startswith(bytes(4 * 216))
 
 
 def boxes(data: bytes, start: int, stop: int) -> dict[str, tuple[int, int]]:
-    """The boxes between two offsets: name → span of the content."""
+    """The boxes between two offsets: name → span of the content of the last of this name."""
     found = {}
     while start < stop:
         size, head = int.from_bytes(data[start : start + 4], "big"), 8
@@ -87,6 +146,30 @@ def test_an_mp4_has_boxes_that_fit_and_pictures_where_its_index_says() -> None:
         assert types == [6, 5], "an SEI message, then an IDR picture"
 
 
+@settings(max_examples=150, deadline=None)
+@given(size=st.integers(40, 30_000), shape=st.sampled_from(SHAPES["mp4"]))
+def test_the_boxes_of_an_mp4_add_up_to_the_file(size: int, shape: str) -> None:
+    data = whole("mp4", size, shape)
+    assert len(data) == size
+    assert next(iter(boxes(data, 0, size))) in {"ftyp", "styp"}
+
+
+@pytest.mark.parametrize("size", [40_000, 40_001, 45_103, 1_200_000])
+@pytest.mark.parametrize(("shape", "first"), [("fragmented", ["ftyp", "moov"]), ("segments", ["styp"])])
+def test_a_fragmented_mp4_has_a_picture_in_each_fragment(shape: str, first: list[str], size: int) -> None:
+    data = whole("mp4", size, shape)
+    top = boxes(data, 0, size)
+    assert [name for name in top if name != "free"] == [*first, "moof", "mdat"]
+    start, stop = top["mdat"]
+    assert (stop, stop - start) == (size, 5_000)
+    track = boxes(data, *boxes(data, *top["moof"])["traf"])
+    flags, count, offset, duration, length = struct.unpack_from(">5I", data, track["trun"][0])
+    assert (flags, count, duration, length) == (0x301, 1, 40, 5_000)
+    assert top["moof"][0] - 8 + offset == start, "the sample is the mdat that follows"
+    if shape == "fragmented":
+        assert "mvex" in boxes(data, *top["moov"])
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_two_blocks_of_a_recording_are_alike(kind: str) -> None:
     made = media(kind, 40_000_000)
@@ -107,16 +190,16 @@ def test_seed_and_document_decide_the_bytes() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    kind=st.sampled_from(KINDS),
+    form=st.sampled_from([(kind, shape) for kind, shapes in SHAPES.items() for shape in shapes]),
     size=st.integers(0, 2_500_000),
     start=st.integers(0, 2_600_000),
     length=st.integers(0, 1_200_000),
 )
-def test_every_part_equals_that_part_of_the_whole(kind: str, size: int, start: int, length: int) -> None:
-    made = media(kind, size)
-    whole = b"".join(made.blocks())
-    assert len(whole) == size
-    assert made.read(start, length) == whole[start : start + length]
+def test_every_part_equals_that_part_of_the_whole(form: tuple[str, str], size: int, start: int, length: int) -> None:
+    made = media(form[0], size, shape=form[1])
+    data = b"".join(made.blocks())
+    assert len(data) == size
+    assert made.read(start, length) == data[start : start + length]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -138,7 +221,9 @@ def test_the_stream_reads_seeks_and_tells_like_a_file() -> None:
         assert stream.tell() == 50_000
 
 
-@pytest.mark.parametrize(("kind", "size"), [("ogg", 1), ("mp3", -1), ("mp3", MAX_SIZE + 1)])
-def test_what_cannot_be_made_is_refused_at_once(kind: str, size: int) -> None:
-    with pytest.raises(ValueError, match=r"kind|size"):
-        media(kind, size)
+@pytest.mark.parametrize(
+    ("kind", "size", "shape"), [("ogg", 1, ""), ("mp3", -1, ""), ("mp3", MAX_SIZE + 1, ""), ("mp3", 1, "fragmented")]
+)
+def test_what_cannot_be_made_is_refused_at_once(kind: str, size: int, shape: str) -> None:
+    with pytest.raises(ValueError, match=r"kind|size|shape"):
+        media(kind, size, shape=shape)

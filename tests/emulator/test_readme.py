@@ -12,6 +12,7 @@ from local.acs import FULL
 from local.acs import __main__ as program
 from local.acs.event_form import form_json
 from local.acs.faults import KINDS
+from local.acs.formats import SHAPES
 from local.acs.model import EXPORT_KINDS
 
 if TYPE_CHECKING:
@@ -62,5 +63,6 @@ def test_every_choice_of_an_event_form_is_in_its_table() -> None:
     assert rows == list(form_json(FULL))
 
 
-def test_every_kind_of_fault_and_export_is_told() -> None:
-    assert [kind for kind in (*KINDS, *EXPORT_KINDS) if f"`{kind}`" not in README] == []
+def test_every_kind_of_fault_export_and_media_is_told() -> None:
+    shapes = [shape for shapes in SHAPES.values() for shape in shapes]
+    assert [kind for kind in (*KINDS, *EXPORT_KINDS, *shapes) if f"`{kind}`" not in README] == []
