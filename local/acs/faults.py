@@ -19,7 +19,8 @@ from local.acs.model import EXPORT_KINDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-OPERATIONS = ("any", "start", "get", "stop", "pause", "resume", "media", "metadata", "delete", "export")
+_REST_OPERATIONS = ("start", "get", "stop", "pause", "resume", "connection")
+OPERATIONS = ("any", *_REST_OPERATIONS, "media", "metadata", "delete", "export")
 KINDS = (
     "status",  # `status`, and `code`, `message`, `body`, `headers`, `retry_after` for the answer
     "401",  # what the media host says to a request that is not signed
@@ -29,6 +30,8 @@ KINDS = (
     "cut",  # the connection closes after `bytes` of the body
     "drop",  # the connection closes without an answer, nothing is done
     "lost-answer",  # the operation is done, then the connection closes without an answer
+    "late-answer",  # the operation is done, its answer comes `seconds` later
+    "failed-start",  # the start is answered as ever, and the recording never comes into being
     "zero-bytes",  # 200 with an empty body
     "ignore-range",  # 200 and the whole for a Range
     "wrong-range",  # a Content-Range that was not asked for
@@ -42,23 +45,32 @@ KINDS = (
     "throttle",  # 429 for what comes over `rate` requests a second (real time), with `retry_after`
     "export",  # an export fails as `reason` (see model.EXPORT_KINDS)
 )
-# Those that are about a body's bytes strike media and metadata only.
-_OF_BODIES = {
-    "cut",
-    "zero-bytes",
-    "ignore-range",
-    "wrong-range",
-    "etag",
-    "no-length",
-    "chunked",
-    "drip",
-    "total",
-    "wrong-bytes",
+# Kinds that strike some operations only.
+_ONLY = {
+    **dict.fromkeys(
+        (
+            "cut",
+            "zero-bytes",
+            "ignore-range",
+            "wrong-range",
+            "etag",
+            "no-length",
+            "chunked",
+            "drip",
+            "total",
+            "wrong-bytes",
+        ),
+        ("media", "metadata"),
+    ),
+    "export": ("export",),
+    "late-answer": _REST_OPERATIONS,
+    "failed-start": ("start",),
 }
 # What each kind cannot do without.
 _NEEDS = {
     "status": "status",
     "stall": "seconds",
+    "late-answer": "seconds",
     "cut": "bytes",
     "redirect": "url",
     "drip": "rate",
@@ -145,8 +157,8 @@ class Fault:
         """Whether a request is one that this fault counts."""
         return (
             self.operation in {"any", target.operation}
-            and (self.kind == "export") == (target.operation == "export")
-            and (self.kind not in _OF_BODIES or target.operation in {"media", "metadata"})
+            and (target.operation != "export" or self.kind == "export")
+            and target.operation in _ONLY.get(self.kind, OPERATIONS)
             and self.recording_id in {None, target.recording_id}
             and self.chunk in {None, target.chunk}
             and self.document_id in {None, target.document_id}

@@ -45,6 +45,7 @@ class MediaHost:
             route("GET", f"{content}acsmetadata", self._metadata),
             route("HEAD", f"{content}acsmetadata", self._metadata),
             route("DELETE", "/v1/objects/{id}", self._delete),
+            route("DELETE", f"{content}deletedata", self._delete),
         ]
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -141,7 +141,7 @@ class Chunk:
 
 @dataclass
 class Recording:
-    """One recording. `state`: active, paused or ended."""
+    """One recording. `state`: active, paused or ended; failed: its start was answered, and then it never was."""
 
     recording_id: str
     call: Call
@@ -160,5 +160,5 @@ class Recording:
 
     @property
     def service_state(self) -> str:
-        """The state as the service tells it: a paused recording is inactive."""
-        return "active" if self.state == "active" else "inactive"
+        """The state as the service answers it: inactive while paused and after the end."""
+        return "active" if self.state in {"active", "failed"} else "inactive"

@@ -1,7 +1,8 @@
-"""The recording REST API: `/calling/recordings`."""
+"""The REST API: `/calling/recordings`, and what Call Automation says of a call connection."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import uuid
@@ -30,6 +31,7 @@ from local.acs.request import read_start_request
 if TYPE_CHECKING:
     from local.acs.auth import Gate
     from local.acs.dispatch import Misbehaviour, RequestLog
+    from local.acs.faults import Fault
     from local.acs.finish import Finisher
     from local.acs.model import Recording
     from local.acs.service import Resource
@@ -59,6 +61,7 @@ class RestHost:
             route("DELETE", one, self._stop),
             route("POST", f"{one}:pause", self._pause),
             route("POST", f"{one}:resume", self._resume),
+            route("GET", "/calling/callConnections/{connection}", self._connection),
         ]
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -76,11 +79,14 @@ class RestHost:
             answer = error_answer(RestError((401, "7509"), "Unauthorized: a scripted fault."))
         if answer is None:
             try:
-                answer = await self._admitted(request, found.handle, recording_id)
+                identity = next((unquote(value) for value in values.values()), None)
+                answer = await self._admitted(request, found.handle, identity, fault)
             except RestError as error:
                 answer = error_answer(error)
         self._count(recording_id, target.operation)
         self._log.add(request, target, status=answer.status, fault=fault)
+        if fault is not None and fault.kind == "late-answer":
+            await asyncio.sleep(fault.seconds or 0)
         return await drop(request) if fault is not None and fault.kind == "lost-answer" else answer
 
     def _count(self, recording_id: str | None, operation: str) -> None:
@@ -91,7 +97,9 @@ class RestHost:
                 return
             counts[operation] = counts.get(operation, 0) + 1
 
-    async def _admitted(self, request: web.BaseRequest, handle: Any, recording_id: str | None) -> web.Response:
+    async def _admitted(
+        self, request: web.BaseRequest, handle: Any, identity: str | None, fault: Fault | None
+    ) -> web.Response:
         body = await read_body(request)
         refused = self._gate.check(request.headers, method=request.method, target=request.raw_path, body=body)
         if refused is not None:
@@ -99,10 +107,11 @@ class RestHost:
             error.headers["WWW-Authenticate"] = "HMAC-SHA256, Bearer"
             raise error
         version = self._version(request)
-        if recording_id is not None:
-            answer: web.Response = await handle(recording_id)
+        if identity is not None:
+            answer: web.Response = await handle(identity)
         else:
-            answer = await handle(request, body, version)
+            fails = fault is not None and fault.kind == "failed-start"
+            answer = await handle(request, body, version, fails=fails)
         answer.headers["X-Microsoft-Skype-Chain-ID"] = str(uuid.uuid4())
         return answer
 
@@ -118,7 +127,7 @@ class RestHost:
             raise RestError(errors.UNKNOWN_API_VERSION, f"Unknown api-version. Known: {', '.join(API_VERSIONS)}.")
         return version
 
-    async def _start(self, request: web.BaseRequest, body: bytes, version: str) -> web.Response:
+    async def _start(self, request: web.BaseRequest, body: bytes, version: str, *, fails: bool) -> web.Response:
         if request.content_type != "application/json":
             raise RestError(errors.WRONG_MEDIA_TYPE, "Content-Type must be application/json.")
         repeat_id = self._repeat_id(request)
@@ -137,8 +146,8 @@ class RestHost:
                 f"External storage needs api-version {_EXTERNAL_STORAGE_SINCE} or later.",
                 target="externalStorage",
             )
-        recording, repeated = self._resource.start(start, body=body, repeat_id=repeat_id)
-        if not repeated:
+        recording, repeated = self._resource.start(start, body=body, repeat_id=repeat_id, fails=fails)
+        if not repeated and not fails:
             self._finisher.spawn(self._finisher.state_changed(recording))
         answer = _state(recording, status=self._resource.config.start_status)
         if repeat_id is not None:
@@ -182,6 +191,17 @@ class RestHost:
     async def _resume(self, recording_id: str) -> web.Response:
         self._finisher.spawn(self._finisher.state_changed(self._resource.resume(recording_id)))
         return web.Response(status=202)
+
+    async def _connection(self, call_connection_id: str) -> web.Response:
+        call = self._resource.connected(call_connection_id)
+        value = {
+            "callConnectionId": call.call_connection_id,
+            "serverCallId": call.server_call_id,
+            "correlationId": call.call_id,
+            "callConnectionState": "connecting" if call.state == "connecting" else "connected",
+            "targets": [{"rawId": name} for name in call.participants[1:]],
+        }
+        return json_answer(value)
 
 
 def _state(recording: Recording, *, status: int = 200) -> web.Response:

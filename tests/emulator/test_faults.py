@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from local.acs import ChunkPlan, EndPlan, Fault
 from local.acs.faults import KINDS, Faults, Target, fault_from_json, fault_json
 from tests.emulator import raw
 from tests.emulator.finished import Finished, start_body
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from local.acs import AcsEmulator
@@ -106,6 +108,35 @@ def test_a_lost_answer_to_a_delete_leaves_it_deleted(finished: Finished) -> None
     with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
         raw.media(finished.acs, str(finished.chunk.delete_location), method="DELETE")
     assert finished.chunk.deleted
+
+
+def test_a_late_answer_comes_after_the_work_is_done(acs: AcsEmulator) -> None:
+    acs.add_fault(kind="late-answer", operation="any", seconds=0.5)
+    began = time.monotonic()
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(raw.start, acs, start_body(acs))
+        eventually(acs.resource.recordings)
+        assert time.monotonic() - began < 0.5
+        assert answer.result().status == 200
+    assert time.monotonic() - began >= 0.5
+
+
+def test_a_failed_start_has_an_answer_and_no_recording(acs: AcsEmulator, events: list[dict[str, Any]]) -> None:
+    acs.add_fault(kind="failed-start", count=1)
+    body = start_body(acs)
+    answer = raw.start(acs, body)
+    assert (answer.status, answer.json["recordingState"]) == (200, "active")
+    target = f"/calling/recordings/{answer.json['recordingId']}"
+    for method, action in (("GET", ""), ("DELETE", ""), ("POST", ":pause")):
+        refused = raw.rest(acs, method, f"{target}{action}{raw.VERSION}")
+        assert (refused.status, refused.code) == (404, "8522")
+    assert acs.truth(answer.json["recordingId"])["state"] == "failed"
+    again = raw.start(acs, body)
+    assert again.status == 200, "the call can be recorded"
+    (recording,) = acs.end_call(acs.resource.calls()[0].call_id)
+    acs.wait_idle()
+    assert recording.recording_id == again.json["recordingId"]
+    assert len(events) == 1
 
 
 @pytest.mark.parametrize("after", [None, 1000])

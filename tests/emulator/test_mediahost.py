@@ -96,9 +96,9 @@ def test_the_metadata_tells_of_the_chunk(acs: AcsEmulator) -> None:
     assert [participant["channel"] for participant in told["participants"]] == [0, 1]
 
 
-def test_a_delete_is_200_and_then_the_object_is_gone(finished: Finished) -> None:
-    url = finished.chunk.delete_location
-    assert url is not None
+@pytest.mark.parametrize("behind", ["", "/content/deletedata"])
+def test_a_delete_in_either_form_is_200_and_then_the_object_is_gone(finished: Finished, behind: str) -> None:
+    url = f"{finished.chunk.delete_location}{behind}"
     assert raw.media(finished.acs, url, method="DELETE").status == 200
     assert finished.get().status == 404
     assert raw.media(finished.acs, url, method="DELETE").status == 404
