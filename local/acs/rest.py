@@ -14,7 +14,11 @@ from aiohttp import web
 
 from local.acs import errors
 from local.acs.config import API_VERSIONS
-from local.acs.dispatch import (
+from local.acs.errors import RestError
+from local.acs.faults import Target
+from local.acs.request import Faults as BodyFaults
+from local.acs.request import read_start_request
+from local.acs.routing import (
     drop,
     error_answer,
     find_route,
@@ -23,17 +27,14 @@ from local.acs.dispatch import (
     route,
     whole_answer,
 )
-from local.acs.errors import RestError
-from local.acs.faults import Target
-from local.acs.request import Faults as BodyFaults
-from local.acs.request import read_start_request
 
 if TYPE_CHECKING:
     from local.acs.auth import Gate
-    from local.acs.dispatch import Misbehaviour, RequestLog
+    from local.acs.call_end import CallEnd
     from local.acs.faults import Fault
-    from local.acs.finish import Finisher
     from local.acs.model import Recording
+    from local.acs.request_log import RequestLog
+    from local.acs.routing import Misbehaviour
     from local.acs.service import Resource
 
 # The customer's own storage came with this version (documented).
@@ -48,11 +49,11 @@ class RestHost:
         resource: Resource,
         *,
         gate: Gate,
-        finisher: Finisher,
+        call_end: CallEnd,
         misbehaviour: Misbehaviour,
         log: RequestLog,
     ) -> None:
-        self._resource, self._gate, self._finisher = resource, gate, finisher
+        self._resource, self._gate, self._call_end = resource, gate, call_end
         self._misbehaviour, self._log = misbehaviour, log
         one = "/calling/recordings/{id}"
         self._routes = [
@@ -148,7 +149,7 @@ class RestHost:
             )
         recording, repeated = self._resource.start(start, body=body, repeat_id=repeat_id, fails=fails)
         if not repeated and not fails:
-            self._finisher.spawn(self._finisher.state_changed(recording))
+            self._call_end.spawn(self._call_end.state_changed(recording))
         answer = _state(recording, status=self._resource.config.start_status)
         if repeat_id is not None:
             answer.headers["Repeatability-Result"] = "accepted"
@@ -181,15 +182,15 @@ class RestHost:
 
     async def _stop(self, recording_id: str) -> web.Response:
         recording = self._resource.stop(recording_id)
-        self._finisher.ended(recording)
+        self._call_end.ended(recording)
         return web.Response(status=204)
 
     async def _pause(self, recording_id: str) -> web.Response:
-        self._finisher.spawn(self._finisher.state_changed(self._resource.pause(recording_id)))
+        self._call_end.spawn(self._call_end.state_changed(self._resource.pause(recording_id)))
         return web.Response(status=202)
 
     async def _resume(self, recording_id: str) -> web.Response:
-        self._finisher.spawn(self._finisher.state_changed(self._resource.resume(recording_id)))
+        self._call_end.spawn(self._call_end.state_changed(self._resource.resume(recording_id)))
         return web.Response(status=202)
 
     async def _connection(self, call_connection_id: str) -> web.Response:

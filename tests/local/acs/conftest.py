@@ -9,7 +9,7 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 from local.acs import FULL, AcsConfig, AcsEmulator
 from local.acs.transport import EmulatorTransport
 from local.clock import Clock
-from tests.emulator.finished import Finished
+from tests.local.acs.finished import Finished
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

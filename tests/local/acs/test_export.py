@@ -17,8 +17,8 @@ from azure.storage.blob import BlobClient
 from local.acs import AcsConfig, AcsEmulator, ChunkPlan, EndPlan
 from local.acs.content import HTML_PAGE
 from local.acs.request import read_start_request
-from tests.emulator import raw
-from tests.emulator.finished import Finished, start_body
+from tests.local.acs import raw
+from tests.local.acs.finished import Finished, start_body
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient

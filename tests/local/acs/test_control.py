@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local.acs import AcsConfig, AcsEmulator, ChunkPlan, EndPlan
-from tests.emulator import raw
+from tests.local.acs import raw
 
 if TYPE_CHECKING:
     from local.clock import Clock
-    from tests.emulator.finished import Finished
+    from tests.local.acs.finished import Finished
 
 
 @pytest.mark.parametrize(

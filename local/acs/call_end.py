@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from local.acs.alarm import Alarm
 from local.acs.documents import call_started_event, file_status_event, state_changed_event
 from local.acs.faults import Target
+from local.acs.timer import Timer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -38,7 +38,7 @@ _THREADS = 4
 _CLOSE_SECONDS = 3.0
 
 
-class Finisher:
+class CallEnd:
     """Carries ended recordings to the customer's container and tells about them."""
 
     def __init__(
@@ -53,7 +53,7 @@ class Finisher:
         self._resource, self._exporter, self._publish = resource, exporter, publish
         self._faults, self._outages = faults, outages
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="acs-export")
-        self._alarm = Alarm(resource.clock)
+        self._timer = Timer(resource.clock)
         self._tasks: set[asyncio.Task[object]] = set()
         self._finishing: dict[str, asyncio.Task[object]] = {}
 
@@ -90,7 +90,7 @@ class Finisher:
         """Cancels what is under way and ends the threads."""
         for task in self._tasks:
             task.cancel()
-        await self._alarm.close()
+        await self._timer.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         # An upload to an account that hangs must not keep the emulator from stopping; it ends by its own time-out.
         with suppress(TimeoutError):
@@ -104,7 +104,7 @@ class Finisher:
             await asyncio.gather(*(self._export(recording, chunk) for chunk in recording.chunks))
         delay = self._resource.config.event_delay if plan.event_delay is None else plan.event_delay
         if delay:
-            await self._alarm.sleep(delay)
+            await self._timer.sleep(delay)
         if plan.publish_event:
             await self.publish(recording, times=1 + plan.duplicate_events)
 

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from local.acs import AcsConfig, AcsEmulator
-from tests.emulator import raw
-from tests.emulator.finished import Finished
+from tests.local.acs import raw
+from tests.local.acs.finished import Finished
 
 if TYPE_CHECKING:
     from local.clock import Clock

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local.acs import AcsConfig, AcsEmulator
-from tests.emulator import raw
+from tests.local.acs import raw
 
 if TYPE_CHECKING:
-    from tests.emulator.finished import Finished
+    from tests.local.acs.finished import Finished
 
 TARGET = f"/calling/recordings/none{raw.VERSION}"
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local.acs import AcsConfig, AcsEmulator
-from tests.emulator import raw
-from tests.emulator.finished import start_body
+from tests.local.acs import raw
+from tests.local.acs.finished import start_body
 from tests.support.receiver import Receiver
 
 if TYPE_CHECKING:

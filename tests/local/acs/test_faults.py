@@ -13,8 +13,8 @@ import pytest
 
 from local.acs import ChunkPlan, EndPlan, Fault
 from local.acs.faults import KINDS, Faults, Target, fault_from_json, fault_json
-from tests.emulator import raw
-from tests.emulator.finished import Finished, start_body
+from tests.local.acs import raw
+from tests.local.acs.finished import Finished, start_body
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:

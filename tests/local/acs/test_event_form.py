@@ -12,8 +12,8 @@ import pytest
 from local.acs import FULL, SPARSE, AcsConfig, AcsEmulator, ChunkPlan, EndPlan, EventForm
 from local.acs.__main__ import config_from, parser
 from local.acs.event_form import DATA_FIELDS, form_from_json, form_json
-from tests.emulator import raw
-from tests.emulator.finished import Finished
+from tests.local.acs import raw
+from tests.local.acs.finished import Finished
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local.acs import AcsConfig, AcsEmulator
-from tests.emulator import raw
-from tests.emulator.finished import Finished, start_body
+from tests.local.acs import raw
+from tests.local.acs.finished import Finished, start_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -27,11 +27,11 @@ from azure.core.rest import HttpRequest
 
 from local.acs import AcsConfig, AcsEmulator, ChunkPlan, EndPlan
 from local.acs.transport import AsyncEmulatorTransport, EmulatorTransport
-from tests.emulator import raw
-from tests.emulator.raw import jwt
+from tests.local.acs import raw
+from tests.local.acs.raw import jwt
 
 if TYPE_CHECKING:
-    from tests.emulator.finished import Finished
+    from tests.local.acs.finished import Finished
 
 CONTAINER = AzureBlobContainerRecordingStorage("https://account.blob.core.windows.net/recordings")
 
