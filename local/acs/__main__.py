@@ -43,7 +43,7 @@ def parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("latency", float, 0.0, "seconds added to every answer")
     flag("retention-hours", float, 24.0, "how long media are kept after a recording's end")
     flag("event-delay", float, 2.0, "seconds from a recording's end to its event")
-    flag("clock-scale", float, 1.0, "clock seconds that pass in a real second; 0: only when told")
+    flag("clock-scale", float, 1.0, "clock seconds that pass in a real second; 0: by request only")
     flag("event-form", str, None, "full, sparse, or JSON: the form of the events; see the README")
     flag("access-key", str, WELL_KNOWN_KEY, "the resource's key, base64; left out: a published one")
     flag("storage-connection-string", str, None, "the account that exports are written to")
@@ -85,7 +85,7 @@ def _event_form(text: str | None) -> EventForm:
 def event_grid(webhook: str | None, *, clock: Clock) -> Iterator[Callable[[dict[str, Any]], object] | None]:
     """Event Grid in front of a webhook, for as long as the context lasts; None without a webhook.
 
-    The webhook may come up later: its handshake is waited for beside the emulator, and told on the terminal.
+    The webhook may come up later: the handshake waits for it in the background, and the terminal shows its outcome.
     """
     if not webhook:
         yield None

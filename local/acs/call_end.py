@@ -39,7 +39,7 @@ _CLOSE_SECONDS = 3.0
 
 
 class CallEnd:
-    """Carries ended recordings to the customer's container and tells about them."""
+    """Exports ended recordings into the customer's container and publishes the events."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class CallEnd:
         return task
 
     def ended(self, recording: Recording) -> None:
-        """Sets all going that comes after a recording's end."""
+        """Starts the callback, the export and the event of an ended recording."""
         self.spawn(self.state_changed(recording))
         task = self._finishing[recording.recording_id] = self.spawn(self.finish(recording))
         task.add_done_callback(lambda _: self._finishing.pop(recording.recording_id, None))
@@ -165,9 +165,9 @@ class CallEnd:
             chunk.content_location, chunk.metadata_location = chunk.blob_urls
 
     async def late_export(self, recording: Recording, *, chunks: frozenset[int] | None, event: bool) -> None:
-        """The export by ACS that comes after all: the chunks that failed (or those told) are written now.
+        """ACS's export after all: writes the chunks whose export failed, or `chunks`.
 
-        The media stay where they are too. With `event` a second event tells the new places.
+        The media stay at ACS, too. `event`: publishes a second event with the new locations.
         """
         for chunk in recording.chunks:
             wanted = not chunk.blob_urls if chunks is None else chunk.index in chunks
@@ -181,7 +181,7 @@ class CallEnd:
             await self.publish(recording)
 
     async def state_changed(self, recording: Recording) -> None:
-        """Posts the state callback, once, to loopback addresses only; a failure is logged and forgotten."""
+        """Posts the state callback, once, to loopback addresses only; a failure is logged."""
         url = recording.request.callback_url
         if not url or urlsplit(url).hostname not in _LOOPBACK:
             return

@@ -1,4 +1,4 @@
-"""What an emulator can be told at its start."""
+"""The settings of an emulator."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ class ControlHost:
             "callStarted": config.call_started,
             "retentionHours": config.retention.total_seconds() / 3600,
         }
-        # A key of one's own is never told; the published one is no secret.
+        # A configured key is never shown; the published one is no secret.
         if config.access_key == WELL_KNOWN_KEY:
             value["connectionString"] = config.connection_string
         return json_answer(value)

@@ -23,7 +23,7 @@ _REST_OPERATIONS = ("start", "get", "stop", "pause", "resume", "connection")
 OPERATIONS = ("any", *_REST_OPERATIONS, "media", "metadata", "delete", "export")
 KINDS = (
     "status",  # `status`, and `code`, `message`, `body`, `headers`, `retry_after` for the answer
-    "401",  # what the media host says to a request that is not signed
+    "401",  # the host's answer to a request that is not signed
     "html400",  # a web page as an error
     "html200",  # a web page as the media
     "stall",  # `seconds` before the answer; with `bytes`, after that many bytes of the body
@@ -195,7 +195,7 @@ class _Counted:
 
 
 class Faults:
-    """The faults in force, in the order they were added. Safe for threads. `seconds`: the time a throttle goes by."""
+    """The faults in force, in the order they were added. Safe for threads. `seconds`: the clock of a throttle."""
 
     def __init__(self, *, seconds: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds

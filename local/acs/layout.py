@@ -1,7 +1,7 @@
 """Where an export puts its files in the customer's container.
 
 `/YYYYMMDD/{callId}/{first 8 of recordingId}-{guid}/{chunk}-acsmetadata.{documentId}.json` and
-`…/{chunk}-audiomp3.{documentId}.mp3` are documented; the middle words for wav and mp4, and that the date is
+`…/{chunk}-audiomp3.{documentId}.mp3` are documented; the middle parts for wav and mp4, and that the date is
 that of the recording's start in UTC, are guesses. Real containers show names without the documentId as well (field).
 """
 

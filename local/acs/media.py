@@ -48,7 +48,7 @@ class Media:
 
     @cached_property
     def _key(self) -> bytes:
-        """What tells this document's cells from all others'."""
+        """The key that marks this document's cells."""
         digest = hashlib.sha256(f"{self.seed}/{self.document_id}".encode()).digest()
         return bytes(0x10 + (byte & 0x7F) for byte in digest[:KEY_DIGITS])
 

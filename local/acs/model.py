@@ -1,4 +1,4 @@
-"""Calls, recordings and chunks: what the emulator remembers, and what a recording is told to become."""
+"""Calls, recordings and chunks: the emulator's state, and the plan of a recording's end."""
 
 from __future__ import annotations
 

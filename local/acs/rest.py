@@ -1,4 +1,4 @@
-"""The REST API: `/calling/recordings`, and what Call Automation says of a call connection."""
+"""The REST API: `/calling/recordings`, and `GET /calling/callConnections/{id}` of Call Automation."""
 
 from __future__ import annotations
 

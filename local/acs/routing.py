@@ -76,7 +76,7 @@ async def read_body(request: web.BaseRequest) -> bytes:
 
 
 def error_answer(error: RestError) -> web.Response:
-    """A RestError as the service tells it."""
+    """The service's answer for a RestError."""
     body = error_body(error.code, error.message, target=error.target, details=error.details)
     return json_answer(body, status=error.status, headers=error.headers)
 
@@ -153,7 +153,7 @@ class Router:
         except RestError as error:
             return error_answer(error)
         except ConnectionError:
-            # The client left, or a fault closed the connection: there is no one to answer.
+            # The client left, or a fault closed the connection: nothing can be sent.
             return web.Response(status=499)
 
 

@@ -1,4 +1,4 @@
-"""What the control plane tells about calls and recordings, and reads as plans: camelCase JSON values."""
+"""The control plane's JSON (camelCase): views of calls and recordings, and plans."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _chunk_view(resource: Resource, recording: Recording, chunk: Chunk, *, sha25
 
 
 def plan_from_json(value: Mapping[str, Any], *, form: EventForm) -> EndPlan | None:
-    """The plan in a JSON object; None when it says nothing of one. ValueError, TypeError: not a plan.
+    """The plan in a JSON object; None for an empty object. ValueError, TypeError: not a plan.
 
     `form`: the event form that the plan's own changes.
     """

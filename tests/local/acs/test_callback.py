@@ -30,7 +30,7 @@ def life(acs: AcsEmulator, url: str) -> str:
     return recording_id
 
 
-def test_every_change_of_state_is_told_as_one_cloud_event(acs: AcsEmulator, receiver: Receiver) -> None:
+def test_every_change_of_state_is_posted_as_one_cloud_event(acs: AcsEmulator, receiver: Receiver) -> None:
     recording_id = life(acs, receiver.url)
     assert [len(request.body) for request in receiver.requests] == [1, 1, 1, 1]
     events = [request.body[0] for request in receiver.requests]

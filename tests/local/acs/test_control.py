@@ -70,7 +70,7 @@ def test_health_tells_the_published_key_only() -> None:
     assert "bXkgb3du" not in repr(acs.config)
 
 
-def test_participants_are_counted_never_told(acs: AcsEmulator) -> None:
+def test_participants_are_counted_never_shown(acs: AcsEmulator) -> None:
     made = raw.control(acs, "POST", "/calls", {"participants": ["4:+15550100", "8:acs:x"]})
     assert (made.status, made.json["participants"]) == (201, 2)
     assert b"15550100" not in made.body + raw.control(acs, "GET", "/calls").body
@@ -165,7 +165,7 @@ def test_planned_outages_outlive_the_end_of_others(acs: AcsEmulator) -> None:
     assert raw.control(acs, "GET", "/outages").json["outages"] == [left]
 
 
-def test_as_many_requests_are_told_as_are_asked_for(finished: Finished) -> None:
+def test_the_list_of_requests_has_a_limit(finished: Finished) -> None:
     for _ in range(3):
         finished.get()
     told = [raw.control(finished.acs, "GET", f"/requests?limit={limit}").json["requests"] for limit in (0, 2, 9)]

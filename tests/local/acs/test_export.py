@@ -97,7 +97,7 @@ def test_the_event_has_all_documented_fields(
 
 
 @pytest.mark.parametrize("kind", ["container-missing", "role-missing", "firewall", "service-outage"])
-def test_an_export_told_to_fail_leaves_the_media_at_acs(
+def test_a_failed_export_leaves_the_media_at_acs(
     exporting: AcsEmulator, container: ContainerClient, events: Events, kind: str
 ) -> None:
     plan = EndPlan(chunks=TWO, export=kind)
@@ -209,7 +209,7 @@ def test_a_claimed_export_may_hold_other_bytes(
     assert finished.get(url=kept).body == finished.data, "ACS still has the media"
 
 
-def test_a_good_export_may_be_told_with_acs_urls(
+def test_a_good_export_may_be_published_with_acs_urls(
     exporting: AcsEmulator, container: ContainerClient, events: Events
 ) -> None:
     finished = Finished.make(exporting, plan=EndPlan(export="ok-but-media-url"), container_url=container.url)

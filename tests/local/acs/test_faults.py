@@ -1,4 +1,4 @@
-"""Scripted misbehaviour: every kind, and whom it strikes."""
+"""Scripted misbehaviour: every kind, and what it strikes."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ def test_wrong_bytes_changes_one_byte(finished: Finished) -> None:
     assert sum(a != b for a, b in zip(answer.body, finished.data[:1000], strict=True)) == 1
 
 
-def test_a_redirect_goes_where_it_is_told(finished: Finished) -> None:
+def test_a_redirect_names_its_url(finished: Finished) -> None:
     finished.acs.add_fault(kind="redirect", url="https://evil.example.org/")
     answer = finished.get()
     assert (answer.status, answer.headers["location"]) == (302, "https://evil.example.org/")

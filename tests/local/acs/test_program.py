@@ -100,7 +100,7 @@ def control(origin: str, method: str, path: str, body: Any = None) -> Any:
         connection.close()
 
 
-def test_it_serves_until_it_is_told_to_stop() -> None:
+def test_it_serves_until_a_signal() -> None:
     with program("--seed", "5", "--clock-scale", "0", ACS_EMULATOR_LOOSE="true") as running:
         origin = running.origin
         told = control(origin, "GET", "/health")

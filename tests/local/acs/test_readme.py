@@ -63,6 +63,6 @@ def test_every_choice_of_an_event_form_is_in_its_table() -> None:
     assert rows == list(form_json(FULL))
 
 
-def test_every_kind_of_fault_export_and_media_is_told() -> None:
+def test_every_kind_of_fault_export_and_media_is_documented() -> None:
     shapes = [shape for shapes in SHAPES.values() for shape in shapes]
     assert [kind for kind in (*KINDS, *EXPORT_KINDS, *shapes) if f"`{kind}`" not in README] == []
