@@ -124,7 +124,7 @@ SPARSE = EventForm(
 )
 NAMED_FORMS = {"full": FULL, "sparse": SPARSE}
 # What an emulator publishes unless its configuration, or a request to the control plane, says otherwise.
-DEFAULT_FORM = FULL
+DEFAULT_FORM = SPARSE
 
 _CAMEL = {
     one.name: "".join((head, *map(str.capitalize, rest)))

@@ -58,6 +58,10 @@ def test_sparse_leaves_out_what_the_documentation_leaves_out(acs: AcsEmulator, e
     assert chunks(event)[0]["deleteLocation"] == f"{finished.chunk.delete_location}/content/deletedata"
 
 
+def test_the_default_is_sparse() -> None:
+    assert AcsConfig().event == config_from(parser({}).parse_args([])).event == SPARSE
+
+
 def test_the_ids_are_spelled_in_three_ways(acs: AcsEmulator, events: Events) -> None:
     for spelling, end in {"plain": "==", "escaped": "%3D%3D", "unpadded": ""}.items():
         finished, event = published(acs, events, EventForm(id_spelling=spelling))
