@@ -122,7 +122,7 @@ class Services:
     def subscribe(self, host_url: str, *, wait: float = _HANDSHAKE_SECONDS) -> None:
         """Subscribes the app's event function. HandshakeError if the host is not up within `wait` seconds."""
         endpoint = f"{host_url}/runtime/webhooks/EventGrid?functionName={EVENT_FUNCTION}"
-        types = ("Microsoft.Communication.RecordingFileStatusUpdated",)
+        types = ("Microsoft.Communication.RecordingFileStatusUpdated", "Microsoft.Communication.CallStarted")
         self.eventgrid.subscribe(Subscription("recordings", endpoint, event_types=types, handshake_wait=wait))
 
 

@@ -18,8 +18,7 @@ from bench.chaos.proof import Prover, Storage
 from bench.chaos.report import Result
 from bench.chaos.scenario import LATER, MAIN, SECOND, Fate, Options, fates
 from bench.chaos.troubles import Troubles
-from local.acs import AcsConfig
-from local.acs.config import EventForm
+from local.acs import AcsConfig, EventForm
 from local.eventgrid import Subscription
 from local.json_http import HttpError, ask
 from local.services import EVENT_FUNCTION

@@ -81,7 +81,7 @@ class Load:
         stack = Stack(
             workers=self._options.workers,
             clock=Clock(start=datetime.now(UTC) - _AGO),
-            acs_config=AcsConfig(seed=self._options.seed),
+            acs_config=AcsConfig(seed=self._options.seed, call_started=False),
             log_dir=self._log_dir,
         )
         stack.services.azurite = azurite

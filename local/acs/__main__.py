@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import logging
 import os
 import signal
@@ -14,12 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from local.acs.config import WELL_KNOWN_KEY, AcsConfig
 from local.acs.emulator import AcsEmulator
+from local.acs.event_form import DEFAULT_FORM, form_from_json
 from local.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from local.acs.event_form import EventForm
+
 _ENV = "ACS_EMULATOR_"
+_YES = {"1", "true", "yes"}
 _HANDSHAKE_SECONDS = 600.0
 
 
@@ -38,11 +43,14 @@ def parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("latency", float, 0.0, "seconds added to every answer")
     flag("retention-hours", float, 24.0, "how long media are kept after a recording's end")
     flag("event-delay", float, 2.0, "seconds from a recording's end to its event")
-    flag("clock-scale", float, 1.0, "clock seconds that pass in a real second; 0: only when told")
+    flag("clock-scale", float, 1.0, "clock seconds that pass in a real second; 0: by request only")
+    flag("event-form", str, None, "full, sparse, or JSON: the form of the events; see the README")
     flag("access-key", str, WELL_KNOWN_KEY, "the resource's key, base64; left out: a published one")
     flag("storage-connection-string", str, None, "the account that exports are written to")
     flag("webhook", str, None, "where Event Grid delivers the events; left out: nowhere")
-    loose = environ.get(_ENV + "LOOSE", "").lower() in {"1", "true", "yes"}
+    silent = environ.get(_ENV + "NO_CALL_STARTED", "").lower() in _YES
+    made.add_argument("--no-call-started", action="store_true", default=silent, help="no event when a call begins")
+    loose = environ.get(_ENV + "LOOSE", "").lower() in _YES
     made.add_argument(
         "--loose", action="store_true", default=loose, help="take unknown fields, versions and header forms"
     )
@@ -60,15 +68,24 @@ def config_from(options: argparse.Namespace) -> AcsConfig:
         event_delay=timedelta(seconds=options.event_delay),
         storage_connection_string=options.storage_connection_string or None,
         strict=not options.loose,
+        event=_event_form(options.event_form),
+        call_started=not options.no_call_started,
     )
     return config if options.seed is None else dataclasses.replace(config, seed=options.seed)
+
+
+def _event_form(text: str | None) -> EventForm:
+    """The form of the events: a name, or the JSON of one; None or empty: the default."""
+    if not text:
+        return DEFAULT_FORM
+    return form_from_json(json.loads(text) if text.lstrip().startswith("{") else text, base=DEFAULT_FORM)
 
 
 @contextmanager
 def event_grid(webhook: str | None, *, clock: Clock) -> Iterator[Callable[[dict[str, Any]], object] | None]:
     """Event Grid in front of a webhook, for as long as the context lasts; None without a webhook.
 
-    The webhook may come up later: its handshake is waited for beside the emulator, and told on the terminal.
+    The webhook may come up later: the handshake waits for it in the background, and the terminal shows its outcome.
     """
     if not webhook:
         yield None

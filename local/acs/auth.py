@@ -1,4 +1,4 @@
-r"""Who may call: HMAC-SHA256 with the access key, as the SDKs sign it, or an Entra bearer token.
+r"""Authentication: HMAC-SHA256 with the access key, as the SDKs sign it, or an Entra bearer token.
 
 HMAC (read in the SDK for Python, `_shared/policy.py`; the header's name `date` instead of `x-ms-date` is
 documented): the text signed is `VERB\npath?query\ndate;host;base64(sha256(body))`, the host being that of the

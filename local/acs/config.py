@@ -1,4 +1,4 @@
-"""What an emulator can be told at its start."""
+"""The settings of an emulator."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import base64
 import random
 from dataclasses import dataclass, field
 from datetime import timedelta
+
+from local.acs.event_form import DEFAULT_FORM, EventForm
 
 # Published on purpose, like Azurite's: it opens nothing but emulators.
 WELL_KNOWN_KEY = base64.b64encode(b"local acs emulator, well-known key, no secret at all").decode()
@@ -26,22 +28,6 @@ API_VERSIONS = (
 
 
 @dataclass(frozen=True)
-class EventForm:
-    """What the published event looks like where the documentation leaves it open or contradicts itself.
-
-    `subject`: a template of `{callId}`, `{serverCallId}` and `{recordingId}`. `storage_type_*`: None leaves
-    `data.storageType` out. `delete_location_exported`: whether chunks in the customer's container carry one.
-    """
-
-    subject: str = "/recording/call/{callId}/serverCallId/{serverCallId}/recordingId/{recordingId}"
-    with_recording_id: bool = True
-    storage_type_exported: str | None = "AzureBlob"
-    storage_type_failed: str | None = "acsstorage"
-    with_delete_location: bool = True
-    delete_location_exported: bool = False
-
-
-@dataclass(frozen=True)
 class AcsConfig:
     """The settings of one emulator.
 
@@ -51,7 +37,8 @@ class AcsConfig:
     with `role-missing`. `strict` False takes unknown fields, versions and header forms silently.
     `media_bearer` False refuses Entra tokens on media hosts (whether the service takes them is unproven).
     `document_id_in_names`: the documented blob names; False: the shorter ones seen in the field (`0-audiomp3.mp3`).
-    `start_status` is 200 or 202. `chunk_limit`: the longest chunk.
+    `start_status` is 200 or 202. `chunk_limit`: the longest chunk. `event`: the form of the recording events.
+    `call_started`: whether an event is published when a call begins, too.
     """
 
     host: str = "127.0.0.1"
@@ -72,7 +59,8 @@ class AcsConfig:
     delete_host: str = "us-storage.asm.skype.com"
     region: str = "eus"
     document_id_in_names: bool = True
-    event: EventForm = field(default_factory=EventForm)
+    event: EventForm = DEFAULT_FORM
+    call_started: bool = True
     request_log_size: int = 5000
 
     def __post_init__(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 HTML_PAGE = b"<!DOCTYPE html><html><head><title>Error</title></head><body><h1>Bad Request</h1></body></html>"
 _DRIP_STEP_SECONDS = 0.05
+_DRAIN_SECONDS = 0.001
+_MOST_BUFFERED = 1024 * 1024
 
 
 class UnsatisfiableRange(ValueError):
@@ -50,6 +52,10 @@ class Bytes:
         """The bytes from `start` to `stop`."""
         yield self.data[start:stop]
 
+    def read(self, start: int, length: int) -> bytes:
+        """`length` bytes from `start`; fewer at the end."""
+        return self.data[start : start + length]
+
 
 def read_range(header: str | None, size: int) -> tuple[int, int] | None:
     """The span [start, stop) that a Range header asks for; None: the whole.
@@ -77,13 +83,13 @@ def read_range(header: str | None, size: int) -> tuple[int, int] | None:
 
 @dataclass
 class Plan:
-    """How an answer goes out: `length` is what its head announces, [start, stop) what its body takes."""
+    """How an answer goes out: its head announces `length` (None: no length), its body is [start, stop)."""
 
     status: int
     headers: dict[str, str]
     start: int
     stop: int
-    length: int
+    length: int | None
 
 
 def plan_answer(body: Media | Bytes, span: tuple[int, int] | None) -> Plan:
@@ -102,6 +108,8 @@ def spoil(plan: Plan, fault: Fault, body: Media | Bytes) -> Plan:
         return Plan(200, headers, 0, 0, 0)
     if fault.kind == "ignore-range":
         return plan_answer(body, None)
+    if fault.kind in {"no-length", "chunked"}:
+        return replace(plan_answer(body, None), length=None)
     if fault.kind == "wrong-range" and "Content-Range" in plan.headers:
         plan.headers["Content-Range"] = f"bytes {plan.start + 1}-{plan.stop}/{body.size + 1}"
     elif fault.kind == "etag":
@@ -118,6 +126,8 @@ def spoil(plan: Plan, fault: Fault, body: Media | Bytes) -> Plan:
 
 async def send(request: web.BaseRequest, plan: Plan, body: Media | Bytes, *, fault: Fault | None) -> web.StreamResponse:
     """Sends an answer, spoilt on its way by a fault in its body; returns it as sent."""
+    if fault is not None and fault.kind == "no-length" and request.method != "HEAD":
+        await _send_until_closed(request, plan, body, most=fault.bytes)
     response = web.StreamResponse(status=plan.status, headers=plan.headers)
     response.content_length = plan.length
     await response.prepare(request)
@@ -126,7 +136,8 @@ async def send(request: web.BaseRequest, plan: Plan, body: Media | Bytes, *, fau
         return response
     kind = fault.kind if fault else ""
     stop = plan.stop
-    if fault is not None and kind == "cut":
+    is_cut = fault is not None and kind in {"cut", "chunked"} and fault.bytes is not None
+    if fault is not None and is_cut:
         stop = min(stop, plan.start + (fault.bytes or 0))
     sent = 0
     for block in _pieces(body, plan.start, stop, fault):
@@ -136,11 +147,28 @@ async def send(request: web.BaseRequest, plan: Plan, body: Media | Bytes, *, fau
             await asyncio.sleep(len(block) / fault.rate)
         if fault is not None and kind == "stall" and sent == fault.bytes:
             await asyncio.sleep(fault.seconds or 0)
-    if kind == "cut":
+    if is_cut:
         hang_up(request)
     else:
         await response.write_eof()
     return response
+
+
+async def _send_until_closed(request: web.BaseRequest, plan: Plan, body: Media | Bytes, *, most: int | None) -> None:
+    """A body that only the end of the connection ends, after `most` bytes at the latest. Raises ConnectionResetError.
+
+    The server itself would send it in chunks, with a proper end.
+    """
+    wire = request.transport
+    if wire is not None:
+        fields = "".join(f"{name}: {value}\r\n" for name, value in plan.headers.items())
+        wire.write(f"HTTP/1.1 {plan.status} OK\r\n{fields}Connection: close\r\n\r\n".encode())
+        for block in body.blocks(0, body.size if most is None else min(most, body.size)):
+            wire.write(block)
+            while wire.get_write_buffer_size() > _MOST_BUFFERED and not wire.is_closing():  # noqa: ASYNC110 - no event
+                await asyncio.sleep(_DRAIN_SECONDS)
+        wire.close()
+    raise ConnectionResetError
 
 
 def _pieces(body: Media | Bytes, start: int, stop: int, fault: Fault | None) -> Iterator[bytes]:

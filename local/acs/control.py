@@ -10,18 +10,18 @@ from urllib.parse import unquote
 
 from local.acs import errors
 from local.acs.config import WELL_KNOWN_KEY
-from local.acs.dispatch import find_route, json_answer, read_body, route
 from local.acs.documents import moment
 from local.acs.errors import RestError
-from local.acs.faults import Outage, fault_from_json, fault_json
-from local.acs.request import read_start_request
+from local.acs.event_form import form_from_json, form_json
+from local.acs.faults import fault_from_json, fault_json
+from local.acs.routing import find_route, json_answer, read_body, route
 from local.acs.views import call_view, plan_from_json, recording_view
 
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from local.acs.emulator import AcsEmulator
-    from local.acs.finish import Finisher
+    from local.acs.faults import Outage
+    from local.acs.plane import ControlPlane
 
 _CALL_FIELDS = {
     "serverCallId": "server_call_id",
@@ -36,9 +36,8 @@ _IDLE_SECONDS = 60.0
 class ControlHost:
     """Answers for every host that is not the service's."""
 
-    def __init__(self, emulator: AcsEmulator, *, finisher: Finisher) -> None:
-        self._emulator, self._resource = emulator, emulator.resource
-        self._clock, self._finisher = emulator.clock, finisher
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane, self._resource, self._clock = plane, plane.resource, plane.clock
         base = "/_control"
         # The long pattern, since recordingIds may hold any character of base64.
         one = f"{base}/recordings/(?P<id>[^/]+)"
@@ -86,15 +85,17 @@ class ControlHost:
             raise RestError(errors.INVALID_ARGUMENT, str(error)) from error
 
     async def _health(self, _: dict[str, Any]) -> web.Response:
-        config = self._emulator.config
+        config = self._plane.config
         value: dict[str, Any] = {
             "status": "ok",
             "seed": config.seed,
             "resourceHost": config.resource_host,
             "strict": config.strict,
+            "eventForm": form_json(config.event),
+            "callStarted": config.call_started,
             "retentionHours": config.retention.total_seconds() / 3600,
         }
-        # A key of one's own is never told; the published one is no secret.
+        # A configured key is never shown; the published one is no secret.
         if config.access_key == WELL_KNOWN_KEY:
             value["connectionString"] = config.connection_string
         return json_answer(value)
@@ -104,7 +105,7 @@ class ControlHost:
     async def _create_call(self, value: dict[str, Any]) -> web.Response:
         value.pop("query")
         parts: dict[str, Any] = {}
-        plan = plan_from_json(value.pop("plan", {}))
+        plan = plan_from_json(value.pop("plan", {}), form=self._plane.config.event)
         participants = value.pop("participants", None)
         for name, item in value.items():
             if name not in _CALL_FIELDS:
@@ -112,29 +113,27 @@ class ControlHost:
             parts[_CALL_FIELDS[name]] = item
         if participants is not None:
             parts["participants"] = tuple(str(name) for name in participants)
-        return json_answer(call_view(self._resource.create_call(plan=plan, **parts)), status=201)
+        return json_answer(call_view(await self._plane.create_call(plan=plan, **parts)), status=201)
 
     async def _calls(self, _: dict[str, Any]) -> web.Response:
         return json_answer({"calls": [call_view(call) for call in self._resource.calls()]})
 
     async def _call_state(self, value: dict[str, Any]) -> web.Response:
-        return json_answer(call_view(self._resource.set_call_state(value["id"], str(value.get("state")))))
+        return json_answer(call_view(await self._plane.set_call_state(value["id"], str(value.get("state")))))
 
     async def _record(self, value: dict[str, Any]) -> web.Response:
         """Starts a recording without SDK and signature; the body is the service's, without a locator."""
-        call = self._resource.call(value.pop("id"))
+        call_id = value.pop("id")
         value.pop("query")
-        start = read_start_request(value | {"callConnectionId": call.call_connection_id}, strict=True)
-        recording, _ = self._resource.start(start, body=b"", repeat_id=None)
-        self._finisher.spawn(self._finisher.state_changed(recording))
+        recording = await self._plane.record(call_id, value)
         return json_answer(recording_view(self._resource, recording, sha256=False), status=201)
 
     async def _end_call(self, value: dict[str, Any]) -> web.Response:
         call_id, wait = value.pop("id"), bool(value.pop("wait", False))
         value.pop("query")
-        ended = await self._emulator.end_call_async(call_id, plan=plan_from_json(value))
+        ended = await self._plane.end_call(call_id, plan=plan_from_json(value, form=self._plane.config.event))
         if wait:
-            await asyncio.wait_for(asyncio.gather(*map(self._finisher.finished, ended)), _IDLE_SECONDS)
+            await asyncio.wait_for(asyncio.gather(*map(self._plane.call_end.finished, ended)), _IDLE_SECONDS)
         call = call_view(self._resource.call(call_id))
         return json_answer(
             call | {"recordings": [recording_view(self._resource, one, sha256=False) for one in ended]},
@@ -149,63 +148,60 @@ class ControlHost:
         recording = self._resource.find(value["id"])
         sha256 = value["query"].get("sha256", "true") != "false"
         # Hashing gigabytes takes seconds: not on the loop.
-        view = await asyncio.to_thread(recording_view, self._resource, recording, sha256=sha256)
-        return json_answer(view)
+        return json_answer(await asyncio.to_thread(self._plane.truth, recording.recording_id, sha256=sha256))
 
     async def _late_export(self, value: dict[str, Any]) -> web.Response:
-        recording, chunks = self._resource.find(value["id"]), value.get("chunks")
-        wanted = None if chunks is None else frozenset(int(index) for index in chunks)
-        await self._finisher.late_export(recording, chunks=wanted, event=bool(value.get("event", False)))
+        recording = await self._plane.late_export(
+            value["id"], chunks=_indexes(value.get("chunks")), event=bool(value.get("event", False))
+        )
         return json_answer(recording_view(self._resource, recording, sha256=False))
 
     async def _publish(self, value: dict[str, Any]) -> web.Response:
-        recording = self._resource.find(value["id"])
-        await self._finisher.publish(recording)
+        recording, form = self._resource.ended(value.pop("id")), value.pop("eventForm", None)
+        value.pop("query")
+        chunks = _indexes(value.pop("chunks", None))
+        if value:
+            raise ValueError(f"unknown field {min(value)}")
+        if form is not None:
+            form = form_from_json(form, base=recording.plan.event_form or self._plane.config.event)
+        await self._plane.publish(recording.recording_id, chunks=chunks, form=form)
         return json_answer({"events": recording.events})
 
     # Faults, outages, time --------------------------------------------------------------------------------
 
     async def _faults(self, _: dict[str, Any]) -> web.Response:
-        return json_answer({"faults": self._emulator.faults.listing()})
+        return json_answer({"faults": self._plane.faults.listing()})
 
     async def _add_fault(self, value: dict[str, Any]) -> web.Response:
         value.pop("query")
-        fault = self._emulator.faults.add(fault_from_json(value, now=self._clock.now()))
+        fault = self._plane.faults.add(fault_from_json(value, now=self._clock.now()))
         return json_answer(fault_json(fault), status=201)
 
     async def _remove_faults(self, _: dict[str, Any]) -> web.Response:
-        return json_answer({"removed": self._emulator.faults.remove()})
+        return json_answer({"removed": self._plane.faults.remove()})
 
     async def _remove_fault(self, value: dict[str, Any]) -> web.Response:
-        if not self._emulator.faults.remove(value["id"]):
+        if not self._plane.faults.remove(value["id"]):
             raise KeyError(value["id"])
         return json_answer({"removed": 1})
 
     async def _outages(self, _: dict[str, Any]) -> web.Response:
-        return json_answer({"outages": [_outage_view(outage) for outage in self._emulator.outages]})
+        return json_answer({"outages": [_outage_view(outage) for outage in self._plane.outages]})
 
     async def _add_outage(self, value: dict[str, Any]) -> web.Response:
-        now = self._clock.now()
-        start = now + timedelta(seconds=float(value.get("fromSeconds", 0)))
-        if "until" in value:
-            end = datetime.fromisoformat(value["until"]).astimezone(UTC)
-        elif "seconds" in value:
-            end = start + timedelta(seconds=float(value["seconds"]))
-        else:
-            raise ValueError("an outage needs seconds or until")
         retry_after = value.get("retryAfter")
-        outage = Outage(
+        outage = self._plane.add_outage(
             str(value.get("service", "all")),
-            start,
-            end,
-            str(value.get("mode", "503")),
-            None if retry_after is None else str(retry_after),
+            start=self._clock.now() + timedelta(seconds=float(value.get("fromSeconds", 0))),
+            duration=timedelta(seconds=float(value["seconds"])) if "seconds" in value else None,
+            end=datetime.fromisoformat(value["until"]).astimezone(UTC) if "until" in value else None,
+            mode=str(value.get("mode", "503")),
+            retry_after=None if retry_after is None else str(retry_after),
         )
-        self._emulator.outages.append(outage)
         return json_answer(_outage_view(outage), status=201)
 
     async def _end_outages(self, value: dict[str, Any]) -> web.Response:
-        self._emulator.end_outages()
+        self._plane.end_outages()
         return await self._outages(value)
 
     async def _get_clock(self, _: dict[str, Any]) -> web.Response:
@@ -222,12 +218,16 @@ class ControlHost:
         limit = int(value["query"].get("limit", "200"))
         if limit < 0:
             raise ValueError("limit must not be below 0")
-        entries = self._emulator.requests()
+        entries = self._plane.requests()
         return json_answer({"requests": entries[max(0, len(entries) - limit) :]})
 
     async def _idle(self, value: dict[str, Any]) -> web.Response:
-        await asyncio.wait_for(self._finisher.idle(), float(value.get("timeoutSeconds", _IDLE_SECONDS)))
+        await asyncio.wait_for(self._plane.idle(), float(value.get("timeoutSeconds", _IDLE_SECONDS)))
         return json_answer({"idle": True})
+
+
+def _indexes(value: Any) -> frozenset[int] | None:
+    return None if value is None else frozenset(int(index) for index in value)
 
 
 def _outage_view(outage: Outage) -> dict[str, Any]:

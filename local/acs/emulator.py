@@ -1,9 +1,8 @@
-"""The emulator itself: a thread with an event loop and one port; its methods are the control plane in process."""
+"""The emulator: a thread with an event loop and one port, and its control plane for other threads."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -12,23 +11,18 @@ from aiohttp import web
 from local.acs.auth import Gate
 from local.acs.config import AcsConfig
 from local.acs.control import ControlHost
-from local.acs.dispatch import Dispatcher, Misbehaviour, RequestLog
-from local.acs.export import Exporter
-from local.acs.faults import Fault, Faults, Outage
-from local.acs.finish import Finisher
-from local.acs.mediahost import MediaHost
+from local.acs.media_host import MediaHost
+from local.acs.plane import ControlPlane
 from local.acs.rest import RestHost
-from local.acs.service import Resource
-from local.acs.views import recording_view
+from local.acs.routing import Misbehaviour, Router
 from local.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-    from datetime import datetime, timedelta
 
+    from local.acs.event_form import EventForm
     from local.acs.model import Call, EndPlan, Recording
 
-_LOG = logging.getLogger("local.acs")
 _T = TypeVar("_T")
 _START_SECONDS = 20.0
 
@@ -36,7 +30,7 @@ _START_SECONDS = 20.0
 class AcsEmulator:
     """An emulated ACS resource for call recording. Use it as a context manager, or `start` and `stop` it.
 
-    `publish(event)`: called from a thread with each finished recording's event (Event Grid's schema).
+    `publish(event)`: called from a thread with each event (Event Grid's schema).
     All methods may be called from any thread but the emulator's own.
     """
 
@@ -49,15 +43,15 @@ class AcsEmulator:
     ) -> None:
         self.config = config or AcsConfig()
         self.clock = clock or Clock()
-        self.resource = Resource(self.config, clock=self.clock)
-        self.faults = Faults()
-        self.outages: list[Outage] = []
-        self._publish = publish or _discard
-        self._log = RequestLog(self.resource)
+        self.plane = ControlPlane(self.config, clock=self.clock, publish=publish)
+        self.resource, self.faults, self.outages = self.plane.resource, self.plane.faults, self.plane.outages
+        # What needs no loop is the plane's own.
+        self.requests, self.truth = self.plane.requests, self.plane.truth
+        self.add_fault, self.clear_faults = self.plane.add_fault, self.plane.clear_faults
+        self.add_outage, self.end_outages = self.plane.add_outage, self.plane.end_outages
         self._loop = asyncio.new_event_loop()
         self._thread: threading.Thread | None = None
         self._runner: web.ServerRunner | None = None
-        self._finisher: Finisher | None = None
         self._port = 0
 
     # Life -------------------------------------------------------------------------------------------------
@@ -102,25 +96,20 @@ class AcsEmulator:
         return self.config.connection_string
 
     async def _open(self) -> None:
-        config = self.config
-        gate = Gate(config.resource_host, config.access_key, config.clock_skew)
-        self._finisher = Finisher(
-            self.resource,
-            exporter=Exporter(config.storage_connection_string, document_id_in_names=config.document_id_in_names),
-            faults=self.faults,
-            outages=self.outages,
-            publish=self._publish,
-        )
-        misbehaviour = Misbehaviour(self.resource, faults=self.faults, outages=self.outages)
-        common: dict[str, Any] = {"gate": gate, "misbehaviour": misbehaviour, "log": self._log}
-        dispatcher = Dispatcher(
+        config, plane = self.config, self.plane
+        common: dict[str, Any] = {
+            "gate": Gate(config.resource_host, config.access_key, config.clock_skew),
+            "misbehaviour": Misbehaviour(plane),
+            "log": plane.log,
+        }
+        router = Router(
             {
-                "rest": RestHost(self.resource, finisher=self._finisher, **common),
-                "media": MediaHost(self.resource, **common),
-                "control": ControlHost(self, finisher=self._finisher),
+                "rest": RestHost(plane.resource, call_end=plane.call_end, **common),
+                "media": MediaHost(plane.resource, **common),
+                "control": ControlHost(plane),
             }
         )
-        server = web.Server(dispatcher, access_log=None)
+        server = web.Server(router, access_log=None)
         self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, config.host, config.port, backlog=1024)
@@ -130,10 +119,12 @@ class AcsEmulator:
     async def _close(self) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
-        if self._finisher is not None:
-            await self._finisher.close()
+        await self.plane.close()
 
     def _run(self, work: Coroutine[Any, Any, _T], *, timeout: float | None) -> _T:
+        if not self._loop.is_running():
+            work.close()
+            raise RuntimeError("the emulator is not started")
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result(timeout)
@@ -141,81 +132,33 @@ class AcsEmulator:
             future.cancel()
             raise
 
-    # Control ----------------------------------------------------------------------------------------------
+    # The control plane, for other threads ------------------------------------------------------------------
 
     def create_call(self, **parts: Any) -> Call:
         """A call; see `Resource.create_call` for `parts`."""
-        return self.resource.create_call(**parts)
+        return self._run(self.plane.create_call(**parts), timeout=_START_SECONDS)
 
     def end_call(self, call_id: str, *, plan: EndPlan | None = None) -> list[Recording]:
         """Ends a call; export and event of its recording follow in the background (`wait_idle`)."""
-        return self._run(self.end_call_async(call_id, plan=plan), timeout=_START_SECONDS)
-
-    async def end_call_async(self, call_id: str, *, plan: EndPlan | None = None) -> list[Recording]:
-        """The same, for the emulator's own loop."""
-        ended = self.resource.end_call(call_id, plan=plan)
-        for recording in ended:
-            self._at_work().ended(recording)
-        return ended
+        return self._run(self.plane.end_call(call_id, plan=plan), timeout=_START_SECONDS)
 
     def late_export(
         self, recording_id: str, *, chunks: frozenset[int] | None = None, event: bool = False, timeout: float = 60
     ) -> Recording:
-        """The export by ACS that comes after all (default: of all failed chunks); waits until it is there."""
-        recording = self.resource.find(recording_id)
-        self._run(self._at_work().late_export(recording, chunks=chunks, event=event), timeout=timeout)
-        return recording
+        """See `ControlPlane.late_export`; waits until the export is there. TimeoutError (real seconds)."""
+        return self._run(self.plane.late_export(recording_id, chunks=chunks, event=event), timeout=timeout)
 
-    def publish_again(self, recording_id: str, *, timeout: float = 30) -> None:
-        """Publishes a further event of an ended recording, with a new id."""
-        self._run(self._at_work().publish(self.resource.find(recording_id)), timeout=timeout)
+    def publish_again(
+        self,
+        recording_id: str,
+        *,
+        chunks: frozenset[int] | None = None,
+        form: EventForm | None = None,
+        timeout: float = 30,
+    ) -> None:
+        """See `ControlPlane.publish`. TimeoutError (real seconds)."""
+        self._run(self.plane.publish(recording_id, chunks=chunks, form=form), timeout=timeout)
 
     def wait_idle(self, timeout: float = 60) -> None:
-        """Waits until all exports, events and callbacks under way are done. TimeoutError (real seconds)."""
-        self._run(self._at_work().idle(), timeout=timeout)
-
-    def add_fault(self, fault: Fault | None = None, **parts: Any) -> Fault:
-        """Puts a fault in force: a `Fault`, or its fields."""
-        return self.faults.add(fault or Fault(**parts))
-
-    def clear_faults(self) -> None:
-        """Ends all faults and outages."""
-        self.faults.remove()
-        self.outages.clear()
-
-    def add_outage(
-        self,
-        service: str,
-        *,
-        duration: timedelta,
-        start: datetime | None = None,
-        mode: str = "503",
-        retry_after: str | None = None,
-    ) -> Outage:
-        """A service that fails from `start` (default: now) for `duration` of clock time."""
-        begin = start or self.clock.now()
-        outage = Outage(service, begin, begin + duration, mode, retry_after)
-        self.outages.append(outage)
-        return outage
-
-    def end_outages(self) -> None:
-        """Ends the outages in force now; planned ones stay."""
-        now = self.clock.now()
-        self.outages[:] = [outage for outage in self.outages if outage.start > now]
-
-    def requests(self) -> list[dict[str, Any]]:
-        """The last requests to REST and media, oldest first."""
-        return self._log.entries()
-
-    def truth(self, recording_id: str, *, sha256: bool = True) -> dict[str, Any]:
-        """All there is to know of a recording, as the control plane tells it. KeyError: there is none."""
-        return recording_view(self.resource, self.resource.find(recording_id), sha256=sha256)
-
-    def _at_work(self) -> Finisher:
-        if self._finisher is None:
-            raise RuntimeError("the emulator is not started")
-        return self._finisher
-
-
-def _discard(event: dict[str, Any]) -> None:
-    _LOG.debug("acs.event.unheard id=%s", event["id"])
+        """Waits until no export, event or callback is under way. TimeoutError (real seconds)."""
+        self._run(self.plane.idle(), timeout=timeout)

@@ -1,7 +1,7 @@
 """The error answers of the REST API.
 
 One exception, `RestError`, becomes `{"error": {"code", "message", "target", "details", "innererror"}}`.
-The numeric codes are the service's documented ones; codes that are words are guesses after Azure's guidelines.
+The numeric codes are the service's documented ones; named codes are guesses after Azure's guidelines.
 """
 
 from __future__ import annotations

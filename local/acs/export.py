@@ -1,27 +1,25 @@
-"""The export into the customer's container, with the real storage SDK, in the documented layout.
-
-`/YYYYMMDD/{callId}/{first 8 of recordingId}-{guid}/{chunk}-acsmetadata.{documentId}.json` and
-`…/{chunk}-audiomp3.{documentId}.mp3` are documented; the middle words for wav and mp4, and that the date is
-that of the recording's start in UTC, are guesses.
-"""
+"""The export into the customer's container, with the real storage SDK."""
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient, ContentSettings
 
+from local.acs.content import HTML_PAGE, Bytes
 from local.acs.documents import chunk_metadata
+from local.acs.layout import blob_names, blob_urls
+from local.acs.media import Beginning, MediaStream, Zeros
 
 if TYPE_CHECKING:
+    from local.acs.media import Readable
     from local.acs.model import Chunk, Recording
 
 _LOG = logging.getLogger("local.acs")
-_WORDS = {"mp3": "audiomp3", "wav": "audiowav", "mp4": "audiovideomp4"}
 
 
 @dataclass(frozen=True)
@@ -31,18 +29,6 @@ class Exported:
     media_url: str = ""
     metadata_url: str = ""
     failure: str | None = None
-
-
-def blob_names(recording: Recording, chunk: Chunk, *, with_document_id: bool) -> tuple[str, str]:
-    """The names of the media blob and of the metadata blob, below the place the caller gave.
-
-    Real containers show names without the documentId as well (field).
-    """
-    day = recording.chunks[0].started_at.strftime("%Y%m%d")
-    folder = f"{day}/{recording.call.call_id}/{recording.recording_id[:8]}-{recording.folder_guid}"
-    kind = chunk.media.kind
-    name = f".{chunk.document_id}" if with_document_id else ""
-    return f"{folder}/{chunk.index}-{_WORDS[kind]}{name}.{kind}", f"{folder}/{chunk.index}-acsmetadata{name}.json"
 
 
 class Exporter:
@@ -69,25 +55,23 @@ class Exporter:
 
     def export(self, recording: Recording, chunk: Chunk, *, kind: str = "ok") -> Exported:
         """Exports one chunk; `kind` is one of `model.EXPORT_KINDS`. Never raises for what a container does."""
-        url = recording.request.container_url or ""
-        media_name, metadata_name = blob_names(recording, chunk, with_document_id=self._with_document_id)
-        base = url.rstrip("/") + "/"
-        told = Exported(base + quote(media_name), base + quote(metadata_name))
+        claimed = Exported(*blob_urls(recording, chunk, with_document_id=self._with_document_id))
         if kind == "claimed-missing":
-            return told
-        if kind not in {"ok", "ok-but-media-url", "claimed-empty"}:
+            return claimed
+        if not kind.startswith(("ok", "claimed")):
             return Exported(failure=kind)
-        place = self._place(url)
-        if place is None or self._service is None:
+        location = self._location(recording.request.container_url or "")
+        if location is None or self._service is None:
             return Exported(failure="role-missing")
-        container, prefix = place
+        container, prefix = location
+        media_name, metadata_name = blob_names(recording, chunk, with_document_id=self._with_document_id)
+        content = _content(chunk, kind, most=recording.plan.export_bytes)
         try:
             with self._service.get_container_client(container) as client:
-                empty = kind == "claimed-empty"
                 client.upload_blob(
                     prefix + media_name,
-                    b"" if empty else chunk.media.open(),
-                    length=0 if empty else chunk.media.size,
+                    MediaStream(content),
+                    length=content.size,
                     overwrite=True,
                     content_settings=ContentSettings(content_type=chunk.media.content_type),
                 )
@@ -102,9 +86,9 @@ class Exporter:
         except AzureError as error:
             _LOG.warning("acs.export.failed %s", type(error).__name__)
             return Exported(failure="service-outage")
-        return told
+        return claimed
 
-    def _place(self, url: str) -> tuple[str, str] | None:
+    def _location(self, url: str) -> tuple[str, str] | None:
         """Container and prefix (empty or with a trailing slash) of a URL in our account."""
         if self._service is None:
             return None
@@ -119,3 +103,15 @@ class Exporter:
             return None
         container, _, prefix = path.partition("/")
         return (container, f"{prefix}/" if prefix else "") if container else None
+
+
+def _content(chunk: Chunk, kind: str, *, most: int | None) -> Readable:
+    """What an export of this kind writes in place of the media."""
+    media = chunk.media
+    if kind == "claimed-zeros":
+        return Zeros(media.size)
+    if kind == "claimed-html":
+        return Bytes(HTML_PAGE, "text/html")
+    half = media.size // 2 if most is None else min(most, media.size)
+    sizes = {"claimed-empty": 0, "claimed-one-byte": min(1, media.size), "claimed-truncated": half}
+    return Beginning(media, sizes[kind]) if kind in sizes else media

@@ -19,20 +19,25 @@ from local.acs.model import EXPORT_KINDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-OPERATIONS = ("any", "start", "get", "stop", "pause", "resume", "media", "metadata", "delete", "export")
+_REST_OPERATIONS = ("start", "get", "stop", "pause", "resume", "connection")
+OPERATIONS = ("any", *_REST_OPERATIONS, "media", "metadata", "delete", "export")
 KINDS = (
     "status",  # `status`, and `code`, `message`, `body`, `headers`, `retry_after` for the answer
-    "401",  # what the media host says to a request that is not signed
+    "401",  # the host's answer to a request that is not signed
     "html400",  # a web page as an error
     "html200",  # a web page as the media
     "stall",  # `seconds` before the answer; with `bytes`, after that many bytes of the body
     "cut",  # the connection closes after `bytes` of the body
     "drop",  # the connection closes without an answer, nothing is done
     "lost-answer",  # the operation is done, then the connection closes without an answer
+    "late-answer",  # the operation is done, its answer comes `seconds` later
+    "failed-start",  # the start is answered as ever, and the recording never comes into being
     "zero-bytes",  # 200 with an empty body
     "ignore-range",  # 200 and the whole for a Range
     "wrong-range",  # a Content-Range that was not asked for
     "etag",  # another ETag (`etag`, else one made up)
+    "no-length",  # 200, the whole, no length: the connection's end ends the body, after `bytes` if given
+    "chunked",  # 200, the whole, in chunks without a length; with `bytes`, the connection closes after so many
     "redirect",  # 302 to `url`
     "drip",  # the body at `rate` bytes a second
     "total",  # a total `bytes` long in Content-Range, or a Content-Length and body of that length
@@ -40,12 +45,32 @@ KINDS = (
     "throttle",  # 429 for what comes over `rate` requests a second (real time), with `retry_after`
     "export",  # an export fails as `reason` (see model.EXPORT_KINDS)
 )
-# Those that are about a body's bytes strike media and metadata only.
-_OF_BODIES = {"cut", "zero-bytes", "ignore-range", "wrong-range", "etag", "drip", "total", "wrong-bytes"}
+# Kinds that strike some operations only.
+_ONLY = {
+    **dict.fromkeys(
+        (
+            "cut",
+            "zero-bytes",
+            "ignore-range",
+            "wrong-range",
+            "etag",
+            "no-length",
+            "chunked",
+            "drip",
+            "total",
+            "wrong-bytes",
+        ),
+        ("media", "metadata"),
+    ),
+    "export": ("export",),
+    "late-answer": _REST_OPERATIONS,
+    "failed-start": ("start",),
+}
 # What each kind cannot do without.
 _NEEDS = {
     "status": "status",
     "stall": "seconds",
+    "late-answer": "seconds",
     "cut": "bytes",
     "redirect": "url",
     "drip": "rate",
@@ -132,8 +157,8 @@ class Fault:
         """Whether a request is one that this fault counts."""
         return (
             self.operation in {"any", target.operation}
-            and (self.kind == "export") == (target.operation == "export")
-            and (self.kind not in _OF_BODIES or target.operation in {"media", "metadata"})
+            and (target.operation != "export" or self.kind == "export")
+            and target.operation in _ONLY.get(self.kind, OPERATIONS)
             and self.recording_id in {None, target.recording_id}
             and self.chunk in {None, target.chunk}
             and self.document_id in {None, target.document_id}
@@ -170,7 +195,7 @@ class _Counted:
 
 
 class Faults:
-    """The faults in force, in the order they were added. Safe for threads. `seconds`: the time a throttle goes by."""
+    """The faults in force, in the order they were added. Safe for threads. `seconds`: the clock of a throttle."""
 
     def __init__(self, *, seconds: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds

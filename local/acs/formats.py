@@ -2,11 +2,17 @@
 
 Rates are those of the service's documentation: mp3 0.36 MB/min, wav 1.92 MB/min and channel, mp4 7.5 MB/min.
 
-- mp3: an ID3v2.3 tag, then MPEG-2 Layer III frames, 48 kbit/s, 16 kHz, mono: 216 bytes each. The side
-  information is zero, so a frame decodes to silence and the rest of it is ancillary data: ours to fill.
-- wav: a 44-byte header, then 16-bit PCM at 16 kHz whose samples stay below 256: near silence.
-- mp4: ftyp, moov, mdat. Each sample is an H.264 picture of 64x48 uncompressed macroblocks (I_PCM) behind an
-  SEI message that takes the stamp. All samples have one size, so moov stays small however long the recording.
+- mp3: MPEG-2 Layer III frames, 48 kbit/s, 16 kHz, mono: 216 bytes each. The side information is zero, so a frame
+  decodes to silence and the rest of it is ancillary data: ours to fill. Shapes: `id3` (a tag before the frames),
+  `bare` (frames from the first byte), `padded` (zeros before the frames).
+- wav: 16-bit PCM at 16 kHz whose samples stay below 256: near silence. Shapes: `riff` (the sizes are right),
+  `streamed-zero` and `streamed-max` (a writer that could not go back: both sizes are 0, or 0xFFFFFFFF).
+- mp4: each sample is an H.264 picture of 64x48 uncompressed macroblocks (I_PCM) behind an SEI message that takes the
+  stamp. All samples have one size. Shapes: `progressive` (ftyp, moov, mdat), `fragmented` (ftyp, moov, then a moof
+  and an mdat for each picture), `segments` (styp, then the same fragments).
+
+A file of any size is whole: frames, samples and boxes end with its last byte. What the size leaves over goes into the
+head (the tag's padding, shorter frames, a JUNK chunk, a free box). Only files too small for one of each are cut.
 """
 
 from __future__ import annotations
@@ -14,7 +20,7 @@ from __future__ import annotations
 import random
 import struct
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,7 +33,9 @@ STAMP_DIGITS = KEY_DIGITS + TILE_DIGITS + CELL_DIGITS
 
 _SAMPLE_RATE = 16_000
 _MP3_FRAME = 216
-_MP3_FRAME_HEAD = bytes.fromhex("fff368c0") + bytes(9)
+_MP3_UNIT = 36  # a frame of 8 kbit/s; one of n times that rate has n units
+_MP3_PADDING = 4 * _MP3_FRAME
+_ID3_TITLE = b"TIT2" + struct.pack(">IH", 24, 0) + b"\x00Emulated call recording"
 _WAV_CELL = 256
 _MP4_SAMPLE = 5_000
 _MP4_WIDTH_BLOCKS, _MP4_HEIGHT_BLOCKS = 4, 3
@@ -35,6 +43,12 @@ _MP4_SAMPLE_MS = 40
 _PCM_BLOCK = 384
 
 BYTES_PER_SECOND = {"mp3": 6_000, "wav": 2 * _SAMPLE_RATE, "mp4": _MP4_SAMPLE * 1000 // _MP4_SAMPLE_MS}
+# The first shape of each kind is the one that is made unless another is asked for.
+SHAPES = {
+    "mp3": ("id3", "bare", "padded"),
+    "wav": ("riff", "streamed-zero", "streamed-max"),
+    "mp4": ("progressive", "fragmented", "segments"),
+}
 
 
 @dataclass(frozen=True)
@@ -65,12 +79,14 @@ def digits(number: int, count: int) -> bytes:
 
 
 @lru_cache(maxsize=16)
-def media_format(kind: str, *, seed: int) -> MediaFormat:
-    """The format of `kind` (mp3, wav, mp4) with a tile drawn from `seed`. ValueError for another kind."""
-    makers = {"mp3": _mp3, "wav": _wav, "mp4": _mp4}
-    if kind not in makers:
-        raise ValueError(f"unknown media kind {kind!r}: mp3, wav or mp4")
-    return makers[kind](random.Random(f"{seed}/{kind}"))
+def media_format(kind: str, *, seed: int, shape: str = "") -> MediaFormat:
+    """The format of `kind` in `shape` (empty: its first), with a tile drawn from `seed`. ValueError: there is none."""
+    if kind not in SHAPES:
+        raise ValueError(f"unknown media kind {kind!r}: {', '.join(SHAPES)}")
+    shape = shape or SHAPES[kind][0]
+    if shape not in SHAPES[kind]:
+        raise ValueError(f"{kind} has no shape {shape!r}: {', '.join(SHAPES[kind])}")
+    return {"mp3": _mp3, "wav": _wav, "mp4": _mp4}[kind](random.Random(f"{seed}/{kind}"), shape)
 
 
 def _quiet_bytes(rng: random.Random, count: int) -> bytes:
@@ -87,40 +103,90 @@ def _numbered(tile: bytes, *, cell_size: int, stamp_at: int, stamp_step: int = 1
     return bytes(numbered)
 
 
-def _mp3(rng: random.Random) -> MediaFormat:
-    fill = _MP3_FRAME - len(_MP3_FRAME_HEAD)
-    tile = b"".join(_MP3_FRAME_HEAD + _quiet_bytes(rng, fill) for _ in range(4096))
-    stamp_at = len(_MP3_FRAME_HEAD)
-    tile = _numbered(tile, cell_size=_MP3_FRAME, stamp_at=stamp_at)
-    return MediaFormat("audio/mpeg", _mp3_head, tile, _MP3_FRAME, stamp_at)
+def _mp3(rng: random.Random, shape: str) -> MediaFormat:
+    start = _mp3_frame(6)[:13]
+    tile = b"".join(start + _quiet_bytes(rng, _MP3_FRAME - len(start)) for _ in range(4096))
+    tile = _numbered(tile, cell_size=_MP3_FRAME, stamp_at=len(start))
+    head = {"id3": _id3_head, "bare": _bare_head, "padded": _padded_head}[shape]
+    return MediaFormat("audio/mpeg", head, tile, _MP3_FRAME, len(start))
 
 
-def _mp3_head(*, size: int, channels: int) -> bytes:  # noqa: ARG001 - one signature for all formats
-    title = b"TIT2" + struct.pack(">IH", 24, 0) + b"\x00Emulated call recording"
-    return (b"ID3\x03\x00\x00\x00\x00\x00" + bytes((len(title),)) + title)[:size]
+def _mp3_frame(rate: int, *, is_padded: bool = False) -> bytes:
+    """A silent frame of `rate` times 8 kbit/s (1 to 6): that many units long, and one byte more with padding."""
+    header = bytes((0xFF, 0xF3, rate << 4 | 0x8 | is_padded << 1, 0xC0))
+    return header.ljust(rate * _MP3_UNIT + is_padded, b"\x00")
 
 
-def _wav(rng: random.Random) -> MediaFormat:
+def _id3_head(*, size: int, channels: int) -> bytes:  # noqa: ARG001 - one signature for all formats
+    shortest = 10 + len(_ID3_TITLE)
+    if size >= shortest + _MP3_FRAME:
+        return _id3_tag(shortest + (size - shortest) % _MP3_FRAME)
+    if size >= 10 + _MP3_UNIT:
+        return _id3_tag(size - _MP3_UNIT) + _mp3_frame(1)
+    return _id3_tag(shortest)[:size]
+
+
+def _id3_tag(length: int) -> bytes:
+    """An ID3v2.3 tag of this length: a title, if there is room, and padding."""
+    content = _ID3_TITLE if length - 10 >= len(_ID3_TITLE) else b""
+    size = bytes((length - 10) >> shift & 0x7F for shift in (21, 14, 7, 0))
+    return (b"ID3\x03\x00\x00" + size + content).ljust(length, b"\x00")
+
+
+def _bare_head(*, size: int, channels: int) -> bytes:  # noqa: ARG001 - one signature for all formats
+    """As many padded frames as `size` is over whole units, and a short one for the units over whole frames."""
+    odd = size % _MP3_UNIT
+    units = (size - odd * (_MP3_UNIT + 1)) // _MP3_UNIT
+    if units < 0:
+        return _mp3_frame(6)[:size]
+    short = units % 6
+    return _mp3_frame(1, is_padded=True) * odd + (_mp3_frame(short) if short else b"")
+
+
+def _padded_head(*, size: int, channels: int) -> bytes:  # noqa: ARG001 - one signature for all formats
+    if size < _MP3_FRAME:
+        return _mp3_frame(6)[:size]
+    return bytes(size % _MP3_FRAME + (_MP3_PADDING if size >= _MP3_PADDING + _MP3_FRAME else 0))
+
+
+def _wav(rng: random.Random, shape: str) -> MediaFormat:
     tile = bytearray(_WAV_CELL * 4096)
     tile[::2] = _quiet_bytes(rng, len(tile) // 2)
     numbered = _numbered(bytes(tile), cell_size=_WAV_CELL, stamp_at=0, stamp_step=2)
-    return MediaFormat("audio/wav", _wav_head, numbered, _WAV_CELL, stamp_at=0, stamp_step=2)
+    head = partial(_wav_head, stated={"streamed-zero": 0, "streamed-max": 0xFFFFFFFF}.get(shape))
+    return MediaFormat("audio/wav", head, numbered, _WAV_CELL, stamp_at=0, stamp_step=2)
 
 
-def _wav_head(*, size: int, channels: int) -> bytes:
-    data = max(0, size - 44)
+def _wav_head(*, size: int, channels: int, stated: int | None) -> bytes:
+    """`stated`: what both sizes say; None: the truth."""
     align = 2 * channels
-    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, _SAMPLE_RATE, _SAMPLE_RATE * align, align, 16)
-    riff = struct.pack("<4sI4s", b"RIFF", data + 36, b"WAVE")
-    return (riff + form + struct.pack("<4sI", b"data", data))[:size]
+    over = max(0, size - 44) % align
+    # Samples of all channels are whole: the rest goes into a chunk that players skip. An odd byte cannot.
+    junk = _chunk(b"JUNK", bytes((over - 8) % align)) if over and over % 2 == 0 and size >= 52 + align else b""
+    data = max(0, size - 44 - len(junk))
+    form = struct.pack("<HHIIHH", 1, channels, _SAMPLE_RATE, _SAMPLE_RATE * align, align, 16)
+    riff = struct.pack("<4sI4s", b"RIFF", data + len(junk) + 36 if stated is None else stated, b"WAVE")
+    opened = struct.pack("<4sI", b"data", data if stated is None else stated)
+    return (riff + _chunk(b"fmt ", form) + junk + opened)[:size]
 
 
-def _mp4(rng: random.Random) -> MediaFormat:
-    tile = b"".join(_picture(rng, idr_pic_id=cell % 2) for cell in range(210))
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack("<4sI", name, len(content)) + content
+
+
+def _mp4(rng: random.Random, shape: str) -> MediaFormat:
     # In the SEI message: length (4), NAL type, payload type, payload size (2), UUID (16); then ours.
     stamp_at = 4 + 1 + 1 + 2 + 16
-    tile = _numbered(tile, cell_size=_MP4_SAMPLE, stamp_at=stamp_at)
-    return MediaFormat("video/mp4", _mp4_head, tile, _MP4_SAMPLE, stamp_at)
+    pictures = [_picture(rng, idr_pic_id=cell % 2) for cell in range(210)]
+    if shape == "progressive":
+        tile = _numbered(b"".join(pictures), cell_size=_MP4_SAMPLE, stamp_at=stamp_at)
+        return MediaFormat("video/mp4", _mp4_head, tile, _MP4_SAMPLE, stamp_at)
+    fragments = [_moof(number) + _box(b"mdat", picture) for number, picture in enumerate(pictures, 1)]
+    cell_size = len(fragments[0])
+    stamp_at += cell_size - _MP4_SAMPLE
+    tile = _numbered(b"".join(fragments), cell_size=cell_size, stamp_at=stamp_at)
+    head = partial(_fragments_head, cell_size=cell_size, is_segment=shape == "segments")
+    return MediaFormat("video/mp4", head, tile, cell_size, stamp_at)
 
 
 class _Bits:
@@ -167,17 +233,51 @@ def _box(name: bytes, *parts: bytes) -> bytes:
     return struct.pack(">I4s", len(content) + 8, name) + content
 
 
+def _ftyp(name: bytes = b"ftyp") -> bytes:
+    return _box(name, b"isom", struct.pack(">I", 512), b"isomiso2avc1mp41")
+
+
 def _mp4_head(*, size: int, channels: int) -> bytes:  # noqa: ARG001 - one signature for all formats
-    kind = _box(b"ftyp", b"isom", struct.pack(">I", 512), b"isomiso2avc1mp41")
+    kind = _ftyp()
     empty = len(kind + _moov(samples=0, at=0)) + 16
-    samples = max(0, size - empty) // _MP4_SAMPLE
+    if size < empty:
+        return _small(kind, size)
+    samples = (size - empty) // _MP4_SAMPLE
     # The 64-bit form of mdat's size, always, so that the head's length does not depend on the recording's.
-    mdat = struct.pack(">I4sQ", 1, b"mdat", max(16, size - empty + 16))
-    return (kind + _moov(samples=samples, at=empty) + mdat)[:size]
+    return kind + _moov(samples=samples, at=empty) + struct.pack(">I4sQ", 1, b"mdat", size - empty + 16)
 
 
-def _moov(*, samples: int, at: int) -> bytes:
-    """The index: `samples` pictures of one size in one run that starts at file offset `at`."""
+def _fragments_head(*, size: int, channels: int, cell_size: int, is_segment: bool) -> bytes:  # noqa: ARG001 - as above
+    head = _ftyp(b"styp") if is_segment else _ftyp() + _moov(samples=0, at=0, is_fragmented=True)
+    over = (size - len(head)) % cell_size
+    if 0 < over < 8:
+        over += cell_size
+    if size < len(head) + over:
+        return _small(_ftyp(), size)
+    return head + _box(b"free", bytes(over - 8)) if over else head
+
+
+def _small(kind: bytes, size: int) -> bytes:
+    """A file that has no room for an index: its type and a free box."""
+    room = size - len(kind) - 8
+    return kind[:size] if room < 0 else kind + _box(b"free", bytes(room))
+
+
+def _moof(number: int) -> bytes:
+    """The index of a fragment of one picture, whose mdat follows."""
+
+    def box(offset: int) -> bytes:
+        # The track's data begin relative to this box; each sample has its duration and size here.
+        run = struct.pack(">5I", 0x301, 1, offset, _MP4_SAMPLE_MS, _MP4_SAMPLE)
+        track = _box(b"traf", _box(b"tfhd", struct.pack(">II", 0x020000, 1)), _box(b"trun", run))
+        return _box(b"moof", _box(b"mfhd", struct.pack(">II", 0, number)), track)
+
+    return box(len(box(0)) + 8)
+
+
+def _moov(*, samples: int, at: int, is_fragmented: bool = False) -> bytes:
+    """The index: `samples` pictures of one size in one run that starts at file offset `at`, or those of fragments."""
+    runs = 0 if is_fragmented else 1
     width, height = _MP4_WIDTH_BLOCKS * 16, _MP4_HEIGHT_BLOCKS * 16
     length = samples * _MP4_SAMPLE_MS
     matrix = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
@@ -189,10 +289,10 @@ def _moov(*, samples: int, at: int) -> bytes:
     table = _box(
         b"stbl",
         _box(b"stsd", struct.pack(">II", 0, 1), _box(b"avc1", sample, _box(b"avcC", _decoder_settings()))),
-        _box(b"stts", struct.pack(">4I", 0, 1, samples, _MP4_SAMPLE_MS)),
-        _box(b"stsc", struct.pack(">5I", 0, 1, 1, max(1, samples), 1)),
-        _box(b"stsz", struct.pack(">3I", 0, _MP4_SAMPLE, samples)),
-        _box(b"stco", struct.pack(">3I", 0, 1, at)),
+        _box(b"stts", struct.pack(">II", 0, runs), runs * struct.pack(">II", samples, _MP4_SAMPLE_MS)),
+        _box(b"stsc", struct.pack(">II", 0, runs), runs * struct.pack(">III", 1, max(1, samples), 1)),
+        _box(b"stsz", struct.pack(">3I", 0, runs * _MP4_SAMPLE, samples)),
+        _box(b"stco", struct.pack(">II", 0, runs), runs * struct.pack(">I", at)),
     )
     here = _box(b"dinf", _box(b"dref", struct.pack(">II", 0, 1), _box(b"url ", struct.pack(">I", 1))))
     media = _box(
@@ -201,7 +301,9 @@ def _moov(*, samples: int, at: int) -> bytes:
         _box(b"hdlr", struct.pack(">II4s12x", 0, 0, b"vide"), b"video\x00"),
         _box(b"minf", _box(b"vmhd", struct.pack(">I8x", 1)), here, table),
     )
-    return _box(b"moov", _box(b"mvhd", mvhd), _box(b"trak", _box(b"tkhd", tkhd), media))
+    extended = _box(b"mvex", _box(b"trex", struct.pack(">6I", 0, 1, 1, _MP4_SAMPLE_MS, _MP4_SAMPLE, 0)))
+    track = _box(b"trak", _box(b"tkhd", tkhd), media)
+    return _box(b"moov", _box(b"mvhd", mvhd), track, extended if is_fragmented else b"")
 
 
 def _decoder_settings() -> bytes:

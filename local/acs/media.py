@@ -12,7 +12,7 @@ import hashlib
 import io
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from local.acs.formats import KEY_DIGITS, TILE_DIGITS, MediaFormat, digits, media_format
 
@@ -24,22 +24,23 @@ MAX_SIZE = 4 * 1024**3 - 1
 
 @dataclass(frozen=True)
 class Media:
-    """The bytes of one chunk. `kind`: mp3, wav or mp4; `size` in bytes; `channels` matters to wav only."""
+    """The bytes of one chunk: `size` of them. `kind` and `shape`: see `formats.SHAPES`. `channels`: of wav only."""
 
     kind: str
     size: int
     seed: int
     document_id: str
     channels: int = 1
+    shape: str = ""
 
     def __post_init__(self) -> None:
         if not 0 <= self.size <= MAX_SIZE:
             raise ValueError(f"size must be from 0 to {MAX_SIZE} bytes, not {self.size}")
-        _ = self._format  # an unknown kind is an error now, not at the first read
+        _ = self._format  # an unknown kind or shape is an error now, not at the first read
 
     @cached_property
     def _format(self) -> MediaFormat:
-        return media_format(self.kind, seed=self.seed)
+        return media_format(self.kind, seed=self.seed, shape=self.shape)
 
     @cached_property
     def _head(self) -> bytes:
@@ -47,7 +48,7 @@ class Media:
 
     @cached_property
     def _key(self) -> bytes:
-        """What tells this document's cells from all others'."""
+        """The key that marks this document's cells."""
         digest = hashlib.sha256(f"{self.seed}/{self.document_id}".encode()).digest()
         return bytes(0x10 + (byte & 0x7F) for byte in digest[:KEY_DIGITS])
 
@@ -59,7 +60,7 @@ class Media:
     @property
     def etag(self) -> str:
         """A strong entity tag; the same as long as seed, document and size are."""
-        name = f"{self.seed}/{self.document_id}/{self.size}"
+        name = f"{self.seed}/{self.document_id}/{self.size}/{self.shape}"
         return f'"{hashlib.sha256(name.encode()).hexdigest()[:32]}"'
 
     def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
@@ -84,7 +85,7 @@ class Media:
             # Not worth a tile of its own: storms of small recordings are read once each.
             cells = _stamp(form, form.tile[first:last], self._key, first_digit=0)
         else:
-            keyed = _keyed_tile(self.kind, self.seed, self._key)
+            keyed = _keyed_tile(form, self._key)
             cells = bytearray(keyed[first:last])
         cells = _stamp(form, cells, digits(number, TILE_DIGITS), first_digit=KEY_DIGITS)
         return bytes(memoryview(cells)[start - first : stop - first])
@@ -117,16 +118,49 @@ def _stamp(form: MediaFormat, cells: bytes | bytearray, stamp: bytes, *, first_d
 
 
 @lru_cache(maxsize=24)
-def _keyed_tile(kind: str, seed: int, key: bytes) -> bytes:
+def _keyed_tile(form: MediaFormat, key: bytes) -> bytes:
     """The format's tile with a document's key in every cell: about a megabyte, so only the last few are kept."""
-    form = media_format(kind, seed=seed)
     return bytes(_stamp(form, form.tile, key, first_digit=0))
 
 
-class MediaStream(io.RawIOBase):
-    """`Media` as a file."""
+class Readable(Protocol):
+    """What `MediaStream` reads from."""
 
-    def __init__(self, media: Media) -> None:
+    @property
+    def size(self) -> int:
+        """In bytes."""
+
+    def read(self, start: int, length: int) -> bytes:
+        """`length` bytes from `start`; fewer at the end."""
+
+
+@dataclass(frozen=True)
+class Zeros:
+    """Zeros in place of media."""
+
+    size: int
+
+    def read(self, start: int, length: int) -> bytes:
+        """`length` bytes from `start`; fewer at the end."""
+        return bytes(max(0, min(length, self.size - start)))
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """The first `size` bytes of media."""
+
+    media: Media
+    size: int
+
+    def read(self, start: int, length: int) -> bytes:
+        """`length` bytes from `start`; fewer at the end."""
+        return self.media.read(start, max(0, min(length, self.size - start)))
+
+
+class MediaStream(io.RawIOBase):
+    """A binary file of `Media`, `Zeros` or a `Beginning`."""
+
+    def __init__(self, media: Readable) -> None:
         super().__init__()
         self._media = media
         self._at = 0

@@ -1,4 +1,4 @@
-"""The body of a start request: read, checked, every fault told at once."""
+"""The body of a start request: read and checked; every fault is reported at once."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""The recording REST API: `/calling/recordings`."""
+"""The REST API: `/calling/recordings`, and `GET /calling/callConnections/{id}` of Call Automation."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import uuid
@@ -13,7 +14,11 @@ from aiohttp import web
 
 from local.acs import errors
 from local.acs.config import API_VERSIONS
-from local.acs.dispatch import (
+from local.acs.errors import RestError
+from local.acs.faults import Target
+from local.acs.request import Faults as BodyFaults
+from local.acs.request import read_start_request
+from local.acs.routing import (
     drop,
     error_answer,
     find_route,
@@ -22,16 +27,14 @@ from local.acs.dispatch import (
     route,
     whole_answer,
 )
-from local.acs.errors import RestError
-from local.acs.faults import Target
-from local.acs.request import Faults as BodyFaults
-from local.acs.request import read_start_request
 
 if TYPE_CHECKING:
     from local.acs.auth import Gate
-    from local.acs.dispatch import Misbehaviour, RequestLog
-    from local.acs.finish import Finisher
+    from local.acs.call_end import CallEnd
+    from local.acs.faults import Fault
     from local.acs.model import Recording
+    from local.acs.request_log import RequestLog
+    from local.acs.routing import Misbehaviour
     from local.acs.service import Resource
 
 # The customer's own storage came with this version (documented).
@@ -46,11 +49,11 @@ class RestHost:
         resource: Resource,
         *,
         gate: Gate,
-        finisher: Finisher,
+        call_end: CallEnd,
         misbehaviour: Misbehaviour,
         log: RequestLog,
     ) -> None:
-        self._resource, self._gate, self._finisher = resource, gate, finisher
+        self._resource, self._gate, self._call_end = resource, gate, call_end
         self._misbehaviour, self._log = misbehaviour, log
         one = "/calling/recordings/{id}"
         self._routes = [
@@ -59,6 +62,7 @@ class RestHost:
             route("DELETE", one, self._stop),
             route("POST", f"{one}:pause", self._pause),
             route("POST", f"{one}:resume", self._resume),
+            route("GET", "/calling/callConnections/{connection}", self._connection),
         ]
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -76,11 +80,14 @@ class RestHost:
             answer = error_answer(RestError((401, "7509"), "Unauthorized: a scripted fault."))
         if answer is None:
             try:
-                answer = await self._admitted(request, found.handle, recording_id)
+                identity = next((unquote(value) for value in values.values()), None)
+                answer = await self._admitted(request, found.handle, identity, fault)
             except RestError as error:
                 answer = error_answer(error)
         self._count(recording_id, target.operation)
         self._log.add(request, target, status=answer.status, fault=fault)
+        if fault is not None and fault.kind == "late-answer":
+            await asyncio.sleep(fault.seconds or 0)
         return await drop(request) if fault is not None and fault.kind == "lost-answer" else answer
 
     def _count(self, recording_id: str | None, operation: str) -> None:
@@ -91,7 +98,9 @@ class RestHost:
                 return
             counts[operation] = counts.get(operation, 0) + 1
 
-    async def _admitted(self, request: web.BaseRequest, handle: Any, recording_id: str | None) -> web.Response:
+    async def _admitted(
+        self, request: web.BaseRequest, handle: Any, identity: str | None, fault: Fault | None
+    ) -> web.Response:
         body = await read_body(request)
         refused = self._gate.check(request.headers, method=request.method, target=request.raw_path, body=body)
         if refused is not None:
@@ -99,10 +108,11 @@ class RestHost:
             error.headers["WWW-Authenticate"] = "HMAC-SHA256, Bearer"
             raise error
         version = self._version(request)
-        if recording_id is not None:
-            answer: web.Response = await handle(recording_id)
+        if identity is not None:
+            answer: web.Response = await handle(identity)
         else:
-            answer = await handle(request, body, version)
+            fails = fault is not None and fault.kind == "failed-start"
+            answer = await handle(request, body, version, fails=fails)
         answer.headers["X-Microsoft-Skype-Chain-ID"] = str(uuid.uuid4())
         return answer
 
@@ -118,7 +128,7 @@ class RestHost:
             raise RestError(errors.UNKNOWN_API_VERSION, f"Unknown api-version. Known: {', '.join(API_VERSIONS)}.")
         return version
 
-    async def _start(self, request: web.BaseRequest, body: bytes, version: str) -> web.Response:
+    async def _start(self, request: web.BaseRequest, body: bytes, version: str, *, fails: bool) -> web.Response:
         if request.content_type != "application/json":
             raise RestError(errors.WRONG_MEDIA_TYPE, "Content-Type must be application/json.")
         repeat_id = self._repeat_id(request)
@@ -137,9 +147,9 @@ class RestHost:
                 f"External storage needs api-version {_EXTERNAL_STORAGE_SINCE} or later.",
                 target="externalStorage",
             )
-        recording, repeated = self._resource.start(start, body=body, repeat_id=repeat_id)
-        if not repeated:
-            self._finisher.spawn(self._finisher.state_changed(recording))
+        recording, repeated = self._resource.start(start, body=body, repeat_id=repeat_id, fails=fails)
+        if not repeated and not fails:
+            self._call_end.spawn(self._call_end.state_changed(recording))
         answer = _state(recording, status=self._resource.config.start_status)
         if repeat_id is not None:
             answer.headers["Repeatability-Result"] = "accepted"
@@ -172,16 +182,27 @@ class RestHost:
 
     async def _stop(self, recording_id: str) -> web.Response:
         recording = self._resource.stop(recording_id)
-        self._finisher.ended(recording)
+        self._call_end.ended(recording)
         return web.Response(status=204)
 
     async def _pause(self, recording_id: str) -> web.Response:
-        self._finisher.spawn(self._finisher.state_changed(self._resource.pause(recording_id)))
+        self._call_end.spawn(self._call_end.state_changed(self._resource.pause(recording_id)))
         return web.Response(status=202)
 
     async def _resume(self, recording_id: str) -> web.Response:
-        self._finisher.spawn(self._finisher.state_changed(self._resource.resume(recording_id)))
+        self._call_end.spawn(self._call_end.state_changed(self._resource.resume(recording_id)))
         return web.Response(status=202)
+
+    async def _connection(self, call_connection_id: str) -> web.Response:
+        call = self._resource.connected(call_connection_id)
+        value = {
+            "callConnectionId": call.call_connection_id,
+            "serverCallId": call.server_call_id,
+            "correlationId": call.call_id,
+            "callConnectionState": "connecting" if call.state == "connecting" else "connected",
+            "targets": [{"rawId": name} for name in call.participants[1:]],
+        }
+        return json_answer(value)
 
 
 def _state(recording: Recording, *, status: int = 200) -> web.Response:

@@ -92,6 +92,13 @@ class Resource:
         """A call by its callId. KeyError: there is none."""
         return self._calls[call_id]
 
+    def connected(self, call_connection_id: str) -> Call:
+        """A call that has not ended, by its connection. Raises RestError."""
+        call = self._located.get(("callConnectionId", call_connection_id))
+        if call is None or call.state == "terminated":
+            raise RestError(errors.CALL_NOT_FOUND, "Call not found.")
+        return call
+
     def calls(self) -> list[Call]:
         """All calls, oldest first."""
         with self.lock:
@@ -121,8 +128,13 @@ class Resource:
 
     # Recordings -------------------------------------------------------------------------------------------
 
-    def start(self, request: StartRequest, *, body: bytes, repeat_id: str | None) -> tuple[Recording, bool]:
-        """Starts a recording; True with it when this only repeats an earlier request. Raises RestError."""
+    def start(
+        self, request: StartRequest, *, body: bytes, repeat_id: str | None, fails: bool = False
+    ) -> tuple[Recording, bool]:
+        """Starts a recording; True with it when this only repeats an earlier request. Raises RestError.
+
+        `fails`: the recording has an id, and never comes into being.
+        """
         with self.lock:
             if repeat_id is not None and (earlier := self._repeats.get(repeat_id)):
                 if earlier.body != body:
@@ -145,7 +157,10 @@ class Resource:
                 pauses=[(now, None)] if request.pause_on_start else [],
             )
             self._recordings[recording.recording_id] = recording
-            self._running[call.call_id] = recording
+            if fails:
+                recording.state = "failed"
+            else:
+                self._running[call.call_id] = recording
             if repeat_id is not None:
                 self._repeats[repeat_id] = _Repeat(body, recording.recording_id)
             return recording, False
@@ -163,9 +178,9 @@ class Resource:
         return call
 
     def recording(self, recording_id: str) -> Recording:
-        """A recording by its id. Raises RestError: unknown, or no longer known since its retention is over."""
+        """A recording by its id. Raises RestError: unknown, or its start failed, or its retention is over."""
         recording = self._recordings.get(recording_id)
-        if recording is None or self.is_expired(recording):
+        if recording is None or recording.state == "failed" or self.is_expired(recording):
             raise RestError(errors.CALL_NOT_FOUND, "Recording not found.")
         return recording
 
@@ -177,6 +192,13 @@ class Resource:
     def find(self, recording_id: str) -> Recording:
         """A recording, expired or not. KeyError: there is none."""
         return self._recordings[recording_id]
+
+    def ended(self, recording_id: str) -> Recording:
+        """A recording that has ended. KeyError: there is none; ValueError: it has not ended."""
+        recording = self.find(recording_id)
+        if not recording.chunks:
+            raise ValueError("the recording has not ended")
+        return recording
 
     def stop(self, recording_id: str) -> Recording:
         """Stops a recording and makes its chunks. Raises RestError."""
@@ -249,7 +271,8 @@ class Resource:
             ends.append(ends[-1] - duration)
         chunks = []
         for index, ((start, _), (size, duration)) in enumerate(zip(pairwise(reversed(ends)), sizes, strict=True)):
-            media = Media(request.format, size, config.seed, self.ids.document_id(), request.channels)
+            shape = plans[index].shape
+            media = Media(request.format, size, config.seed, self.ids.document_id(), request.channels, shape)
             last = index == len(sizes) - 1
             chunk = Chunk(index, media, start, duration, "SessionEnded" if last else "ChunkMaximumSizeExceeded")
             objects = f"v1/objects/{media.document_id}"

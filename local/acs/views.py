@@ -1,4 +1,4 @@
-"""What the control plane tells about calls and recordings, and reads as plans: camelCase JSON values."""
+"""The control plane's JSON (camelCase): views of calls and recordings, and plans."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from local.acs.documents import moment
-from local.acs.export import blob_names
+from local.acs.event_form import form_from_json
+from local.acs.layout import blob_names
 from local.acs.model import ChunkPlan, EndPlan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from local.acs.event_form import EventForm
     from local.acs.model import Call, Chunk, Recording
     from local.acs.service import Resource
 
@@ -19,10 +21,13 @@ _PLAN_FIELDS = {
     "chunks",
     "export",
     "exportFailedChunks",
+    "exportBytes",
+    "keepMedia",
     "eventDelaySeconds",
     "duplicateEvents",
     "publishEvent",
     "sessionEndReason",
+    "eventForm",
 }
 
 
@@ -83,8 +88,11 @@ def _chunk_view(resource: Resource, recording: Recording, chunk: Chunk, *, sha25
     }
 
 
-def plan_from_json(value: Mapping[str, Any]) -> EndPlan | None:
-    """The plan in a JSON object; None when it says nothing of one. ValueError, TypeError: not a plan."""
+def plan_from_json(value: Mapping[str, Any], *, form: EventForm) -> EndPlan | None:
+    """The plan in a JSON object; None for an empty object. ValueError, TypeError: not a plan.
+
+    `form`: the event form that the plan's own changes.
+    """
     if unknown := sorted(set(value) - _PLAN_FIELDS):
         raise ValueError(f"unknown field {unknown[0]}")
     if not value:
@@ -94,18 +102,22 @@ def plan_from_json(value: Mapping[str, Any]) -> EndPlan | None:
         chunks=tuple(_chunk_plan(chunk) for chunk in value.get("chunks", [])),
         export=value.get("export", "ok"),
         export_failed_chunks=None if failed is None else frozenset(int(index) for index in failed),
+        export_bytes=None if value.get("exportBytes") is None else int(value["exportBytes"]),
+        keep_media=bool(value.get("keepMedia", False)),
         event_delay=None if delay is None else timedelta(seconds=float(delay)),
         duplicate_events=int(value.get("duplicateEvents", 0)),
         publish_event=bool(value.get("publishEvent", True)),
         session_end_reason=value.get("sessionEndReason"),
+        event_form=form_from_json(value["eventForm"], base=form) if "eventForm" in value else None,
     )
 
 
 def _chunk_plan(value: Mapping[str, Any]) -> ChunkPlan:
-    if unknown := sorted(set(value) - {"bytes", "seconds"}):
+    if unknown := sorted(set(value) - {"bytes", "seconds", "shape"}):
         raise ValueError(f"unknown field chunks[].{unknown[0]}")
     size, seconds = value.get("bytes"), value.get("seconds")
     return ChunkPlan(
         size=None if size is None else int(size),
         duration=None if seconds is None else timedelta(seconds=float(seconds)),
+        shape=str(value.get("shape", "")),
     )

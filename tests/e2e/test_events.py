@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from azure.communication.callautomation import AzureBlobContainerRecordingStorage, CallAutomationClient
 
-from local.acs.config import EventForm
+from local.acs import EventForm
 from local.acs.documents import file_status_event
 from local.acs.transport import EmulatorTransport
 from local.eventgrid import Subscription

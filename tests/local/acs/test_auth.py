@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local.acs import AcsConfig, AcsEmulator
-from tests.emulator import raw
+from tests.local.acs import raw
 
 if TYPE_CHECKING:
-    from tests.emulator.finished import Finished
+    from tests.local.acs.finished import Finished
 
 TARGET = f"/calling/recordings/none{raw.VERSION}"
 
@@ -90,7 +90,7 @@ def test_a_bad_bearer_token_is_401_with_code_7510(acs: AcsEmulator, token: str) 
     assert token not in answer.body.decode()
 
 
-def test_media_hosts_take_bearer_tokens_unless_told_not_to(finished: Finished) -> None:
+def test_media_hosts_take_bearer_tokens_unless_configured_not_to(finished: Finished) -> None:
     headers = {"Host": "us-storage.asm.skype.com", "Authorization": f"Bearer {raw.jwt()}"}
     path = f"/v1/objects/{finished.chunk.document_id}/content/video"
     assert raw.send(finished.acs, "GET", path, headers).status == 200

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { createRequire } from "node:module";
 
 // The packages live beside the local services, where module resolution from here does not look.
-const require = createRequire(new URL("../../../local/package.json", import.meta.url));
+const require = createRequire(new URL("../../../../local/package.json", import.meta.url));
 const { CallAutomationClient } = require("@azure/communication-call-automation");
 const { createDefaultHttpClient } = require("@azure/core-rest-pipeline");
 

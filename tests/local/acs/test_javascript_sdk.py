@@ -20,7 +20,7 @@ CONTAINER_URL = "https://customer.blob.core.windows.net/recordings"
 
 
 @pytest.fixture
-def told(acs: AcsEmulator) -> dict[str, Any]:
+def answer(acs: AcsEmulator) -> dict[str, Any]:
     """What the script says that the SDK made of each answer."""
     assert (MODULES / "@azure" / "communication-call-automation").is_dir(), "run `make setup`"
     node = find_node()
@@ -31,22 +31,22 @@ def told(acs: AcsEmulator) -> dict[str, Any]:
     return answer
 
 
-def test_the_sdk_takes_the_emulator_for_the_service(acs: AcsEmulator, told: dict[str, Any]) -> None:
+def test_the_sdk_takes_the_emulator_for_the_service(acs: AcsEmulator, answer: dict[str, Any]) -> None:
     """Start, state, pause, resume, stop, refusals, downloads whole and in part, delete: strict mode, HMAC checked."""
-    states = [told[step]["recordingState"] for step in ("started", "paused", "resumed", "second")]
+    states = [answer[step]["recordingState"] for step in ("started", "paused", "resumed", "second")]
     assert states == ["active", "inactive", "active", "active"]
-    assert (told["startedTwice"]["status"], told["startedTwice"]["code"]) == (400, "8553")
-    assert (told["unknown"]["status"], told["noCall"]["code"]) == (404, "8522")
+    assert (answer["startedTwice"]["status"], answer["startedTwice"]["code"]) == (400, "8553")
+    assert (answer["unknown"]["status"], answer["noCall"]["code"]) == (404, "8522")
 
-    recording = acs.resource.find(told["second"]["recordingId"])
+    recording = acs.resource.find(answer["second"]["recordingId"])
     assert recording.request.container_url == CONTAINER_URL
     media = recording.chunks[0].media
     for step, (start, size) in {"whole": (0, 300_000), "part": (1000, 500), "rest": (299_000, 1000)}.items():
         wanted = hashlib.sha256(media.read(start, size)).hexdigest()
-        assert told[step] == {"bytes": size, "sha256": wanted}
-    assert told["metadata"]["bytes"] > 0
-    assert told["deleted"]["status"] == 404
-    assert "not a valid" in told["foreign"]["message"]
+        assert answer[step] == {"bytes": size, "sha256": wanted}
+    assert answer["metadata"]["bytes"] > 0
+    assert answer["deleted"]["status"] == 404
+    assert "not a valid" in answer["foreign"]["message"]
     assert [entry["range"] for entry in acs.requests() if entry["operation"] == "media"][:3] == [
         None,
         "bytes=1000-1499",

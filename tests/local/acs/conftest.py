@@ -6,10 +6,10 @@ import pytest
 from azure.communication.callautomation import CallAutomationClient
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
-from local.acs import AcsConfig, AcsEmulator
+from local.acs import FULL, AcsConfig, AcsEmulator
 from local.acs.transport import EmulatorTransport
 from local.clock import Clock
-from tests.emulator.finished import Finished
+from tests.local.acs.finished import Finished
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +30,9 @@ def clock() -> Clock:
 
 @pytest.fixture
 def acs(clock: Clock, events: list[dict[str, object]]) -> Iterator[AcsEmulator]:
-    """An emulator whose clock stands still and whose account to export to is none."""
-    with AcsEmulator(AcsConfig(seed=7), clock=clock, publish=events.append) as emulator:
+    """An emulator with a stepped clock and no storage account. Of events, it publishes those of recordings, in full."""
+    config = AcsConfig(seed=7, event=FULL, call_started=False)
+    with AcsEmulator(config, clock=clock, publish=events.append) as emulator:
         yield emulator
 
 
@@ -51,8 +52,8 @@ def finished(acs: AcsEmulator) -> Finished:
 
 @pytest.fixture
 def exporting(azurite: Azurite, clock: Clock, events: list[dict[str, object]]) -> Iterator[AcsEmulator]:
-    """An emulator that may write into Azurite."""
-    config = AcsConfig(storage_connection_string=azurite.connection_string)
+    """The same with Azurite as its storage account."""
+    config = AcsConfig(storage_connection_string=azurite.connection_string, event=FULL, call_started=False)
     with AcsEmulator(config, clock=clock, publish=events.append) as emulator:
         yield emulator
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local.acs import AcsConfig, AcsEmulator
-from tests.emulator import raw
-from tests.emulator.finished import Finished, start_body
+from tests.local.acs import raw
+from tests.local.acs.finished import Finished, start_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,7 +141,7 @@ def test_faulty_channels_are_400(acs: AcsEmulator, change: dict[str, Any], targe
     assert (answer.status, answer.json["error"]["target"]) == (400, target), answer.body
 
 
-def test_every_fault_of_a_body_is_told_at_once(acs: AcsEmulator) -> None:
+def test_every_fault_of_a_body_is_reported_at_once(acs: AcsEmulator) -> None:
     answer = raw.start(acs, {"pauseOnStart": 1, "recordingFormatType": "ogg"})
     assert len(answer.json["error"]["details"]) == 3
 

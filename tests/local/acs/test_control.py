@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local.acs import AcsConfig, AcsEmulator, ChunkPlan, EndPlan
-from tests.emulator import raw
+from tests.local.acs import raw
 
 if TYPE_CHECKING:
     from local.clock import Clock
-    from tests.emulator.finished import Finished
+    from tests.local.acs.finished import Finished
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         ("POST", "/calls", {"plan": {"chunks": [{"bytes": 5_000_000_000}]}}, 400),
         ("POST", "/calls", {"plan": {"chunks": [{"bytes": -1}]}}, 400),
         ("POST", "/calls", {"plan": {"chunks": [{"seconds": 30_000}]}}, 400),
+        ("POST", "/calls", {"plan": {"chunks": [{"shape": "odd"}]}}, 400),
         ("POST", "/calls", {"plan": {"chunks": [{"seconds": 1e300}]}}, 400),
         ("POST", "/calls/none/end", {}, 404),
         ("POST", "/calls/none/state", {"state": "connecting"}, 404),
@@ -69,7 +70,7 @@ def test_health_tells_the_published_key_only() -> None:
     assert "bXkgb3du" not in repr(acs.config)
 
 
-def test_participants_are_counted_never_told(acs: AcsEmulator) -> None:
+def test_participants_are_counted_never_shown(acs: AcsEmulator) -> None:
     made = raw.control(acs, "POST", "/calls", {"participants": ["4:+15550100", "8:acs:x"]})
     assert (made.status, made.json["participants"]) == (201, 2)
     assert b"15550100" not in made.body + raw.control(acs, "GET", "/calls").body
@@ -108,6 +109,7 @@ def test_an_end_that_is_refused_changes_nothing(acs: AcsEmulator, events: list[d
     assert raw.control(acs, "POST", end, {"chunks": [{"bytes": 5_000_000_000}]}).status == 400
     (recording,) = acs.resource.recordings()
     assert (call.state, recording.state, recording.chunks) == ("established", "active", [])
+    assert raw.control(acs, "POST", end, {"chunks": [{"shape": "bare"}]}).status == 400, "it records an mp4"
     assert len(raw.control(acs, "POST", end, {"chunks": [{"bytes": 10}], "wait": True}).json["recordings"]) == 1
     assert len(events) == 1
 
@@ -163,7 +165,7 @@ def test_planned_outages_outlive_the_end_of_others(acs: AcsEmulator) -> None:
     assert raw.control(acs, "GET", "/outages").json["outages"] == [left]
 
 
-def test_as_many_requests_are_told_as_are_asked_for(finished: Finished) -> None:
+def test_the_list_of_requests_has_a_limit(finished: Finished) -> None:
     for _ in range(3):
         finished.get()
     told = [raw.control(finished.acs, "GET", f"/requests?limit={limit}").json["requests"] for limit in (0, 2, 9)]

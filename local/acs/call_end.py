@@ -16,16 +16,17 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from local.acs.alarm import Alarm
-from local.acs.documents import file_status_event, state_changed_event
+from local.acs.documents import call_started_event, file_status_event, state_changed_event
 from local.acs.faults import Target
+from local.acs.timer import Timer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from local.acs.event_form import EventForm
     from local.acs.export import Exported, Exporter
     from local.acs.faults import Faults, Outage
-    from local.acs.model import Chunk, Recording
+    from local.acs.model import Call, Chunk, Recording
     from local.acs.service import Resource
 
 _T = TypeVar("_T")
@@ -37,8 +38,8 @@ _THREADS = 4
 _CLOSE_SECONDS = 3.0
 
 
-class Finisher:
-    """Carries ended recordings to the customer's container and tells about them."""
+class CallEnd:
+    """Exports ended recordings into the customer's container and publishes the events."""
 
     def __init__(
         self,
@@ -52,11 +53,11 @@ class Finisher:
         self._resource, self._exporter, self._publish = resource, exporter, publish
         self._faults, self._outages = faults, outages
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="acs-export")
-        self._alarm = Alarm(resource.clock)
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._finishing: dict[str, asyncio.Task[None]] = {}
+        self._timer = Timer(resource.clock)
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._finishing: dict[str, asyncio.Task[object]] = {}
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def spawn(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
         """Runs `work` in the background of the loop; `idle` waits for it, `close` cancels it."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
@@ -64,7 +65,7 @@ class Finisher:
         return task
 
     def ended(self, recording: Recording) -> None:
-        """Sets all going that comes after a recording's end."""
+        """Starts the callback, the export and the event of an ended recording."""
         self.spawn(self.state_changed(recording))
         task = self._finishing[recording.recording_id] = self.spawn(self.finish(recording))
         task.add_done_callback(lambda _: self._finishing.pop(recording.recording_id, None))
@@ -75,7 +76,7 @@ class Finisher:
         if task is not None:
             await asyncio.wait({task})
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, task: asyncio.Task[object]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _LOG.error("acs.background.failed", exc_info=error)
@@ -89,7 +90,7 @@ class Finisher:
         """Cancels what is under way and ends the threads."""
         for task in self._tasks:
             task.cancel()
-        await self._alarm.close()
+        await self._timer.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         # An upload to an account that hangs must not keep the emulator from stopping; it ends by its own time-out.
         with suppress(TimeoutError):
@@ -103,26 +104,49 @@ class Finisher:
             await asyncio.gather(*(self._export(recording, chunk) for chunk in recording.chunks))
         delay = self._resource.config.event_delay if plan.event_delay is None else plan.event_delay
         if delay:
-            await self._alarm.sleep(delay)
+            await self._timer.sleep(delay)
         if plan.publish_event:
             await self.publish(recording, times=1 + plan.duplicate_events)
 
-    async def publish(self, recording: Recording, *, times: int = 1) -> None:
-        """Publishes the recording's event, `times` times with the same id."""
-        now = self._resource.clock.now()
-        event = file_status_event(recording, now=now, form=self._resource.config.event)
+    async def publish(
+        self,
+        recording: Recording,
+        *,
+        times: int = 1,
+        chunks: frozenset[int] | None = None,
+        form: EventForm | None = None,
+    ) -> None:
+        """Publishes an event of an ended recording, `times` times with the same id.
+
+        `chunks`: the indexes of those it names (default: all). `form` (default: the plan's, else the emulator's).
+        """
+        config = self._resource.config
+        event = file_status_event(
+            recording,
+            now=self._resource.clock.now(),
+            form=form or recording.plan.event_form or config.event,
+            chunks=chunks,
+            document_id_in_names=config.document_id_in_names,
+        )
         recording.events.append(event)
         for _ in range(times):
             await self._in_thread(self._publish, event)
         recording.published = True
+
+    def begun(self, call: Call) -> None:
+        """Publishes, once, that a call has begun."""
+        if self._resource.config.call_started and not call.has_begun:
+            event = call_started_event(call, now=self._resource.clock.now())
+            self.spawn(self._in_thread(self._publish, event))
+        call.has_begun = True
 
     async def _export(self, recording: Recording, chunk: Chunk) -> None:
         kind = self._export_kind(recording, chunk)
         done = await self._in_thread(partial(self._exporter.export, recording, chunk, kind=kind))
         chunk.export = done.failure or kind
         if done.failure is None:
-            chunk.held = kind == "ok-but-media-url"
-            self._place(chunk, done, in_event=not chunk.held)
+            chunk.held = kind == "ok-but-media-url" or recording.plan.keep_media
+            self._place(chunk, done, in_event=kind != "ok-but-media-url")
 
     def _export_kind(self, recording: Recording, chunk: Chunk) -> str:
         """How this export ends: a scripted fault, an outage, or the recording's plan."""
@@ -141,9 +165,9 @@ class Finisher:
             chunk.content_location, chunk.metadata_location = chunk.blob_urls
 
     async def late_export(self, recording: Recording, *, chunks: frozenset[int] | None, event: bool) -> None:
-        """The export by ACS that comes after all: the chunks that failed (or those told) are written now.
+        """ACS's export after all: writes the chunks whose export failed, or `chunks`.
 
-        The media stay where they are too. With `event` a second event tells the new places.
+        The media stay at ACS, too. `event`: publishes a second event with the new locations.
         """
         for chunk in recording.chunks:
             wanted = not chunk.blob_urls if chunks is None else chunk.index in chunks
@@ -157,7 +181,7 @@ class Finisher:
             await self.publish(recording)
 
     async def state_changed(self, recording: Recording) -> None:
-        """Posts the state callback, once, to loopback addresses only; a failure is logged and forgotten."""
+        """Posts the state callback, once, to loopback addresses only; a failure is logged."""
         url = recording.request.callback_url
         if not url or urlsplit(url).hostname not in _LOOPBACK:
             return

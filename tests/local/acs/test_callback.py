@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local.acs import AcsConfig, AcsEmulator
-from tests.emulator import raw
-from tests.emulator.finished import start_body
+from tests.local.acs import raw
+from tests.local.acs.finished import start_body
 from tests.support.receiver import Receiver
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def life(acs: AcsEmulator, url: str) -> str:
     return recording_id
 
 
-def test_every_change_of_state_is_told_as_one_cloud_event(acs: AcsEmulator, receiver: Receiver) -> None:
+def test_every_change_of_state_is_posted_as_one_cloud_event(acs: AcsEmulator, receiver: Receiver) -> None:
     recording_id = life(acs, receiver.url)
     assert [len(request.body) for request in receiver.requests] == [1, 1, 1, 1]
     events = [request.body[0] for request in receiver.requests]
@@ -62,7 +62,7 @@ def test_a_publisher_that_raises_is_logged_and_the_rest_goes_on(caplog: pytest.L
         events.append(event)
         raise RuntimeError("no one listens")
 
-    with AcsEmulator(AcsConfig(), publish=publish) as other:
+    with AcsEmulator(AcsConfig(call_started=False), publish=publish) as other:
         for _ in range(2):
             call = other.create_call()
             raw.control(other, "POST", f"/calls/{call.call_id}/recordings")

@@ -1,9 +1,10 @@
-"""Scripted misbehaviour: every kind, and whom it strikes."""
+"""Scripted misbehaviour: every kind, and what it strikes."""
 
 from __future__ import annotations
 
 import http.client
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,9 @@ import pytest
 
 from local.acs import ChunkPlan, EndPlan, Fault
 from local.acs.faults import KINDS, Faults, Target, fault_from_json, fault_json
-from tests.emulator import raw
-from tests.emulator.finished import Finished, start_body
+from tests.local.acs import raw
+from tests.local.acs.finished import Finished, start_body
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from local.acs import AcsEmulator
@@ -108,6 +110,35 @@ def test_a_lost_answer_to_a_delete_leaves_it_deleted(finished: Finished) -> None
     assert finished.chunk.deleted
 
 
+def test_a_late_answer_comes_after_the_work_is_done(acs: AcsEmulator) -> None:
+    acs.add_fault(kind="late-answer", operation="any", seconds=0.5)
+    began = time.monotonic()
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(raw.start, acs, start_body(acs))
+        eventually(acs.resource.recordings)
+        assert time.monotonic() - began < 0.5
+        assert answer.result().status == 200
+    assert time.monotonic() - began >= 0.5
+
+
+def test_a_failed_start_has_an_answer_and_no_recording(acs: AcsEmulator, events: list[dict[str, Any]]) -> None:
+    acs.add_fault(kind="failed-start", count=1)
+    body = start_body(acs)
+    answer = raw.start(acs, body)
+    assert (answer.status, answer.json["recordingState"]) == (200, "active")
+    target = f"/calling/recordings/{answer.json['recordingId']}"
+    for method, action in (("GET", ""), ("DELETE", ""), ("POST", ":pause")):
+        refused = raw.rest(acs, method, f"{target}{action}{raw.VERSION}")
+        assert (refused.status, refused.code) == (404, "8522")
+    assert acs.truth(answer.json["recordingId"])["state"] == "failed"
+    again = raw.start(acs, body)
+    assert again.status == 200, "the call can be recorded"
+    (recording,) = acs.end_call(acs.resource.calls()[0].call_id)
+    acs.wait_idle()
+    assert recording.recording_id == again.json["recordingId"]
+    assert len(events) == 1
+
+
 @pytest.mark.parametrize("after", [None, 1000])
 def test_a_stall_holds_the_answer_or_its_body(finished: Finished, after: int | None) -> None:
     finished.acs.add_fault(kind="stall", seconds=0.3, bytes=after)
@@ -133,6 +164,34 @@ def test_ignore_range_is_the_whole_for_a_part(finished: Finished) -> None:
     finished.acs.add_fault(kind="ignore-range")
     answer = finished.get(Range="bytes=10-19")
     assert (answer.status, answer.body) == (200, finished.data)
+
+
+@pytest.mark.parametrize("most", [None, 4321])
+def test_a_body_without_a_length_ends_with_the_connection(finished: Finished, most: int | None) -> None:
+    """Whole or broken off, it looks the same."""
+    finished.acs.add_fault(kind="no-length", bytes=most)
+    answer = finished.get(Range="bytes=10-19")
+    assert (answer.status, answer.body) == (200, finished.data[:most])
+    assert answer.headers["connection"] == "close"
+    assert not {"content-length", "transfer-encoding", "content-range"} & set(answer.headers)
+    assert finished.get(method="HEAD").status == 200
+
+
+def test_a_large_body_without_a_length_is_sent_whole(acs: AcsEmulator) -> None:
+    finished = Finished.make(acs, size=20_000_000)
+    acs.add_fault(kind="no-length")
+    assert finished.get().body == finished.data
+
+
+def test_a_body_in_chunks_says_where_it_ends(finished: Finished) -> None:
+    finished.acs.add_fault(kind="chunked", count=1)
+    answer = finished.get(Range="bytes=10-19")
+    assert (answer.status, answer.body) == (200, finished.data)
+    assert answer.headers["transfer-encoding"] == "chunked"
+    finished.acs.add_fault(kind="chunked", bytes=1234)
+    with pytest.raises(http.client.IncompleteRead) as caught:
+        finished.get()
+    assert caught.value.partial == finished.data[:1234]
 
 
 def test_wrong_range_tells_another_range_than_asked(finished: Finished) -> None:
@@ -164,7 +223,7 @@ def test_wrong_bytes_changes_one_byte(finished: Finished) -> None:
     assert sum(a != b for a, b in zip(answer.body, finished.data[:1000], strict=True)) == 1
 
 
-def test_a_redirect_goes_where_it_is_told(finished: Finished) -> None:
+def test_a_redirect_names_its_url(finished: Finished) -> None:
     finished.acs.add_fault(kind="redirect", url="https://evil.example.org/")
     answer = finished.get()
     assert (answer.status, answer.headers["location"]) == (302, "https://evil.example.org/")

@@ -8,8 +8,11 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from local.acs import FULL
 from local.acs import __main__ as program
+from local.acs.event_form import form_json
 from local.acs.faults import KINDS
+from local.acs.formats import SHAPES
 from local.acs.model import EXPORT_KINDS
 
 if TYPE_CHECKING:
@@ -42,7 +45,10 @@ def test_the_python_example_works_as_written() -> None:
     names: dict[str, Any] = {}
     exec(example, names)  # noqa: S102 - our own README
     assert names["chunk"]["bytes"] == 50_000
-    assert len(names["events"]) == 1
+    assert [event["eventType"].rpartition(".")[2] for event in names["events"]] == [
+        "CallStarted",
+        "RecordingFileStatusUpdated",
+    ]
 
 
 def test_every_flag_is_in_the_table_with_its_default_s_variable() -> None:
@@ -52,5 +58,11 @@ def test_every_flag_is_in_the_table_with_its_default_s_variable() -> None:
     assert all(name == "ACS_EMULATOR_" + flag[2:].upper().replace("-", "_") for flag, name in flags)
 
 
-def test_every_kind_of_fault_and_export_is_told() -> None:
-    assert [kind for kind in (*KINDS, *EXPORT_KINDS) if f"`{kind}`" not in README] == []
+def test_every_choice_of_an_event_form_is_in_its_table() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", README.partition("## The forms of the event")[2], re.MULTILINE)
+    assert rows == list(form_json(FULL))
+
+
+def test_every_kind_of_fault_export_and_media_is_documented() -> None:
+    shapes = [shape for shapes in SHAPES.values() for shape in shapes]
+    assert [kind for kind in (*KINDS, *EXPORT_KINDS, *shapes) if f"`{kind}`" not in README] == []

@@ -100,7 +100,7 @@ def control(origin: str, method: str, path: str, body: Any = None) -> Any:
         connection.close()
 
 
-def test_it_serves_until_it_is_told_to_stop() -> None:
+def test_it_serves_until_a_signal() -> None:
     with program("--seed", "5", "--clock-scale", "0", ACS_EMULATOR_LOOSE="true") as running:
         origin = running.origin
         told = control(origin, "GET", "/health")
@@ -116,8 +116,12 @@ def test_its_events_go_to_the_webhook_through_event_grid() -> None:
         call_id = control(origin, "POST", "/calls", {})["callId"]
         recording_id = control(origin, "POST", f"/calls/{call_id}/recordings", {})["recordingId"]
         control(origin, "POST", f"/calls/{call_id}/end", {})
-        eventually(lambda: receiver.notifications)
-        assert [event["data"]["recordingId"] for event in receiver.notifications[0].body] == [recording_id]
+        eventually(lambda: len(receiver.notifications) == 2)
+        found = {event["eventType"].rpartition(".")[2]: event for one in receiver.notifications for event in one.body}
+        assert set(found) == {"CallStarted", "RecordingFileStatusUpdated"}
+        assert found["CallStarted"]["data"]["correlationId"] == call_id
+        assert f"/recording/call/{call_id}/" in found["RecordingFileStatusUpdated"]["subject"]
+        assert control(origin, "GET", f"/recordings/{recording_id}")["published"]
         assert running.ends(signal.SIGINT) == 0
 
 

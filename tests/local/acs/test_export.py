@@ -14,10 +14,11 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from azure.storage.blob import BlobClient
 
-from local.acs import AcsConfig, AcsEmulator, ChunkPlan, EndPlan, EventForm
+from local.acs import AcsConfig, AcsEmulator, ChunkPlan, EndPlan
+from local.acs.content import HTML_PAGE
 from local.acs.request import read_start_request
-from tests.emulator import raw
-from tests.emulator.finished import Finished, start_body
+from tests.local.acs import raw
+from tests.local.acs.finished import Finished, start_body
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -96,7 +97,7 @@ def test_the_event_has_all_documented_fields(
 
 
 @pytest.mark.parametrize("kind", ["container-missing", "role-missing", "firewall", "service-outage"])
-def test_an_export_told_to_fail_leaves_the_media_at_acs(
+def test_a_failed_export_leaves_the_media_at_acs(
     exporting: AcsEmulator, container: ContainerClient, events: Events, kind: str
 ) -> None:
     plan = EndPlan(chunks=TWO, export=kind)
@@ -187,7 +188,28 @@ def test_a_claimed_export_may_be_a_lie(
     assert not any(blob.size for blob in found if blob.name.endswith(".mp3"))
 
 
-def test_a_good_export_may_be_told_with_acs_urls(
+@pytest.mark.parametrize(
+    ("kind", "most", "expected"),
+    [
+        ("claimed-truncated", None, lambda data: data[:500]),
+        ("claimed-truncated", 260, lambda data: data[:260]),
+        ("claimed-one-byte", None, lambda data: data[:1]),
+        ("claimed-zeros", None, lambda data: bytes(len(data))),
+        ("claimed-html", None, lambda _: HTML_PAGE),
+    ],
+)
+def test_a_claimed_export_may_hold_other_bytes(
+    exporting: AcsEmulator, container: ContainerClient, kind: str, most: int | None, expected: Any
+) -> None:
+    plan = EndPlan(chunks=(ChunkPlan(size=1000),), export=kind, export_bytes=most, keep_media=True)
+    finished = Finished.make(exporting, plan=plan, container_url=container.url)
+    (name,) = [str(name) for name in container.list_blob_names() if str(name).endswith(".mp3")]
+    assert container.download_blob(name).readall() == expected(finished.data)
+    kept = f"https://{DEFAULT_HOST}/v1/objects/{finished.chunk.document_id}/content/video"
+    assert finished.get(url=kept).body == finished.data, "ACS still has the media"
+
+
+def test_a_good_export_may_be_published_with_acs_urls(
     exporting: AcsEmulator, container: ContainerClient, events: Events
 ) -> None:
     finished = Finished.make(exporting, plan=EndPlan(export="ok-but-media-url"), container_url=container.url)
@@ -260,19 +282,3 @@ def test_a_long_call_has_several_chunks(acs: AcsEmulator, clock: Clock, events: 
     assert recording.chunks[0].started_at == began
     assert recording.chunks[0].media.size == 4 * 60 * 7_500_000, "7.5 MB a minute"
     assert events[0]["data"]["recordingDurationMs"] == 20.5 * 3_600_000
-
-
-def test_the_event_s_open_questions_are_settings() -> None:
-    form = EventForm(
-        subject="/recording/call/{callId}",
-        with_recording_id=False,
-        storage_type_exported=None,
-        storage_type_failed=None,
-        with_delete_location=False,
-    )
-    events: Events = []
-    with AcsEmulator(AcsConfig(event=form), publish=events.append) as acs:
-        finished = Finished.make(acs)
-    assert events[0]["subject"] == f"/recording/call/{finished.recording.call.call_id}"
-    assert not {"recordingId", "storageType"} & set(events[0]["data"])
-    assert "deleteLocation" not in chunks(events[0])[0]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from local.acs import ChunkPlan, EndPlan
-from tests.emulator import raw
+from tests.local.acs import raw
 
 if TYPE_CHECKING:
     from local.acs import AcsEmulator

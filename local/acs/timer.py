@@ -1,4 +1,4 @@
-"""Waiting on the clock for many at once: one timer for all, however many wait."""
+"""One timer on the clock for any number of sleepers."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ if TYPE_CHECKING:
     from local.clock import Clock
 
 
-class Alarm:
+class Timer:
     """Wakes sleepers in the order of their moments. For one event loop.
 
-    A clock that is stepped or scaled has to be looked at again and again; ten thousand sleepers that each do
-    so would keep the loop busy with nothing else.
+    A stepped or scaled clock has to be polled. Ten thousand sleepers that each poll it would keep the loop busy.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._waiting: list[tuple[datetime, int, asyncio.Future[None]]] = []
         self._numbers = count()
-        self._timer: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
 
     async def sleep(self, duration: timedelta) -> None:
         """Returns after `duration` of clock time."""
@@ -33,19 +32,19 @@ class Alarm:
         entry = (self._clock.now() + duration, next(self._numbers), woken)
         heapq.heappush(self._waiting, entry)
         if self._waiting[0] is entry:
-            # Not awaited: a second sleeper that comes meanwhile would start a timer of its own.
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = asyncio.create_task(self._wake())
+            # Not awaited: a second sleeper would start a task of its own meanwhile.
+            if self._task is not None:
+                self._task.cancel()
+            self._task = asyncio.create_task(self._wake())
         await woken
 
     async def close(self) -> None:
-        """Stops the timer; who still waits must be cancelled."""
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
+        """Stops the timer. Its sleepers stay asleep: cancel them."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await timer
+                await task
 
     async def _wake(self) -> None:
         while self._waiting:

@@ -18,17 +18,18 @@ from local.acs.content import (
     send,
     spoil,
 )
-from local.acs.dispatch import drop, find_route, json_answer, read_body, route, scripted_error, whole_answer
 from local.acs.documents import chunk_metadata
 from local.acs.faults import Target
+from local.acs.routing import drop, find_route, json_answer, read_body, route, scripted_error, whole_answer
 
 if TYPE_CHECKING:
     from local.acs.auth import Gate
     from local.acs.content import Plan
-    from local.acs.dispatch import Misbehaviour, RequestLog
     from local.acs.faults import Fault
     from local.acs.media import Media
     from local.acs.model import Chunk, Recording
+    from local.acs.request_log import RequestLog
+    from local.acs.routing import Misbehaviour
     from local.acs.service import Resource
 
 
@@ -45,6 +46,7 @@ class MediaHost:
             route("GET", f"{content}acsmetadata", self._metadata),
             route("HEAD", f"{content}acsmetadata", self._metadata),
             route("DELETE", "/v1/objects/{id}", self._delete),
+            route("DELETE", f"{content}deletedata", self._delete),
         ]
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:

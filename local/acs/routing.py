@@ -10,7 +10,6 @@ import asyncio
 import json
 import logging
 import re
-from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +18,13 @@ from aiohttp import web
 from local.acs import errors
 from local.acs.config import MEDIA_SUFFIXES, REST_SUFFIX
 from local.acs.content import HTML_PAGE, hang_up
-from local.acs.documents import moment
 from local.acs.errors import RestError, error_body
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from local.acs.faults import Fault, Faults, Outage, Target
-    from local.acs.service import Resource
+    from local.acs.faults import Fault, Target
+    from local.acs.plane import ControlPlane
 
 _LOG = logging.getLogger("local.acs")
 
@@ -78,7 +76,7 @@ async def read_body(request: web.BaseRequest) -> bytes:
 
 
 def error_answer(error: RestError) -> web.Response:
-    """A RestError as the service tells it."""
+    """The service's answer for a RestError."""
     body = error_body(error.code, error.message, target=error.target, details=error.details)
     return json_answer(body, status=error.status, headers=error.headers)
 
@@ -91,59 +89,21 @@ def virtual_host(request: web.BaseRequest) -> str:
     return "media" if host.endswith(MEDIA_SUFFIXES) else "control"
 
 
-class RequestLog:
-    """The last requests to REST and media: no headers, no query, no body."""
-
-    def __init__(self, resource: Resource) -> None:
-        self._resource = resource
-        self._entries: deque[dict[str, Any]] = deque(maxlen=resource.config.request_log_size)
-
-    def add(
-        self,
-        request: web.BaseRequest,
-        target: Target,
-        *,
-        status: int | None,
-        fault: Fault | None,
-        sent: int | None = None,
-    ) -> None:
-        """Notes one answered request; status None: the connection was closed without an answer."""
-        entry = {
-            "time": moment(self._resource.clock.now()),
-            "method": request.method,
-            "host": request.host,
-            "path": request.path,
-            "operation": target.operation,
-            "recordingId": target.recording_id,
-            "documentId": target.document_id,
-            "chunk": target.chunk,
-            "range": request.headers.get("Range"),
-            "status": status,
-            "bodyBytes": sent,
-            "fault": fault.kind if fault else None,
-        }
-        self._entries.append(entry)
-
-    def entries(self) -> list[dict[str, Any]]:
-        """Oldest first."""
-        return list(self._entries)
-
-
 class Misbehaviour:
     """Faults and outages, as they strike whole answers."""
 
-    def __init__(self, resource: Resource, *, faults: Faults, outages: list[Outage]) -> None:
-        self._resource, self._faults, self._outages = resource, faults, outages
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
 
     async def strike(self, target: Target) -> Fault | None:
-        """Waits out the latency; the outage or fault that strikes this request."""
-        config, now = self._resource.config, self._resource.clock.now()
-        if config.latency:
-            await asyncio.sleep(config.latency.total_seconds())
-        for outage in list(self._outages):
+        """Waits for the latency; the outage or fault that strikes this request."""
+        plane, now = self._plane, self._plane.clock.now()
+        if plane.config.latency:
+            await asyncio.sleep(plane.config.latency.total_seconds())
+        for outage in list(plane.outages):
             if outage.strikes(target.operation, now):
                 return outage.as_fault(target.operation)
-        fault = self._faults.strike(target, now)
+        fault = plane.faults.strike(target, now)
         if fault is not None and fault.kind == "stall" and not fault.bytes:
             await asyncio.sleep(fault.seconds or 0)
         return fault
@@ -180,7 +140,7 @@ def whole_answer(
     return answer
 
 
-class Dispatcher:
+class Router:
     """Sends each request to its virtual host and turns RestErrors into answers."""
 
     def __init__(self, hosts: dict[str, Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]]) -> None:
@@ -193,7 +153,7 @@ class Dispatcher:
         except RestError as error:
             return error_answer(error)
         except ConnectionError:
-            # The client left, or a fault closed the connection: there is no one to answer.
+            # The client left, or a fault closed the connection: nothing can be sent.
             return web.Response(status=499)
 
 

@@ -27,10 +27,11 @@ from azure.core.rest import HttpRequest
 
 from local.acs import AcsConfig, AcsEmulator, ChunkPlan, EndPlan
 from local.acs.transport import AsyncEmulatorTransport, EmulatorTransport
-from tests.emulator.raw import jwt
+from tests.local.acs import raw
+from tests.local.acs.raw import jwt
 
 if TYPE_CHECKING:
-    from tests.emulator.finished import Finished
+    from tests.local.acs.finished import Finished
 
 CONTAINER = AzureBlobContainerRecordingStorage("https://account.blob.core.windows.net/recordings")
 
@@ -81,6 +82,26 @@ def test_the_service_s_codes_reach_the_caller(client: CallAutomationClient) -> N
         client.get_recording_properties("unknown")
     assert caught.value.error is not None
     assert caught.value.error.code == "8522"
+
+
+def test_a_connection_names_its_call(acs: AcsEmulator, client: CallAutomationClient) -> None:
+    call = acs.create_call(group_call_id="6a1b2c3d-0000-4000-8000-000000000001", state="connecting")
+    connection = client.get_call_connection(call.call_connection_id)
+    found = connection.get_call_properties()
+    assert (found.call_connection_id, found.server_call_id) == (call.call_connection_id, call.server_call_id)
+    assert (found.call_connection_state, found.correlation_id) == ("connecting", call.call_id)
+    raw.control(acs, "POST", f"/calls/{call.call_id}/state", {"state": "established"})
+    assert connection.get_call_properties().call_connection_state == "connected"
+    acs.end_call(call.call_id)
+    for connection_id in (call.call_connection_id, "other"):
+        with pytest.raises(ResourceNotFoundError):
+            client.get_call_connection(connection_id).get_call_properties()
+    assert [entry["operation"] for entry in acs.requests()] == ["connection"] * 4
+
+
+def test_a_delete_takes_the_documented_location(client: CallAutomationClient, finished: Finished) -> None:
+    client.delete_recording(f"{finished.chunk.delete_location}/content/deletedata")
+    assert finished.chunk.deleted
 
 
 def test_legacy_locators_work(acs: AcsEmulator, client: CallAutomationClient) -> None:
