@@ -3,6 +3,8 @@ $ErrorActionPreference = 'Stop'
 function Say([string]$Text) { Write-Output "preprovision: $Text" }
 function Fail([string]$Text) { [Console]::Error.WriteLine("preprovision: $Text"); exit 1 }
 
+function Part([string]$Id, [int]$Index) { ($Id -split '/')[$Index - 1] } # 3 subscription, 5 resource group, 9 name
+
 $acs = $env:ACS_RESOURCE_ID
 if (-not $acs) {
     Say 'no ACS_RESOURCE_ID: a Communication Services resource is made'
@@ -48,7 +50,8 @@ $kind = az resource show --ids $found --query identity.type -o tsv
 if ($LASTEXITCODE -ne 0) { Fail "cannot read $found" }
 if ("$kind" -notlike '*SystemAssigned*') {
     Say 'giving the system topic an identity: dead letters are written with it'
-    az eventgrid system-topic update --ids $found --mi-system-assigned -o none
+    az eventgrid system-topic update --subscription (Part $found 3) --resource-group (Part $found 5) `
+        --name (Part $found 9) --mi-system-assigned -o none
     if ($LASTEXITCODE -ne 0) { Fail 'the topic got no identity' }
 }
 azd env set EXISTING_EVENT_TOPIC_ID $found

@@ -5,6 +5,7 @@ set -eu
 
 say() { printf 'preprovision: %s\n' "$*"; }
 fail() { printf 'preprovision: %s\n' "$*" >&2; exit 1; }
+part() { printf '%s' "$1" | cut -d/ -f"$2"; } # of a resource ID: 3 subscription, 5 resource group, 9 name
 lower() { printf '%s' "$1" | tr '[:upper:]' '[:lower:]'; }
 
 acs=${ACS_RESOURCE_ID:-}
@@ -54,7 +55,8 @@ case $kind in
   *SystemAssigned*) ;;
   *)
     say "giving the system topic an identity: dead letters are written with it"
-    az eventgrid system-topic update --ids "$found" --mi-system-assigned -o none || fail "the topic got no identity"
+    az eventgrid system-topic update --subscription "$(part "$found" 3)" --resource-group "$(part "$found" 5)" \
+      --name "$(part "$found" 9)" --mi-system-assigned -o none || fail "the topic got no identity"
     ;;
 esac
 azd env set EXISTING_EVENT_TOPIC_ID "$found" || fail "azd env set failed"

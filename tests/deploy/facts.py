@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import function_app
 from shared.settings import NAMES
 
+_INDEX = """
+import json, function_app
+print(json.dumps({
+    function.get_function_name(): [one.get_dict_repr() for one in function.get_bindings()]
+    for function in function_app.app.get_functions()
+}, default=str))
+"""
 ROOT = Path(__file__).parents[2]
 SETTINGS = frozenset(NAMES)
 
@@ -48,11 +57,12 @@ EVENT_TYPES = ["Microsoft.Communication.RecordingFileStatusUpdated", "Microsoft.
 
 @cache
 def bindings() -> dict[str, list[dict[str, Any]]]:
-    """Each function's bindings, as the worker gives them to the host."""
-    return {
-        str(function.get_function_name()): [one.get_dict_repr() for one in function.get_bindings()]
-        for function in function_app.app.get_functions()
-    }
+    """Each function's bindings, as the worker gives them to the host: in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", _INDEX], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    found: dict[str, list[dict[str, Any]]] = json.loads(done.stdout)
+    return found
 
 
 def queues() -> set[str]:
