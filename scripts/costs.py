@@ -51,7 +51,7 @@ def month(recordings: int, share: float, prices: dict[str, Any]) -> dict[str, fl
     """What each service bills for a month, without what it gives for nothing. Nothing is shared by two executions."""
 
     def total(name: str) -> float:
-        return recordings * (share * getattr(RESCUED, name) + (1 - share) * getattr(EXPORTED, name))
+        return recordings * float(share * getattr(RESCUED, name) + (1 - share) * getattr(EXPORTED, name))
 
     def beyond(amount: float, free: str) -> float:
         return max(0.0, amount - float(prices[free]))

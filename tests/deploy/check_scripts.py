@@ -26,6 +26,18 @@ FROM_OUTSIDE = {
 }
 
 
+# azd has no parser that can be installed here: what its reference has of the commands in use.
+AZD = {
+    "up": {"--no-prompt"},
+    "provision": {"--preview"},
+    "down": {"--purge"},
+    "env new": set(),
+    "env set": set(),
+    "env get-values": set(),
+    "auth login": {"--client-id", "--federated-credential-provider", "--tenant-id"},
+}
+
+
 def _scripts(root: Path) -> list[Path]:
     return sorted([*(root / "scripts").glob("*.sh"), *(root / "scripts").glob("*.ps1")])
 
@@ -109,6 +121,17 @@ def templates(root: Path) -> list[str]:
                 given[name] = Expr(value)
         faults += arguments(parse(path), one.where, given)
     return faults if found else ["no template is deployed by any command"]
+
+
+def azd_commands(root: Path) -> list[str]:
+    """Every call of azd is one that its reference has, with flags that it has there."""
+    faults = []
+    for one in (given for given in commands.every(root) if given.words[0] == "azd"):
+        name = next((known for known in AZD if " ".join(one.words[1:]).startswith(known)), None)
+        flags = {word for word in one.words if word.startswith("-")}
+        if name is None or not flags <= AZD[name]:
+            faults.append(f"{one.where}: azd has no {' '.join(one.words[1:])}")
+    return faults
 
 
 def azd_project(root: Path) -> list[str]:

@@ -34,6 +34,7 @@ CHECKS: dict[str, Callable[[Path], list[str]]] = {
     "scripts.twins": check_scripts.twins,
     "scripts.variables": check_scripts.variables,
     "scripts.templates": check_scripts.templates,
+    "scripts.azd_commands": check_scripts.azd_commands,
     "scripts.azd_project": check_scripts.azd_project,
     "scripts.parameters_of_azd": check_scripts.parameters_of_azd,
 }

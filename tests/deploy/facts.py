@@ -11,13 +11,6 @@ from typing import Any
 
 from shared.settings import NAMES
 
-_INDEX = """
-import json, function_app
-print(json.dumps({
-    function.get_function_name(): [one.get_dict_repr() for one in function.get_bindings()]
-    for function in function_app.app.get_functions()
-}, default=str))
-"""
 ROOT = Path(__file__).parents[2]
 SETTINGS = frozenset(NAMES)
 
@@ -59,7 +52,7 @@ EVENT_TYPES = ["Microsoft.Communication.RecordingFileStatusUpdated", "Microsoft.
 def bindings() -> dict[str, list[dict[str, Any]]]:
     """Each function's bindings, as the worker gives them to the host: in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-c", _INDEX], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-m", "tests.deploy.index"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
     found: dict[str, list[dict[str, Any]]] = json.loads(done.stdout)
     return found

@@ -163,4 +163,22 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
         "scripts.templates",
     ),
     "the service has no resource": ("azure.yaml", "  recorder:\n", "  recorders:\n", "scripts.azd_project"),
+    "a command of azd that does not exist": (
+        "docs/deploy.md",
+        "azd env new recordings",
+        "azd env create recordings",
+        "scripts.azd_commands",
+    ),
+    "two defaults part": (
+        "infra/main.parameters.json",
+        "MAXIMUM_INSTANCES=40",
+        "MAXIMUM_INSTANCES=4",
+        "language.azd_parameters",
+    ),
+    "an output feeds a parameter": (
+        "infra/main.parameters.json",
+        "ACS_RESOURCE_ID=",
+        "ACS_ID=",
+        "scripts.parameters_of_azd",
+    ),
 }
