@@ -177,8 +177,8 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
     ),
     "an output feeds a parameter": (
         "infra/main.parameters.json",
-        "ACS_RESOURCE_ID=",
-        "ACS_ID=",
+        "{ACS_RESOURCE_ID}",
+        "{ACS_ID}",
         "scripts.parameters_of_azd",
     ),
 }
