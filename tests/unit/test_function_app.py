@@ -141,9 +141,17 @@ def tops() -> set[str]:
 
 
 # What a set-up, a run or a user leaves, and a fresh clone does not have.
-MADE = {".venv", ".vscode", ".local", "__pycache__", "*.pyc", "local.settings.json", ".coverage"} | {
-    f".{tool}" for tool in ("mypy_cache", "ruff_cache", "pytest_cache", "hypothesis")
-}
+MADE = {
+    ".venv",
+    ".venv-deploy",
+    ".azure",
+    ".vscode",
+    ".local",
+    "__pycache__",
+    "*.pyc",
+    "local.settings.json",
+    ".coverage",
+} | {f".{tool}" for tool in ("mypy_cache", "ruff_cache", "pytest_cache", "hypothesis")}
 
 
 def test_what_is_not_deployed_exists() -> None:
