@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 FOUND = HERE.parent / ".local" / "fuzz"
-TARGETS = ("events", "changed", "start")
+TARGETS = ("events", "changed", "start", "media")
 
 
 def corpus(target: str) -> list[Path]:

@@ -26,7 +26,7 @@ from shared.store import Books
 from shared.sweep.missing_event import Silence
 from shared.sweep.replay import Replay
 from shared.sweep.sweep import Sweep
-from shared.transfer.engine import Transfer
+from shared.transfer.engine import Engine
 from shared.transfer.slots import BlockSlots, ThreadSlots
 from shared.transfer.throttle import Throttle
 from shared.worker.aftercare import Aftercare
@@ -96,7 +96,7 @@ def compose(settings: Settings, ports: Ports) -> App:
         delivery_window=settings.delivery_window,
         deletes_at_acs=settings.delete_at_acs,
     )
-    transfer = Transfer(
+    transfer = Engine(
         media=ports.media,
         slots=ports.slots,
         throttle=Throttle(clock=clock, most=settings.blocks_in_flight),

@@ -66,7 +66,8 @@ class MediaResponse:
     """The head of an answer. `status` 200 or 206; `content_range` as sent; `pieces` yields bytes until the end.
 
     `pieces` raises MediaUnavailable when the connection breaks off, MediaTruncated when fewer bytes came than were
-    announced.
+    announced. `is_delimited`: the body says where it ends (Content-Length, or chunks and a last one), so that a
+    connection that breaks off is noticed.
     """
 
     status: int
@@ -75,6 +76,7 @@ class MediaResponse:
     content_range: str | None
     etag: str | None
     pieces: Iterator[bytes]
+    is_delimited: bool = True
 
 
 class Media(Protocol):
@@ -82,6 +84,10 @@ class Media(Protocol):
 
     def open(self, location: str, *, start: int, length: int) -> AbstractContextManager[MediaResponse]:
         """Asks for `length` bytes from `start`; what comes back is checked by `ranges`, not here."""
+        ...
+
+    def total(self, location: str) -> int | None:
+        """How many bytes ACS has there, by a request for one byte; None where its answer does not say."""
         ...
 
     def read_all(self, location: str, *, limit: int) -> bytes:
@@ -122,7 +128,8 @@ class Block:
 class Container(Protocol):
     """One container for recordings: the customer's, or the fallback. Names are full names within it.
 
-    Errors: StorageError and below; BlobMissing, BlobExists, BlocksMissing where said.
+    Errors: StorageError and below; BlobMissing, BlobExists, BlocksMissing where said. With an `etag` a call works on
+    that version of the blob only: PreconditionFailed where it is another. Reading an archived blob: BlobArchived.
     """
 
     def stat(self, name: str) -> BlobFacts | None:
@@ -135,11 +142,11 @@ class Container(Protocol):
         """
         ...
 
-    def read(self, name: str, *, start: int = 0, length: int | None = None) -> bytes:
+    def read(self, name: str, *, start: int = 0, length: int | None = None, etag: str | None = None) -> bytes:
         """Bytes of a committed blob (for heads and small files), none behind its end; BlobMissing."""
         ...
 
-    def pieces(self, name: str) -> Iterator[bytes]:
+    def pieces(self, name: str, *, etag: str | None = None) -> Iterator[bytes]:
         """A committed blob from its start, in pieces of a few MiB; BlobMissing."""
         ...
 
@@ -163,22 +170,26 @@ class Container(Protocol):
         """Notes the checksum in the blob's metadata."""
         ...
 
-    def put(self, name: str, data: bytes, *, content_type: str, overwrite: bool, sha256: str | None = None) -> None:
+    def put(
+        self, name: str, data: bytes, *, content_type: str, overwrite: bool, sha256: str | None = None
+    ) -> BlobFacts:
         """Writes a small blob (at most 100 MiB) in one step, with a checksum as in `stage`.
 
         BlobExists where it stands and `overwrite` is False. `sha256` is noted in its metadata.
         """
         ...
 
-    def copy_from(self, source: Container, source_name: str, name: str) -> None:
-        """Server-side copy, only where `name` does not exist (BlobExists); returns when it is whole."""
+    def stage_from(
+        self, name: str, block_id: str, source: Container, source_name: str, *, start: int, length: int, etag: str
+    ) -> None:
+        """Stages a block of the source's bytes, read by this container's own server.
+
+        StorageInvalid where the server cannot read the source, or cannot copy blocks at all: then the bytes go
+        through this process. PreconditionFailed where the source's ETag is not `etag`.
+        """
         ...
 
-    def read_url(self, name: str) -> str:
-        """A URL another account's server can read the blob by for a short time (it may carry a signature: secret)."""
-        ...
-
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, *, etag: str | None = None) -> None:
         """Removes a blob; one that is gone already is no error."""
         ...
 

@@ -39,6 +39,7 @@ from shared.domain.errors import (
 )
 from shared.domain.locations import is_media_location
 from shared.ports import MediaResponse, StartedRecording
+from shared.transfer import ranges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -188,6 +189,7 @@ class AcsMedia:
                 content_range=headers.get("Content-Range"),
                 etag=headers.get("ETag"),
                 pieces=_pieces(response),
+                is_delimited=_is_delimited(headers),
             )
         finally:
             response.close()
@@ -212,6 +214,12 @@ class AcsMedia:
                     raise MediaRedirected("redirected to a host that is not an ACS media host") from error
         raise MediaRedirected("redirected too often")
 
+    def total(self, location: str) -> int | None:
+        """See the port."""
+        one = ranges.Span(0, 1)
+        with self.open(location, start=one.start, length=one.length) as response:
+            return ranges.accept(response, one, total=None, etag=None).total
+
     def read_all(self, location: str, *, limit: int) -> bytes:
         """See the port."""
         response = self._get(location, headers={}, **_SMALL_FILE)
@@ -234,6 +242,14 @@ class AcsMedia:
                 self._client.delete_recording(location, **_SMALL_FILE)
             except ResourceNotFoundError:
                 return
+
+
+def _is_delimited(headers: Any) -> bool:
+    """Whether the body's end is told: by its length, or by its last chunk (RFC 9112, 6.3)."""
+    coding = (headers.get("Transfer-Encoding") or "").strip().lower()
+    if coding:
+        return bool(coding.rpartition(",")[2].strip() == "chunked")
+    return _LENGTH.fullmatch(headers.get("Content-Length") or "") is not None
 
 
 def _closed(cause: BaseException | None) -> str | None:

@@ -21,9 +21,16 @@ from azure.storage.blob import (
 from shared.adapters.connections import LateOnce, seconds_to_send
 from shared.adapters.translate import storage_errors
 from shared.adapters.transport import pooled_transport
-from shared.domain.errors import Blame, BlobExists, BlobMissing, ContainerMissing, ContainerNotAllowed, StorageInvalid
+from shared.domain.errors import (
+    Blame,
+    BlobExists,
+    BlobMissing,
+    ContainerMissing,
+    ContainerNotAllowed,
+    StorageInvalid,
+    StorageRefused,
+)
 from shared.ports import BlobFacts, Blobs, Block, Container
-from shared.transfer.streams import CONTENT_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,12 +41,11 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 MIB = 1024 * 1024
-_SYNC_COPY_LIMIT = 256 * MIB  # of Copy Blob From URL (service documentation)
-_COPY_BLOCK = 100 * MIB
 _FIND_LIMIT = 5000  # what the service tells in one answer (its documentation)
-# How long a silence may be before the answer to what is little work for the server; and to a commit or a copy.
+# How long a silence may be before the answer to little work of the server; and to a commit or a copied block.
 _QUICK_SECONDS = 20
 _AT_WORK: dict[str, Any] = {"read_timeout": 60}
+_URL_AGE = timedelta(minutes=30)
 
 
 class _Retry(LateOnce, ExponentialRetry):
@@ -73,6 +79,7 @@ class BlobContainer:
         self._blame = blame
         self._validates: dict[str, Any] = {} if checksum == "off" else {"validate_content": checksum}
         self._creates = creates
+        self._last_url = ("", datetime.min.replace(tzinfo=UTC), "")
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -117,21 +124,21 @@ class BlobContainer:
                     break
         return found
 
-    def read(self, name: str, *, start: int = 0, length: int | None = None) -> bytes:
+    def read(self, name: str, *, start: int = 0, length: int | None = None, etag: str | None = None) -> bytes:
         """See the port."""
         try:
             with self._errors():
-                return bytes(self._blob(name).download_blob(offset=start, length=length).readall())
+                return bytes(self._blob(name).download_blob(offset=start, length=length, **_only(etag)).readall())
         except StorageInvalid as error:
             # The service refuses any range of an empty blob, and the SDK asks for one.
             if isinstance(error.__cause__, HttpResponseError) and error.__cause__.status_code == 416:
                 return b""
             raise
 
-    def pieces(self, name: str) -> Iterator[bytes]:
+    def pieces(self, name: str, *, etag: str | None = None) -> Iterator[bytes]:
         """See the port."""
         with self._errors():
-            yield from self._blob(name).download_blob(max_concurrency=1).chunks()
+            yield from self._blob(name).download_blob(max_concurrency=1, **_only(etag)).chunks()
 
     def staged(self, name: str) -> list[Block]:
         """See the port."""
@@ -172,10 +179,12 @@ class BlobContainer:
         with self._errors():
             self._blob(name).set_blob_metadata({"sha256": sha256})
 
-    def put(self, name: str, data: bytes, *, content_type: str, overwrite: bool, sha256: str | None = None) -> None:
+    def put(
+        self, name: str, data: bytes, *, content_type: str, overwrite: bool, sha256: str | None = None
+    ) -> BlobFacts:
         """See the port."""
         with self._errors():
-            self._blob(name).upload_blob(
+            answer = self._blob(name).upload_blob(
                 data,
                 overwrite=overwrite,
                 metadata={"sha256": sha256} if sha256 else None,
@@ -183,39 +192,39 @@ class BlobContainer:
                 read_timeout=seconds_to_send(len(data)),
                 **self._validates,
             )
+        return BlobFacts(name, len(data), str(answer["etag"]).strip('"'), sha256)
 
-    def copy_from(self, source: Container, source_name: str, name: str) -> None:
-        """See the port. Up to 256 MiB in one server-side step, above that block by block, server-side too."""
-        facts = source.stat(source_name)
-        if facts is None:
-            raise BlobMissing(f"{source_name} is not there to be copied")
-        url = source.read_url(source_name)
-        noted = {"sha256": facts.sha256} if facts.sha256 else None
-        target = self._blob(name)
+    def stage_from(
+        self, name: str, block_id: str, source: Container, source_name: str, *, start: int, length: int, etag: str
+    ) -> None:
+        """See the port."""
+        if not isinstance(source, BlobContainer):
+            raise StorageInvalid("the source is no container of a storage account", blame=self._blame)
+        try:
+            url = source.read_url(source_name)
+        except StorageRefused as error:
+            raise StorageInvalid(f"no signature for the source: {error}", blame=self._blame) from error
         with self._errors():
-            if facts.size <= _SYNC_COPY_LIMIT:
-                target.start_copy_from_url(
-                    url, metadata=noted, requires_sync=True, match_condition=MatchConditions.IfMissing, **_AT_WORK
-                )
-                return
-            blocks = []
-            for start in range(0, facts.size, _COPY_BLOCK):
-                length = min(_COPY_BLOCK, facts.size - start)
-                target.stage_block_from_url(f"{start:033d}", url, source_offset=start, source_length=length, **_AT_WORK)
-                blocks.append(BlobBlock(block_id=f"{start:033d}"))
-            kind = CONTENT_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
-            target.commit_block_list(
-                blocks,
-                content_settings=ContentSettings(content_type=kind),
-                metadata=noted,
-                match_condition=MatchConditions.IfMissing,
+            self._blob(name).stage_block_from_url(
+                block_id,
+                url,
+                source_offset=start,
+                source_length=length,
+                # The SDK has no parameter for it.
+                headers={"x-ms-source-if-match": f'"{etag}"'},
                 **_AT_WORK,
             )
 
     def read_url(self, name: str) -> str:
-        """See the port: a SAS for reading this one blob, an hour long, by account key or user delegation key."""
+        """A URL by which another account's server can read this one blob for an hour; it carries a signature: secret.
+
+        By account key or user delegation key, and made once for all blocks of a copy.
+        """
         blob = self._blob(name)
         now = datetime.now(UTC)
+        known, made_at, url = self._last_url
+        if known == name and now - made_at < _URL_AGE:
+            return url
         times: dict[str, Any] = {"start": now - timedelta(minutes=5), "expiry": now + timedelta(hours=1)}
         with self._errors():
             key = getattr(self._service.credential, "account_key", None)
@@ -232,13 +241,14 @@ class BlobContainer:
                 **times,
                 **signer,
             )
-        return f"{blob.url}?{sas}"
+        self._last_url = (name, now, f"{blob.url}?{sas}")
+        return self._last_url[2]
 
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, *, etag: str | None = None) -> None:
         """See the port."""
         try:
             with self._errors():
-                self._blob(name).delete_blob()
+                self._blob(name).delete_blob(**_only(etag))
         except BlobMissing:
             return
 
@@ -248,6 +258,11 @@ class BlobContainer:
             self._client.get_blob_client("acs-byos-recorder-preflight").stage_block(
                 "probe".ljust(33, "0"), b"0", connection_timeout=3, read_timeout=5, retry_total=0
             )
+
+
+def _only(etag: str | None) -> dict[str, Any]:
+    """The SDK's options for working on that version only."""
+    return {"etag": f'"{etag}"', "match_condition": MatchConditions.IfNotModified} if etag else {}
 
 
 def _code(error: HttpResponseError) -> str:

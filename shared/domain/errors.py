@@ -272,10 +272,10 @@ class MediaIsAPage(MediaDistrusted):
     code = "media_is_a_page"
 
 
-class MediaWrongFormat(MediaDistrusted):
-    """The first bytes are not those of the recording's format."""
+class MediaUndelimited(MediaDistrusted):
+    """The body ends with its connection: nothing shows whether it is whole."""
 
-    code = "media_wrong_format"
+    code = "media_undelimited"
 
 
 class MediaWrongRange(MediaDistrusted):
@@ -380,6 +380,18 @@ class StorageCorrupted(StorageError):
     """What storage holds, or received, is not what was sent (checksum or size)."""
 
     code = "storage_corrupted"
+
+
+class BlobArchived(StorageError):
+    """The blob is there, in the archive tier: it cannot be read before a person rehydrates it."""
+
+    code = "blob_archived"
+
+
+class DigestLate(StorageError):
+    """The time for reading a blob back ran out before its end."""
+
+    code = "digest_late"
 
 
 class BlobMissing(StorageError):

@@ -1,25 +1,26 @@
 """The bytes of one chunk: ranged GETs from ACS, staged blocks, commit, check.
 
 Progress is kept where the bytes are: in the uncommitted block list of the target. A worker that dies costs the
-blocks in flight, and any other goes on from the rest. Nothing is committed before every check is passed, and the
-commit itself happens only where no blob stands.
+blocks in flight, and any other continues from the rest. Nothing is committed before every check is passed, and the
+commit itself happens only where no blob exists.
 
-SHA-256 of the whole is computed as the blocks arrive, in order. After a resume some blocks were another worker's, so
-the committed blob is read back once instead.
+The bytes name their format, not the event. They are whole when a length says so: the total of Content-Range,
+Content-Length, or the end of a chunked body. SHA-256 of the whole is computed as the blocks arrive, in order. After a
+resume some blocks were another worker's: there is none then, and reading back (`digest`) is a step of its own.
 """
 
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
+from shared.domain import media as media_bytes
 from shared.domain.errors import (
     MediaChanged,
     MediaEmpty,
@@ -27,21 +28,25 @@ from shared.domain.errors import (
     MediaThrottled,
     MediaTruncated,
     MediaUnavailable,
+    MediaUndelimited,
     StorageCorrupted,
-    StorageError,
 )
+from shared.domain.media import Proof
 from shared.ports import Block
 from shared.transfer import ranges
-from shared.transfer.streams import CONTENT_TYPES, cut, in_time, read_back, read_exactly
+from shared.transfer.budget import TimeBudgetSpentError
+from shared.transfer.job import InOrderHash, Job, Progress, StoredBlob
+from shared.transfer.streams import content_type_of, cut, in_time, read_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
-    from datetime import datetime
 
-    from shared.ports import Clock, Container, Media, MediaResponse
+    from shared.ports import Clock, Media, MediaResponse
     from shared.transfer.slots import BlockSlots
     from shared.transfer.throttle import Throttle
+
+__all__ = ["Engine", "Job", "Progress", "StoredBlob", "TimeBudgetSpentError"]
 
 T = TypeVar("T")
 
@@ -56,82 +61,26 @@ _SOON = timedelta(seconds=10)
 _GRACE = timedelta(minutes=2)
 
 
-class TimeBudgetSpentError(Exception):
-    """The invocation's time is up; what is staged stays, and the next invocation goes on."""
-
-
 @dataclass(frozen=True)
-class Job:
-    """What to bring where. `until`: the moment after which no new block is begun.
+class _Place:
+    """Where a job's bytes go, now that their format is known."""
 
-    `before_commit`: a last look around; what it raises stops the commit and leaves as it is. `deadline`: the end of
-    the recording's window; nobody's 429 keeps this job from asking until it is too late.
-    """
-
-    location: str
-    target: Container
     name: str
-    format_type: str
-    until: datetime
-    before_commit: Callable[[], None] = lambda: None
-    deadline: datetime | None = None
+    format: str | None
+
+    @property
+    def content_type(self) -> str:
+        return content_type_of(f".{self.format}" if self.format else "")
 
 
-@dataclass(frozen=True)
-class Transferred:
-    """A committed, checked blob. `sha256` in hex; `blocks` staged now, `reused` from earlier tries."""
-
-    size: int
-    sha256: str
-    etag: str | None
-    blocks: int
-    reused: int
+def _place(job: Job, first: bytes) -> _Place:
+    """MediaIsAPage where the first bytes are a page and no media."""
+    ranges.check_no_page(first)
+    found = media_bytes.sniff(first)
+    return _Place(job.name(found), found)
 
 
-class Progress:
-    """How many blocks this try staged: a try that got on is not a failure like another."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.blocks = 0
-
-    def add(self) -> None:
-        """One more block is safe."""
-        with self._lock:
-            self.blocks += 1
-
-
-class _InOrderHash:
-    """SHA-256 over blocks that arrive in any order; each waits for those before it."""
-
-    def __init__(self) -> None:
-        self._hash = hashlib.sha256()
-        self._next = 0
-        self._turn = threading.Condition()
-        self._is_off = False
-
-    def update(self, start: int, data: bytes) -> None:
-        with self._turn:
-            while self._next != start and not self._is_off:
-                self._turn.wait()
-            if self._is_off:
-                return
-        self._hash.update(data)  # outside the lock: it is this block's turn, and nobody else's
-        with self._turn:
-            self._next = start + len(data)
-            self._turn.notify_all()
-
-    def switch_off(self) -> None:
-        """Nobody waits any more; the digest is not asked for."""
-        with self._turn:
-            self._is_off = True
-            self._turn.notify_all()
-
-    def hexdigest(self) -> str:
-        return self._hash.hexdigest()
-
-
-class Transfer:
+class Engine:
     """Brings chunks from the media host into a container. One for the process; safe for many threads."""
 
     def __init__(
@@ -143,16 +92,16 @@ class Transfer:
         self._clock = clock
         self._sizes = sizes
 
-    def run(self, job: Job, progress: Progress) -> Transferred:
+    def run(self, job: Job, progress: Progress) -> StoredBlob:
         """The whole way. Raises MediaError, StorageError (BlobExists too), or TimeBudgetSpentError."""
         self._check_time(job, progress)
         return self._slots.submit(lambda: self._first(job, progress), self._sizes.first).result()()
 
-    def _first(self, job: Job, progress: Progress) -> Callable[[], Transferred]:
-        """The first block, in a lane: says what the source is. Returns what is to be done after it, out of the lane."""
+    def _first(self, job: Job, progress: Progress) -> Callable[[], StoredBlob]:
+        """The first block, in a slot: says what the source is. Returns what is to be done after it, out of the slot."""
         asked = ranges.Span(0, self._sizes.first)
 
-        def read() -> tuple[ranges.Head, bytes, timedelta] | Transferred:
+        def read() -> tuple[ranges.Head, bytes, timedelta] | StoredBlob:
             with self._slot(job), self._media.open(job.location, start=0, length=asked.length) as response:
                 head = ranges.accept(response, asked, total=None, etag=None)
                 if not head.is_partial:
@@ -162,30 +111,31 @@ class Transfer:
                 return head, data, self._clock.now() - begun_at
 
         outcome = self._again(read)
-        if isinstance(outcome, Transferred):
+        if isinstance(outcome, StoredBlob):
             return lambda: outcome
         head, data, took = outcome
-        ranges.check_format(data, job.format_type)
+        place = _place(job, data)
         if head.total == len(data):
-            done = self._single(job, head, data, progress)
+            done = self._single(job, place, data, progress)
             return lambda: done
         is_quick = len(data) >= _QUICK * took.total_seconds()
         most = self._sizes.most if is_quick else self._sizes.least
-        work, cells = self._begin(job, head, data, progress)
-        # The first block has left its lane by now, and nothing holds on to its bytes.
+        work, cells = self._begin(job, place, head, data, progress)
+        # The first block has left its slot by now, and nothing holds on to its bytes.
         return lambda: self._ranged(work, ranges.join(cells, most=most))
 
-    def _single(self, job: Job, head: ranges.Head, data: bytes, progress: Progress) -> Transferred:
+    def _single(self, job: Job, place: _Place, data: bytes, progress: Progress) -> StoredBlob:
         """A file of one block, put in one request: four less than by a block list, and nothing to resume.
 
         The service compares the checksum of the whole before there is a blob, and notes the SHA-256 in the same step.
         """
         sha256 = hashlib.sha256(data).hexdigest()
-        kind = CONTENT_TYPES[job.format_type]
-        job.before_commit()
-        self._again(lambda: job.target.put(job.name, data, content_type=kind, overwrite=False, sha256=sha256))
+        job.before_commit(place.name)
+        made = self._again(
+            lambda: job.target.put(place.name, data, content_type=place.content_type, overwrite=False, sha256=sha256)
+        )
         progress.add()
-        return Transferred(len(data), sha256, head.etag, blocks=1, reused=0)
+        return StoredBlob(place.name, len(data), sha256, made.etag, place.format, Proof.LENGTH, blocks=1, reused=0)
 
     def _slot(self, job: Job) -> AbstractContextManager[None]:
         return self._throttle.at(job.location).slot(deadline=job.deadline)
@@ -214,18 +164,27 @@ class Transfer:
 
     # --- by ranges
 
-    def _begin(self, job: Job, head: ranges.Head, first: bytes, progress: Progress) -> tuple[_Work, list[ranges.Span]]:
+    def _begin(
+        self, job: Job, place: _Place, head: ranges.Head, first: bytes, progress: Progress
+    ) -> tuple[_Work, list[ranges.Span]]:
         """What earlier tries left, and the cells to be brought; the first block is staged, if it is not."""
         total = head.total or 0
         cells = ranges.plan(total=total, block_bytes=self._sizes.least)
-        tag = ranges.source_tag(total=total, etag=head.etag, first=first)
-        reused = ranges.usable_blocks(job.target.staged(job.name), cells, tag=tag)
+        tag = ranges.source_tag(location=job.location, total=total, etag=head.etag, first=first)
+        reused = ranges.usable_blocks(job.target.staged(place.name), cells, tag=tag)
         kept = reused.get(0)
         if kept is not None and kept.id != ranges.block_id(0, first, tag=tag):
             reused = {}  # of another size than ours: it cannot be compared, and nothing staged is believed
         reused = {start: block for start, block in reused.items() if start == 0 or start >= len(first)}
         work = _Work(
-            job=job, total=total, etag=head.etag, tag=tag, progress=progress, blocks=dict(reused), reused=len(reused)
+            job=job,
+            place=place,
+            total=total,
+            etag=head.etag,
+            tag=tag,
+            progress=progress,
+            blocks=dict(reused),
+            reused=len(reused),
         )
         if reused:
             work.digest.switch_off()
@@ -233,11 +192,11 @@ class Transfer:
             self._stage(work, 0, first)
         return work, ranges.missing(cells, work.blocks)
 
-    def _ranged(self, work: _Work, spans: list[ranges.Span]) -> Transferred:
+    def _ranged(self, work: _Work, spans: list[ranges.Span]) -> StoredBlob:
         self._bring(work, spans)
         ordered = [work.blocks[start] for start in sorted(work.blocks)]
         sha256 = None if work.reused else work.digest.hexdigest()
-        return self._commit(work.job, ordered, sha256=sha256, etag=work.etag, reused=work.reused)
+        return self._commit(work.job, work.place, ordered, sha256=sha256, reused=work.reused, proof=Proof.LENGTH)
 
     def _bring(self, work: _Work, spans: list[ranges.Span]) -> None:
         """Runs all spans in the slots, no more of them at once than there is room for, so that rescues take turns.
@@ -274,7 +233,7 @@ class Transfer:
         # Before it is sent, so that the blocks after it wait for this one's arrival only, not for its upload.
         work.digest.update(start, data)
         block = Block(ranges.block_id(start, data, tag=work.tag), len(data))
-        self._again(lambda: work.job.target.stage(work.job.name, block.id, data))
+        self._again(lambda: work.job.target.stage(work.place.name, block.id, data))
         work.progress.add()
         work.blocks[start] = block
 
@@ -296,56 +255,56 @@ class Transfer:
 
     # --- from a server that ignores Range
 
-    def _stream(self, job: Job, response: MediaResponse, head: ranges.Head, progress: Progress) -> Transferred:
-        """From the start, one block after another; blocks that are staged already are not sent again."""
-        tag = ""
-        staged = {block.id for block in job.target.staged(job.name)}
+    def _stream(self, job: Job, response: MediaResponse, head: ranges.Head, progress: Progress) -> StoredBlob:
+        """From the start, one block after another; blocks that are staged already are not sent again.
+
+        MediaUndelimited, before anything is stored, where the body ends with its connection.
+        """
+        is_proven = head.total is not None or response.is_delimited
+        pieces = in_time(response.pieces, is_late=lambda: self._clock.now() >= job.hard_until)
+        parts = cut(pieces, self._sizes.first)
+        first = next(parts, b"")
+        if not first:
+            raise MediaEmpty
+        place = _place(job, first)
+        if not is_proven and not job.takes_unproven:
+            raise MediaUndelimited
         digest = hashlib.sha256()
+        tag = ranges.source_tag(location=job.location, total=head.total or 0, etag=head.etag, first=first)
+        staged = {block.id for block in job.target.staged(place.name)}
         blocks: list[Block] = []
-        start = reused = 0
-        # It cannot be gone on with later: twice the budget is what it gets, then the host would kill us.
-        latest = job.until + max(job.until - self._clock.now(), timedelta(0))
-        pieces = in_time(response.pieces, is_late=lambda: self._clock.now() >= latest)
-        for data in cut(pieces, self._sizes.first):
-            if start == 0:
-                ranges.check_format(data, job.format_type)
-                tag = ranges.source_tag(total=head.total or 0, etag=head.etag, first=data)
-            if head.total is not None and start + len(data) > head.total:
-                ranges.check_length(start + len(data), head.total)
-            block = Block(ranges.block_id(start, data, tag=tag), len(data))
+        size = reused = 0
+        for data in chain((first,), parts):
+            if head.total is not None and size + len(data) > head.total:
+                ranges.check_length(size + len(data), head.total)
+            block = Block(ranges.block_id(size, data, tag=tag), len(data))
             digest.update(data)
             if block.id in staged:
                 reused += 1
             else:
-                job.target.stage(job.name, block.id, data)
+                job.target.stage(place.name, block.id, data)
                 progress.add()
             blocks.append(block)
-            start += len(data)
+            size += len(data)
             if len(blocks) > ranges.MAX_BLOCKS:
-                ranges.plan(total=start, block_bytes=self._sizes.first)
-        if not blocks:
-            raise MediaEmpty
+                ranges.plan(total=size, block_bytes=self._sizes.first)
         if head.total is not None:
-            ranges.check_length(start, head.total)
-        return self._commit(job, blocks, sha256=digest.hexdigest(), etag=head.etag, reused=reused)
+            ranges.check_length(size, head.total)
+        sha256 = None if reused else digest.hexdigest()
+        proof = Proof.LENGTH if is_proven else Proof.NONE
+        return self._commit(job, place, blocks, sha256=sha256, reused=reused, proof=proof)
 
     # --- commit and check
 
     def _commit(
-        self, job: Job, blocks: list[Block], *, sha256: str | None, etag: str | None, reused: int
-    ) -> Transferred:
-        kind = CONTENT_TYPES[job.format_type]
-        job.before_commit()
-        job.target.commit(job.name, blocks, sha256=sha256, content_type=kind)
-        if job.target.committed(job.name) != blocks:
+        self, job: Job, place: _Place, blocks: list[Block], *, sha256: str | None, reused: int, proof: Proof
+    ) -> StoredBlob:
+        job.before_commit(place.name)
+        made = job.target.commit(place.name, blocks, sha256=sha256, content_type=place.content_type)
+        if job.target.committed(place.name) != blocks:
             raise StorageCorrupted("the committed blob is not made of the blocks that were sent")
-        size = sum(block.size for block in blocks)
-        if sha256 is None:
-            sha256 = read_back(job.target, job.name, size=size)
-            # A note for whoever reads the blob later; the ledger has it all the same.
-            with suppress(StorageError):
-                job.target.note_sha256(job.name, sha256)
-        return Transferred(size, sha256, etag, len(blocks) - reused, reused)
+        new = len(blocks) - reused
+        return StoredBlob(place.name, made.size, sha256, made.etag, place.format, proof, blocks=new, reused=reused)
 
 
 @dataclass
@@ -353,6 +312,7 @@ class _Work:
     """What the blocks of one transfer share."""
 
     job: Job
+    place: _Place
     total: int
     etag: str | None
     tag: str
@@ -362,7 +322,7 @@ class _Work:
     failure: BaseException | None = None
 
     def __post_init__(self) -> None:
-        self.digest = _InOrderHash()
+        self.digest = InOrderHash()
 
     @property
     def is_stopped(self) -> bool:

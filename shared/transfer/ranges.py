@@ -17,6 +17,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from shared.domain import media
 from shared.domain.errors import (
     MediaChanged,
     MediaEmpty,
@@ -24,7 +25,6 @@ from shared.domain.errors import (
     MediaTooLarge,
     MediaTooLong,
     MediaTruncated,
-    MediaWrongFormat,
     MediaWrongRange,
 )
 
@@ -51,12 +51,15 @@ class Span:
         return self.start + self.length
 
 
-def source_tag(*, total: int, etag: str | None, first: bytes) -> str:
-    """Ten hex digits that change when the source's length, its ETag or its first block does.
+def source_tag(*, location: str, total: int, etag: str | None, first: bytes) -> str:
+    """Ten hex digits that change when the source's location, length, ETag or first block does.
 
-    The first block is read at every try: so blocks of other media under the same length, with no ETag, fit no more.
+    The first block is read at every attempt: blocks of other media under the same length, with no ETag, do not fit.
+    The location counts without its query (which may be signed anew): blocks of two locations never make one blob.
     """
-    return hashlib.sha256(f"{total}:{etag or ''}:{zlib.crc32(first):08x}".encode()).hexdigest()[:10]
+    place = location.partition("?")[0].partition("#")[0]
+    text = f"{total}:{etag or ''}:{zlib.crc32(first):08x}:{place}"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:10]
 
 
 def block_id(start: int, data: bytes, *, tag: str) -> str:
@@ -152,6 +155,12 @@ def join(cells: Iterable[Span], *, most: int) -> list[Span]:
     return joined
 
 
+def check_no_page(first: bytes) -> None:
+    """Raises MediaIsAPage where the bytes begin an HTML, XML or JSON text and no media."""
+    if media.sniff(first) is None and media.is_page(first):
+        raise MediaIsAPage("the bytes are a page, not media")
+
+
 @dataclass(frozen=True)
 class Head:
     """What an accepted answer says: where its bytes begin, how many follow (None: unknown), and the whole's length."""
@@ -210,26 +219,3 @@ def check_length(received: int, announced: int) -> None:
         raise MediaTruncated(f"{received} of {announced} bytes came")
     if received > announced:
         raise MediaTooLong(f"more than the announced {announced} bytes came")
-
-
-def check_format(first_bytes: bytes, format_type: str) -> None:
-    """Raises unless `first_bytes` (at least 12, or the whole file) begin a file of `format_type` (mp3, mp4, wav).
-
-    An HTML or JSON page gives MediaIsAPage, anything else MediaWrongFormat.
-    """
-    if looks_like(first_bytes, format_type):
-        return
-    text = first_bytes.lstrip(b"\xef\xbb\xbf \t\r\n")[:64].lower()
-    if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<body", b"{", b"[")):
-        raise MediaIsAPage("the bytes are a page, not media")
-    raise MediaWrongFormat(f"the bytes do not begin as {format_type} does")
-
-
-def looks_like(first_bytes: bytes, format_type: str) -> bool:
-    """Whether the magic bytes are those of the format."""
-    if format_type == "wav":
-        return first_bytes[:4] in (b"RIFF", b"RF64") and first_bytes[8:12] == b"WAVE"
-    if format_type == "mp4":
-        return first_bytes[4:8] == b"ftyp"
-    is_frame = len(first_bytes) > 1 and first_bytes[0] == 0xFF and first_bytes[1] & 0xE0 == 0xE0
-    return first_bytes[:3] == b"ID3" or is_frame

@@ -1,20 +1,23 @@
-"""Bytes on their way: a body of known length, a stream cut in blocks, a blob read back or copied by this process."""
+"""Bytes on their way: a body of known length, and a stream cut in blocks."""
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
-from shared.domain.errors import MediaUnavailable, StorageCorrupted
-from shared.ports import Block
+from shared.domain.errors import MediaUnavailable
 from shared.transfer import ranges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from shared.ports import Container, MediaResponse
+    from shared.ports import MediaResponse
 
-CONTENT_TYPES = {"mp3": "audio/mpeg", "mp4": "video/mp4", "wav": "audio/wav"}
+_CONTENT_TYPES = {"mp3": "audio/mpeg", "mp4": "video/mp4", "wav": "audio/wav"}
+
+
+def content_type_of(name: str) -> str:
+    """The MIME type that a blob's extension stands for; octets where it stands for none of ours."""
+    return _CONTENT_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
 
 
 def read_exactly(response: MediaResponse, length: int | None, *, is_late: Callable[[], bool]) -> bytes:
@@ -54,30 +57,3 @@ def cut(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
             del held[:size]
     if held:
         yield bytes(held)
-
-
-def read_back(container: Container, name: str, *, size: int) -> str:
-    """SHA-256 of a committed blob, read from its start; StorageCorrupted unless it has `size` bytes."""
-    digest = hashlib.sha256()
-    count = 0
-    for piece in container.pieces(name):
-        digest.update(piece)
-        count += len(piece)
-    if count != size:
-        raise StorageCorrupted(f"the blob has {count} bytes, {size} were sent")
-    return digest.hexdigest()
-
-
-def relay(source: Container, source_name: str, target: Container, name: str, *, block_bytes: int) -> None:
-    """Copies a blob through this process, where the target's server cannot read the source by itself. BlobExists."""
-    blocks: list[Block] = []
-    digest = hashlib.sha256()
-    start = 0
-    for data in cut(source.pieces(source_name), block_bytes):
-        block = Block(ranges.block_id(start, data, tag="0" * 10), len(data))
-        target.stage(name, block.id, data)
-        digest.update(data)
-        blocks.append(block)
-        start += len(data)
-    kind = CONTENT_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
-    target.commit(name, blocks, sha256=digest.hexdigest(), content_type=kind)

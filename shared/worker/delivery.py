@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.domain.backoff import delivery_delay
@@ -19,22 +20,23 @@ from shared.domain.errors import (
     FallbackMissing,
     RecorderError,
     StorageError,
-    StorageInvalid,
 )
 from shared.domain.recording import ChunkState, LastError
 from shared.domain.redaction import clean
 from shared.logs import log
 from shared.store import planned
-from shared.transfer.streams import read_back, relay
+from shared.transfer.copy import Copier
+from shared.transfer.digest import read_back
 from shared.worker.finder import Found, Lookup, beside_empty, container_of, fallback_name
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from shared.domain.recording import Chunk, Recording
     from shared.ports import Clock, Container, Containers, Random
     from shared.store import Books
     from shared.worker.aftercare import Aftercare
+
+
+_DAY = timedelta(days=1)
 
 
 class Delivery:
@@ -118,7 +120,7 @@ class Delivery:
                 self._copy(fallback, source, destination, name)
             elif standing.size != chunk.size:
                 raise DestinationConflict(f"another file stands at {name}; it is kept")
-            if read_back(destination, name, size=chunk.size or 0) != chunk.sha256:
+            if self._sha256(destination, name, chunk.size or 0) != chunk.sha256:
                 raise DestinationConflict(f"{name} has other bytes than the recording; it is kept")
             placed = Found(name, chunk.size or 0, chunk.sha256, chunk.metadata_blob)
         return placed
@@ -144,14 +146,18 @@ class Delivery:
         late = self._lookup.exported(destination, recording, chunk, all_days=True)
         if late is None or late.size != chunk.size:
             return None
-        return late if read_back(destination, late.name, size=late.size) == chunk.sha256 else None
+        return late if self._sha256(destination, late.name, late.size) == chunk.sha256 else None
 
     def _copy(self, source: Container, source_name: str, target: Container, name: str) -> None:
-        try:
-            target.copy_from(source, source_name, name)
-        except StorageInvalid:
-            # The destination's server cannot read our account (network rules): the bytes go through this process.
-            relay(source, source_name, target, name, block_bytes=self._block_bytes)
+        facts = source.stat(source_name)
+        if facts is None:
+            raise BlobMissing(f"{source_name} is not there to be copied")
+        copier = Copier(self._clock, self._block_bytes)
+        copier.run(source, source_name, facts, target, name, until=self._clock.now() + _DAY)
+
+    def _sha256(self, container: Container, name: str, size: int) -> str:
+        until = self._clock.now() + _DAY
+        return read_back(container, name, etag=None, size=size, until=until, clock=self._clock).sha256
 
     def _fetch_again(self, recording: Recording, chunk: Chunk, error: FallbackMissing) -> None:
         """The bytes are in no place of ours any more: back to ACS, as long as that has them, and said at once."""

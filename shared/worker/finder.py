@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from shared.domain import naming
 from shared.domain.errors import BlobMissing, DestinationConflict
 from shared.domain.locations import ContainerUrl
+from shared.domain.media import Proof, sniff
 from shared.transfer import ranges
-from shared.transfer.engine import Transferred
-from shared.transfer.streams import read_back
+from shared.transfer.engine import StoredBlob
 
 if TYPE_CHECKING:
     from shared.domain.recording import Chunk, Recording
@@ -128,7 +128,7 @@ class Lookup:
 
     def standing(
         self, container: Container, recording: Recording, chunk: Chunk, *, all_days: bool = False
-    ) -> Transferred | Found | None:
+    ) -> StoredBlob | Found | None:
         """What is in the destination of the chunk: by an earlier try of ours, or else as ACS exported it.
 
         Ours counts first: its worker may have died before the ledger knew, and ACS may have exported since; taking
@@ -151,12 +151,12 @@ class Lookup:
         if facts is None:
             return None
         first = container.read(facts.name, length=12)
-        if not ranges.looks_like(first, facts.name.rpartition(".")[2]):
+        if sniff(first) != facts.name.rpartition(".")[2]:
             return None
         has_metadata = chunk.metadata_blob is not None and container.stat(chunk.metadata_blob) is not None
         return Found(facts.name, facts.size, facts.sha256, chunk.metadata_blob if has_metadata else None)
 
-    def own(self, container: Container, name: str) -> Transferred | None:
+    def own(self, container: Container, name: str) -> StoredBlob | None:
         """The chunk as an earlier try of ours committed it, or None. DestinationConflict where the file is another's.
 
         Ours is what carries our note of its SHA-256, or is made of blocks with our ids (a worker that died between
@@ -166,10 +166,9 @@ class Lookup:
         if facts is None:
             return None
         if facts.sha256:
-            return Transferred(facts.size, facts.sha256, None, blocks=0, reused=0)
+            return StoredBlob(name, facts.size, facts.sha256, None, None, Proof.NONE, blocks=0, reused=0)
         blocks = container.committed(name)
         is_ours = all(ranges.is_our_block(block) for block in blocks)
         if not blocks or not is_ours or sum(block.size for block in blocks) != facts.size:
             raise DestinationConflict(f"another file stands at {name}; it is kept")
-        sha256 = read_back(container, name, size=facts.size)
-        return Transferred(facts.size, sha256, None, blocks=0, reused=len(blocks))
+        return StoredBlob(name, facts.size, None, None, None, Proof.NONE, blocks=0, reused=len(blocks))

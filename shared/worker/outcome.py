@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from shared.domain.recording import Chunk, Recording
     from shared.ports import Clock, Container, Containers, Random
     from shared.store import Books
-    from shared.transfer.engine import Transferred
+    from shared.transfer.engine import StoredBlob
     from shared.worker.aftercare import Aftercare
 
 # For so long after a deadline a chunk is not called lost while a container that may hold it cannot be asked.
@@ -65,7 +65,7 @@ class Outcome:
         self._policy = policy
         self._delivery_window = delivery_window
 
-    def stands(self, recording: Recording, chunk: Chunk, done: Found | Transferred) -> None:
+    def stands(self, recording: Recording, chunk: Chunk, done: Found | StoredBlob) -> None:
         """The bytes are in the destination."""
         if isinstance(done, Found):
             self.exported(recording, chunk, done)
@@ -93,7 +93,7 @@ class Outcome:
             log("chunk.exported", recording=recording.key, chunk=chunk.index, size=found.size)
             self._aftercare.chunk_is_safe(*after)
 
-    def saved(self, recording: Recording, chunk: Chunk, done: Transferred, state: ChunkState) -> None:
+    def saved(self, recording: Recording, chunk: Chunk, done: StoredBlob, state: ChunkState) -> None:
         """The bytes are where we put them: RESCUED, or IN_FALLBACK with its first delivery planned."""
         after = self.move(
             recording,

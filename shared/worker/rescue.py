@@ -32,7 +32,7 @@ from shared.domain.errors import (
 )
 from shared.domain.recording import ChunkState
 from shared.logs import describe, log, whereabouts
-from shared.transfer.engine import Job, Progress, TimeBudgetSpentError, Transferred
+from shared.transfer.engine import Job, Progress, StoredBlob, TimeBudgetSpentError
 from shared.worker.circuit_breaker import Detour
 from shared.worker.finder import Found, Lookup, beside_empty, container_of, fallback_name
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from shared.domain.recording import Chunk, Recording
     from shared.ports import Clock, Container, Containers, RescueMessage
     from shared.store import Books
-    from shared.transfer.engine import Transfer
+    from shared.transfer.engine import Engine
     from shared.worker.aftercare import Aftercare
     from shared.worker.delivery import Delivery
     from shared.worker.outcome import Outcome
@@ -59,7 +59,7 @@ _LONG_TRANSFER = timedelta(seconds=10)
 class _StandsMeanwhileError(Exception):
     """The chunk came into the destination while it was being rescued: by ACS, or by another worker of ours."""
 
-    def __init__(self, found: Found | Transferred) -> None:
+    def __init__(self, found: Found | StoredBlob) -> None:
         super().__init__()
         self.found = found
 
@@ -72,7 +72,7 @@ class Rescue:
         *,
         books: Books,
         containers: Containers,
-        transfer: Transfer,
+        transfer: Engine,
         outcome: Outcome,
         delivery: Delivery,
         aftercare: Aftercare,
@@ -229,16 +229,17 @@ class Rescue:
         name: str,
         until: datetime,
         progress: Progress,
-    ) -> Transferred:
+    ) -> StoredBlob:
         if chunk.media_location is None:
             raise MediaLocationRefused
         job = Job(
             chunk.media_location,
             target,
-            name,
+            lambda _: name,
             (chunk.blob or "").rpartition(".")[2],
             until,
-            before_commit=self._last_look(recording, chunk),
+            until,
+            before_commit=lambda _: self._last_look(recording, chunk)(),
             deadline=recording.deadline,
         )
         try:

@@ -334,6 +334,64 @@ def test_a_length_that_is_no_number_is_no_length(azurite: Azurite, acs: AcsEmula
     assert asked.headers["authorization"].startswith("HMAC-SHA256 ")
 
 
+CHUNKED = {"Transfer-Encoding": "chunked"}
+CLOSING = {"Connection": "close"}
+ENDS: dict[str, tuple[bytes, dict[str, str], bool]] = {
+    "length": (b"ID3!", {"Content-Length": "4"}, True),
+    "chunks": (b"4\r\nID3!\r\n0\r\n\r\n", CHUNKED, True),
+    "connection": (b"ID3!", CLOSING, False),
+}
+
+
+@pytest.mark.parametrize(("body", "headers", "is_delimited"), ENDS.values(), ids=ENDS)
+def test_an_answer_says_whether_its_body_has_an_end_of_its_own(
+    azurite: Azurite, acs: AcsEmulator, body: bytes, headers: dict[str, str], is_delimited: object
+) -> None:
+    """One that ends with its connection may have broken off: nothing tells."""
+    with Scripted(lambda _: Answer(200, body, {"Content-Type": "audio/mpeg"} | headers), with_length=False) as server:
+        side = RealSide(azurite, acs, changes={"LOCAL_ACS_ORIGIN": server.origin})
+        with side.ports.media.open("https://us-storage.asm.skype.com/x", start=0, length=4) as got:
+            assert got.is_delimited is is_delimited
+            assert b"".join(got.pieces) == b"ID3!"
+        side.close()
+
+
+@pytest.mark.parametrize("body", [b"4\r\nID3!\r\n", b"4\r\nID3!\r\n400\r\nmore"])
+def test_a_chunked_body_without_its_last_chunk_broke_off(azurite: Azurite, acs: AcsEmulator, body: bytes) -> None:
+    """So its end is a proof that the body is whole."""
+    with Scripted(lambda _: Answer(200, body, CHUNKED | CLOSING), with_length=False) as server:
+        side = RealSide(azurite, acs, changes={"LOCAL_ACS_ORIGIN": server.origin})
+        with (
+            side.ports.media.open("https://us-storage.asm.skype.com/x", start=0, length=4) as got,
+            pytest.raises((e.MediaUnavailable, e.MediaTruncated)),
+        ):
+            b"".join(got.pieces)
+        side.close()
+
+
+@pytest.mark.parametrize("name", [None, "whole"])
+def test_acs_says_how_long_a_file_is(side: Side, name: str | None) -> None:
+    held = side.media(SIZE)
+    if name:
+        lie(side, held, name)
+    assert side.ports.media.total(held.location) == SIZE
+
+
+def test_a_page_says_nothing_of_a_files_length(side: Side) -> None:
+    held = side.media(SIZE)
+    lie(side, held, "page")
+    with pytest.raises(e.MediaIsAPage):
+        side.ports.media.total(held.location)
+
+
+def test_a_file_that_acs_does_not_have_has_no_length(side: Side) -> None:
+    held = side.media(0)
+    with pytest.raises(e.MediaWrongRange):
+        side.ports.media.total(held.location)
+    with pytest.raises(e.MediaNotFound):
+        side.ports.media.total(held.location.replace(document(held), "0-eus-d1-unknown"))
+
+
 @pytest.mark.parametrize("asking", ["open", "read_all"])
 def test_a_tls_fault_in_the_middle_of_a_body_is_a_connection_that_broke(
     real: RealSide, asking: str, monkeypatch: pytest.MonkeyPatch

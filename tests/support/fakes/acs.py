@@ -21,6 +21,7 @@ from shared.domain.errors import (
 )
 from shared.domain.locations import is_media_location
 from shared.ports import MediaResponse, StartedRecording
+from shared.transfer import ranges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -108,6 +109,11 @@ class FakeMedia:
         self.asked.append((location, start, length))
         lies = self.lies.get(location)
         yield (lies.popleft() if lies else honest)(file, start, length)
+
+    def total(self, location: str) -> int | None:
+        one = ranges.Span(0, 1)
+        with self.open(location, start=one.start, length=one.length) as response:
+            return ranges.accept(response, one, total=None, etag=None).total
 
     def read_all(self, location: str, *, limit: int) -> bytes:
         data = self._file(location).data

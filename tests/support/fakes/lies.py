@@ -78,6 +78,17 @@ def whole_without_length(file: MediaFile, start: int, length: int) -> MediaRespo
     return replace(whole(file, start, length), content_length=None)
 
 
+def whole_without_end(file: MediaFile, start: int, length: int) -> MediaResponse:
+    """200 without Content-Length and without chunks: the body ends with the connection."""
+    return replace(whole_without_length(file, start, length), is_delimited=False)
+
+
+def whole_broken_off(file: MediaFile, start: int, length: int) -> MediaResponse:
+    """The same, and the connection breaks off after two thirds: nothing says so."""
+    answer = whole_without_end(file, start, length)
+    return replace(answer, pieces=iter((file.data[: len(file.data) * 2 // 3],)))
+
+
 def empty(file: MediaFile, _start: int, _length: int) -> MediaResponse:
     """200 with no bytes: what a recording not ready yet looks like."""
     return MediaResponse(200, file.content_type, 0, None, file.etag, iter(()))

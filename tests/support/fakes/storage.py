@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 from shared.domain.errors import (
     Blame,
+    BlobArchived,
     BlobExists,
     BlobMissing,
     BlocksMissing,
     ContainerMissing,
     ContainerNotAllowed,
+    PreconditionFailed,
     StorageError,
+    StorageInvalid,
 )
 from shared.ports import BlobFacts, Blobs, Block, Container
 
@@ -40,7 +43,8 @@ class Blob:
 class FakeContainer:
     """Port `Container`. `exists`: whether there is one; `refusal`: what every call raises, while it is set.
 
-    `find_limit`: how many blobs one answer tells of.
+    `find_limit`: how many blobs one answer names; `copies`: whether its server reads other containers by itself;
+    `archived`: names of blobs that cannot be read.
     """
 
     find_limit = 5000
@@ -51,6 +55,8 @@ class FakeContainer:
         self.refusal: StorageError | None = None
         self.blobs: dict[str, Blob] = {}
         self.uncommitted: dict[str, dict[str, bytes]] = {}
+        self.copies = True
+        self.archived: set[str] = set()
 
     def _check(self) -> None:
         if self.refusal is not None:
@@ -80,12 +86,20 @@ class FakeContainer:
         told = names[: self.find_limit]
         return Blobs(filter(None, map(self.stat, told)), cursor=told[-1] if len(names) > len(told) else None)
 
-    def read(self, name: str, *, start: int = 0, length: int | None = None) -> bytes:
-        data = self._blob(name).data
+    def _readable(self, name: str, etag: str | None) -> Blob:
+        blob = self._blob(name)
+        if etag is not None and blob.etag != etag:
+            raise PreconditionFailed(blame=self.blame)
+        if name in self.archived:
+            raise BlobArchived(blame=self.blame)
+        return blob
+
+    def read(self, name: str, *, start: int = 0, length: int | None = None, etag: str | None = None) -> bytes:
+        data = self._readable(name, etag).data
         return data[start:] if length is None else data[start : start + length]
 
-    def pieces(self, name: str) -> Iterator[bytes]:
-        data = self._blob(name).data
+    def pieces(self, name: str, *, etag: str | None = None) -> Iterator[bytes]:
+        data = self._readable(name, etag).data
         for start in range(0, len(data), _PIECE):
             yield data[start : start + _PIECE]
 
@@ -121,28 +135,27 @@ class FakeContainer:
     def note_sha256(self, name: str, sha256: str) -> None:
         self.blobs[name] = replace(self._blob(name), sha256=sha256, etag=f"0x{next(_versions):X}")
 
-    def put(self, name: str, data: bytes, *, content_type: str, overwrite: bool, sha256: str | None = None) -> None:
+    def put(
+        self, name: str, data: bytes, *, content_type: str, overwrite: bool, sha256: str | None = None
+    ) -> BlobFacts:
         self._check()
         if name in self.blobs and not overwrite:
             raise BlobExists(blame=self.blame)
         self._write(name, Blob(data, "", content_type, sha256))
+        return BlobFacts(name, len(data), self.blobs[name].etag, sha256)
 
-    def copy_from(self, source: Container, source_name: str, name: str) -> None:
-        facts = source.stat(source_name)
-        if facts is None:
-            raise BlobMissing(f"{source_name} is not there to be copied")
-        data = source.read(source_name)
+    def stage_from(
+        self, name: str, block_id: str, source: Container, source_name: str, *, start: int, length: int, etag: str
+    ) -> None:
         self._check()
-        if name in self.blobs:
-            raise BlobExists(blame=self.blame)
-        # The service may copy in blocks of its own: nobody may count on the source's.
-        self._write(name, Blob(data, "", "application/octet-stream", facts.sha256))
+        if not self.copies:
+            raise StorageInvalid("this server does not copy", blame=self.blame)
+        self.stage(name, block_id, source.read(source_name, start=start, length=length, etag=etag))
 
-    def read_url(self, name: str) -> str:
-        return f"https://fake.invalid/{name}?sig=secret"
-
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, *, etag: str | None = None) -> None:
         self._check()
+        if etag is not None and name in self.blobs and self.blobs[name].etag != etag:
+            raise PreconditionFailed(blame=self.blame)
         self.blobs.pop(name, None)
 
     def probe(self) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from shared.ports import Block
 from shared.transfer import ranges
-from shared.transfer.engine import Job, Progress, Transfer, Transferred
+from shared.transfer.engine import Engine, Job, Progress, StoredBlob
 from shared.transfer.ranges import BlockSizes, Span
 from shared.transfer.slots import BlockSlots, InlineSlots, ThreadSlots
 from shared.transfer.throttle import Throttle
@@ -109,15 +109,16 @@ class SlowMedia(FakeMedia):
 
 def transferred(
     data: bytes, *, seconds: float, target: FakeContainer, slots: BlockSlots | None = None
-) -> tuple[Transferred, list[tuple[int, int]]]:
+) -> tuple[StoredBlob, list[tuple[int, int]]]:
     clock = FakeClock(NOON)
     media = SlowMedia(data, clock, seconds)
-    transfer = Transfer(
+    engine = Engine(
         media=media, slots=slots or InlineSlots(), throttle=Throttle(clock=clock, most=4), clock=clock, sizes=SIZES
     )
-    done = transfer.run(Job(LOCATION, target, NAME, "mp3", NOON + HOUR), Progress())
+    job = Job(LOCATION, target, lambda _: NAME, "mp3", NOON + HOUR, NOON + HOUR)
+    done = engine.run(job, Progress())
     assert target.blobs[NAME].data == data
-    assert done.sha256 == hashlib.sha256(data).hexdigest()
+    assert done.sha256 == (None if done.reused else hashlib.sha256(data).hexdigest())
     return done, sorted((start, length) for _, start, length in media.asked)
 
 
@@ -141,7 +142,7 @@ def test_many_lanes_bring_the_same_bytes() -> None:
 def test_what_was_staged_in_other_sizes_is_kept(kept: tuple[int, int], seconds: float) -> None:
     start, length = kept
     target = FakeContainer()
-    tag = ranges.source_tag(total=len(DATA), etag='"1"', first=DATA[: SIZES.first])
+    tag = ranges.source_tag(location=LOCATION, total=len(DATA), etag='"1"', first=DATA[: SIZES.first])
     data = DATA[start : start + length]
     target.stage(NAME, ranges.block_id(start, data, tag=tag), data)
     done, asked = transferred(DATA, seconds=seconds, target=target)
@@ -159,7 +160,7 @@ def test_a_block_that_the_first_one_overlaps_is_not_kept(kept: tuple[int, int]) 
     start, length = kept
     target = FakeContainer()
     data = DATA[start : start + length]
-    tag = ranges.source_tag(total=len(DATA), etag='"1"', first=DATA[: SIZES.first])
+    tag = ranges.source_tag(location=LOCATION, total=len(DATA), etag='"1"', first=DATA[: SIZES.first])
     target.stage(NAME, ranges.block_id(start, data, tag=tag), data)
     done, asked = transferred(DATA, seconds=0, target=target)
     assert (done.reused, asked) == (0, QUICK)
