@@ -1,9 +1,10 @@
-"""When to try again: a pure function of the failure, the history, the clock and one random number.
+"""When to try again: pure functions of the failure, the history, the clock and one random number.
 
 Delays double from seconds to at most three minutes, drawn with full jitter (uniformly from zero to the bound), so that
-ten thousand recordings that failed together do not come back together. A service's Retry-After is honoured on top.
-As the deadline comes near the bound falls to a twelfth of what is left; one try comes just before the deadline and
-one after it, because ACS may still have the media.
+ten thousand recordings that failed together do not come back together. A service's Retry-After is honoured on top,
+up to five minutes. The window has two ends (`recording.py`): before each of them the pace tightens, and one attempt
+comes just before it. Between them at least one attempt is made every three minutes. A chunk that no source ever
+confirmed (404 and the like only) costs a request an hour at the most. One attempt comes after the latest end.
 """
 
 from __future__ import annotations
@@ -11,14 +12,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+LONGEST_RETRY_AFTER = timedelta(minutes=5)
+_UNCONFIRMED = timedelta(hours=1)
+# An unconfirmed chunk is asked for at the usual pace for so long: ACS may not have it ready yet.
+_NOT_READY_YET = timedelta(minutes=15)
+
 
 @dataclass(frozen=True)
 class RetryPolicy:
     """`first`: bound of the first delay; `longest`: the most it grows to; `shortest`: the least any delay is.
 
-    `last_margin`: how long before the deadline the last regular try is; `afterwards`: how long after it the very
-    last one comes. `late_grace`: an event that came so late that its deadline is over or nearly so still gets
-    tries for this long from when it was first seen.
+    `last_margin`: how long before an end of the window an attempt is made in any case; `afterwards`: how long after
+    the latest end the very last one comes.
     """
 
     first: timedelta = timedelta(seconds=5)
@@ -26,61 +31,62 @@ class RetryPolicy:
     shortest: timedelta = timedelta(seconds=1)
     last_margin: timedelta = timedelta(seconds=30)
     afterwards: timedelta = timedelta(minutes=1)
-    late_grace: timedelta = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
 class History:
-    """What counts of the past: failed tries since the last progress, the end of the window, the try after it."""
+    """What counts of the past: failed attempts since the last progress, the two ends of the window, and whether the
+    attempt after the latest end was made. `is_unconfirmed_since`: nothing but "not here" was heard since then.
+    """
 
     failures: int
-    deadline: datetime
-    first_seen_at: datetime
-    tried_after_deadline: bool = False
+    at_risk_from: datetime
+    abandon_after: datetime
+    is_last_attempt_done: bool = False
+    unconfirmed_since: datetime | None = None
 
 
 @dataclass(frozen=True)
-class NextTry:
-    """The moment of the next try, and whether it is the one after the deadline."""
+class NextAttempt:
+    """The moment of the next attempt, and whether it is the one after the window."""
 
     at: datetime
-    is_after_deadline: bool = False
+    is_last: bool = False
 
 
-def next_try(
+def next_attempt(
     policy: RetryPolicy,
     history: History,
     *,
     now: datetime,
     random: float,
     retry_after: timedelta | None = None,
-) -> NextTry | None:
-    """The next try, or None when the window is over and the try after it was made.
-
-    `random` is in [0, 1). A `retry_after` beyond the last moment does not take away the last try.
-    """
-    end = max(history.deadline, history.first_seen_at + policy.late_grace)
+) -> NextAttempt | None:
+    """The next attempt, or None when the window is over and the attempt after it was made. `random` is in [0, 1)."""
+    end = history.abandon_after
     if now >= end:
-        if history.tried_after_deadline:
-            return None
-        return NextTry(now + policy.afterwards, is_after_deadline=True)
-    left = end - now
-    last = end - policy.last_margin
-    delay = _delay(policy, history.failures, left=left, random=random)
+        return None if history.is_last_attempt_done else NextAttempt(now + policy.afterwards, is_last=True)
+    delay = _delay(policy, history, now=now, random=random)
     if retry_after is not None:
-        # A tenth more, drawn, so that everybody who was told the same moment does not come at it.
-        delay = max(delay, retry_after * (1 + 0.1 * random))
+        # A tenth more, drawn: everyone who was given the same moment would come at it together.
+        delay = max(delay, min(retry_after, LONGEST_RETRY_AFTER) * (1 + 0.1 * random))
     at = now + delay
-    if at <= last:
-        return NextTry(at)
-    if now < last:
-        return NextTry(last)
-    return NextTry(end + policy.afterwards * random, is_after_deadline=True)
+    for edge in (history.at_risk_from, end):
+        last = edge - policy.last_margin
+        if now < last < at:
+            at = last
+    if at <= end - policy.last_margin or at < end:
+        return NextAttempt(at)
+    return NextAttempt(end + policy.afterwards * random, is_last=True)
 
 
-def _delay(policy: RetryPolicy, failures: int, *, left: timedelta, random: float) -> timedelta:
-    bound = min(policy.longest, policy.first * (1 << min(failures, 20)))
-    bound = min(bound, max(left / 12, policy.first))
+def _delay(policy: RetryPolicy, history: History, *, now: datetime, random: float) -> timedelta:
+    since = history.unconfirmed_since
+    longest = _UNCONFIRMED if since is not None and now - since > _NOT_READY_YET else policy.longest
+    bound = min(longest, policy.first * (1 << min(history.failures, 20)))
+    for edge in (history.at_risk_from, history.abandon_after):
+        if now < edge:
+            bound = min(bound, max((edge - now) / 12, policy.first))
     return max(policy.shortest, bound * random)
 
 
@@ -90,6 +96,6 @@ def spread(*, now: datetime, within: timedelta, random: float) -> datetime:
 
 
 def delivery_delay(*, failures: int, random: float) -> timedelta:
-    """From the fallback to the destination the ACS clock no longer matters: seconds at first, an hour at most."""
+    """Where ACS's clock no longer matters (the bytes are safe): seconds at first, an hour at most."""
     bound = min(timedelta(hours=1), timedelta(seconds=5) * (1 << min(failures, 20)))
     return max(timedelta(seconds=1), bound / 2 + bound / 2 * random)

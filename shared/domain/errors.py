@@ -85,6 +85,13 @@ class EventRejected(RecorderError):
         self.reason = reason
 
 
+class TooManyUntried(RecorderError):
+    """There is no room for what an event reports until something that was reported before has been tried."""
+
+    code = "too_many_untried"
+    blame = Blame.CALLER
+
+
 # --- the recording REST API ------------------------------------------------------------------------------------
 
 
@@ -446,10 +453,24 @@ class ExportEmpty(RecorderError):
     blame = Blame.ACS
 
 
+class ExportBroken(RecorderError):
+    """A file is where ACS says it exported the chunk, and it is not whole media."""
+
+    code = "export_broken"
+    blame = Blame.ACS
+
+
 class FallbackMissing(RecorderError):
     """The bytes of a chunk are not in the fallback any more."""
 
     code = "fallback_missing"
+    blame = Blame.APP
+
+
+class AlertNotSent(RecorderError):
+    """The alert topic did not take an alert."""
+
+    code = "alert_not_sent"
     blame = Blame.APP
 
 
@@ -467,5 +488,10 @@ class WorkerCrashed(RecorderError):
     blame = Blame.APP
 
 
-# What a person has to mend (a role, a network, a setting, a file in the way): said at once, and again after a replay.
-REFUSALS = (StorageRefused, DestinationConflict, MediaUnauthorized, MediaLocationRefused)
+# What a person has to mend (a role, a network, a setting, a file in the way): an alert at once.
+_NEEDS_PERSON = (StorageRefused, DestinationConflict, MediaUnauthorized, MediaLocationRefused)
+
+
+def needs_person(error: RecorderError) -> bool:
+    """Whether the failure goes away only when a person mends something."""
+    return isinstance(error, _NEEDS_PERSON)

@@ -66,6 +66,27 @@ def is_media_location(url: str) -> bool:
     return bool(_HOST.fullmatch(host)) and host.endswith(MEDIA_HOST_SUFFIXES)
 
 
+def media_location(url: str | None) -> str | None:
+    """The URL in its one spelling (no standard port, no query) where it is a media location, else None."""
+    if not url or not is_media_location(url):
+        return None
+    parts = urlsplit(url)
+    return f"https://{(parts.hostname or '').lower()}{parts.path}"
+
+
+def document_root(url: str, document_id: str) -> str | None:
+    """What a media location begins with, up to the segment that names the document; None where none does.
+
+    `…/v1/objects/{documentId}/content/video`, `…/content/acsmetadata`, `…/content/deletedata` and `…/{documentId}` are
+    of one document.
+    """
+    head, *segments = url.partition("://")[2].split("/")
+    for position, part in enumerate(segments):
+        if unquote(part) == document_id:
+            return f"https://{head}/" + "/".join(segments[: position + 1])
+    return None
+
+
 def _container_and_prefix(segments: list[str], *, longest: int) -> tuple[str, str]:
     """The checked container name and place in it."""
     if not segments:
@@ -110,7 +131,8 @@ class ContainerUrl:
         if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback):
             raise ValueError("must be https")
         segments = [unquote(segment) for segment in parts.path.split("/") if segment]
-        account_url = f"{parts.scheme}://{parts.netloc.lower()}"
+        netloc = parts.netloc.lower()
+        account_url = f"{parts.scheme}://{netloc.removesuffix(':443') if parts.scheme == 'https' else netloc}"
         if is_loopback:
             if not segments or not _EMULATOR_ACCOUNT.fullmatch(segments[0]):
                 raise ValueError("must name an account and a container")

@@ -15,12 +15,14 @@ import hashlib
 import re
 import uuid
 from datetime import datetime, timedelta
+from urllib.parse import unquote
 
 # An id made only of these stands as it is. No dot at either end: Azure trims trailing dots of a segment.
 # No tilde: it marks the ids that were rewritten, so that none can pose as one of those.
 _SAFE = re.compile(r"[A-Za-z0-9_=-]([A-Za-z0-9_.=-]{0,118}[A-Za-z0-9_=-])?")
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "acs-byos-recorder")
-_KINDS = {"audio": "audio", "audiovideo": "audiovideo"}
+FORMATS = ("mp3", "mp4", "wav")
+_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def segment(raw: str) -> str:
@@ -32,9 +34,25 @@ def segment(raw: str) -> str:
     return f"{plain}~{digest}" if plain else f"~{digest}"
 
 
+def normal_id(raw: str) -> str:
+    """An id in the one spelling that two of them are compared in.
+
+    Events and SDKs spell one id in several ways: percent-encoded, without base64 padding, in the URL-safe or the plain
+    alphabet, and guids in either case.
+    """
+    text = raw.strip()
+    for _ in range(3):
+        if "%" not in text or (decoded := unquote(text)) == text:
+            break
+        text = decoded
+    if _GUID.fullmatch(text):
+        return text.lower()
+    return text.rstrip("=").replace("+", "-").replace("/", "_")
+
+
 def recording_key(identity: str) -> str:
-    """The ledger's key of a recording: 32 hex digits of a hash (recording ids are long and share their start)."""
-    return hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    """32 hex digits of a hash of an id, however it is spelt (recording ids are long and share their start)."""
+    return hashlib.sha256(normal_id(identity).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def chunk_key(document_id: str, index: int) -> str:
@@ -76,10 +94,10 @@ def recording_folder(*, prefix: str, start: datetime, call_id: str, recording_id
     return _join(prefix, f"{start:%Y%m%d}", segment(call_id), f"{first}-{guid}")
 
 
-def media_file(*, index: int, content_type: str, format_type: str, document_id: str) -> str:
-    """The file name of a chunk's media, e.g. `0-audiomp3.0-eus-d12-801b.mp3`."""
-    kind = _KINDS.get(content_type, "audio") + format_type
-    return f"{index}-{kind}.{segment(document_id)}.{format_type}"
+def media_file(*, index: int, form: str, document_id: str) -> str:
+    """The file name of a chunk's media, e.g. `0-audiomp3.0-eus-d12-801b.mp3`; ACS offers video as mp4 only."""
+    kind = "audiovideo" if form == "mp4" else "audio"
+    return f"{index}-{kind}{form}.{segment(document_id)}.{form}"
 
 
 def metadata_file(*, index: int, document_id: str) -> str:
@@ -87,20 +105,7 @@ def metadata_file(*, index: int, document_id: str) -> str:
     return f"{index}-acsmetadata.{segment(document_id)}.json"
 
 
-def adoption(folder_url: str) -> str:
-    """The ledger's note of the recording that took the export in that folder for its own."""
-    return f"adopted/{recording_key(folder_url)}"
-
-
-def marker(*, deadline: datetime, key: str, reopened: int = 0) -> str:
-    """The marker blob of an unfinished recording; sorts by deadline.
-
-    Each time that a closed recording is opened again the marker is another one: who still removes the old one removes
-    nothing that is needed.
-    """
-    return f"open/{deadline:%Y%m%dT%H%M%SZ}-{f'{reopened}-' if reopened else ''}{key}"
-
-
-def marker_key(name: str) -> str:
-    """The recording key in a marker's name."""
-    return name.rpartition("-")[2]
+def apart(file: str, etag: str) -> str:
+    """The file name with something of an ETag in it: beside a file of the same name that has other bytes."""
+    head, dot, tail = file.rpartition(".")
+    return f"{head}~{hashlib.sha256(etag.encode()).hexdigest()[:8]}{dot}{tail}"

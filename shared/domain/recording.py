@@ -1,52 +1,65 @@
-"""A recording and its chunks: what is known of them, and the only ways a chunk may change.
+"""A recording and its chunks: what is known of them. What changes them is in `lifecycle.py`.
+
+Theory of operation
+    A recording is one document. Its chunks are the files that ACS made of it; each chunk is in one `ChunkState` and
+    moves along `TRANSITIONS` only. Reports (what events said of a chunk) are folded into the chunk, never replaced:
+    every location that was ever reported stays a candidate, and the two ends of the window are the earliest and the
+    latest that any report makes plausible.
+
+    What is to be done next is not stored: `steps.py` reads it from the document. Stored are only *when* (a plan: the
+    chunk's `next_attempt_at` under a `generation`) and *who is at it* (the lease). A queue message carries the
+    generation it was sent for, so a message of an older plan changes nothing.
 
 Rules
-1. A chunk moves along `TRANSITIONS` and nowhere else; `Chunk.to` is the only way to change a state.
-2. Finished is finished: no event, message or sweep moves a chunk out of `exported`, `rescued` or `delivered`.
-   `lost` ends too, except that bytes found after all make it what they are: `exported`, `rescued` or `in_fallback`.
-   `in_fallback` goes back to `pending` only where somebody removed the bytes from there.
-3. Every plan for a further try carries a new `ticket`; a queue message with an older ticket changes nothing, so
-   doubled messages never multiply.
-4. A recording's state is computed from its chunks, never stored on its own.
+1. `Chunk.to` is the only way to change a state.
+2. Bytes that are in place (`exported`, `rescued`, `delivered`) end the chunk's way: nothing moves it out of there.
+3. A recording's state is computed from its chunks, never stored on its own.
+4. The document lies under `open/` as long as anything is owed: work, an alert, a copy to be cleaned up.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta  # noqa: TC003 - read at run time by document.py
+from datetime import datetime, timedelta  # noqa: TC003 - read at run time by codec.py
 from enum import StrEnum
 from typing import Any
 
-from shared.domain.errors import Blame  # noqa: TC001 - read at run time by document.py
+from shared.domain.errors import Blame  # noqa: TC001 - read at run time by codec.py
+from shared.domain.media import Proof
 
 
 class ChunkState(StrEnum):
     """Where a chunk is on its way."""
 
-    EXPECTED = "expected"  # an export is claimed and not yet verified
+    EXPECTED = "expected"  # an export is reported and not yet verified
+    PENDING = "pending"  # not exported; waits for its next attempt, or a worker holds its lease
     EXPORTED = "exported"  # ACS wrote it; verified in the destination
-    PENDING = "pending"  # not exported; waits for its next try
-    RESCUING = "rescuing"  # a worker is at it
-    RESCUED = "rescued"  # we wrote it to the destination; verified
+    RESCUED = "rescued"  # this app wrote it to the destination
     IN_FALLBACK = "in_fallback"  # safe in the app's own container; on its way to the destination
-    DELIVERED = "delivered"  # moved from the fallback to the destination; verified
+    DELIVERED = "delivered"  # moved from the fallback to the destination
+    UNDELIVERABLE = "undeliverable"  # safe in the fallback; the delivery was given up
     LOST = "lost"  # the window closed before the bytes were safe
+    UNCONFIRMED = "unconfirmed"  # the window closed, and no source ever confirmed that there is such a chunk
 
 
 S = ChunkState
+_BYTES = {S.EXPORTED, S.RESCUED, S.IN_FALLBACK}
 TRANSITIONS: dict[ChunkState, frozenset[ChunkState]] = {
-    S.EXPECTED: frozenset({S.EXPORTED, S.PENDING, S.LOST}),
-    S.PENDING: frozenset({S.RESCUING, S.EXPORTED, S.LOST}),
-    S.RESCUING: frozenset({S.PENDING, S.RESCUED, S.IN_FALLBACK, S.EXPORTED, S.LOST}),
-    S.IN_FALLBACK: frozenset({S.DELIVERED, S.PENDING}),
-    S.LOST: frozenset({S.EXPORTED, S.RESCUED, S.IN_FALLBACK}),
+    S.EXPECTED: frozenset({S.PENDING, S.LOST, S.UNCONFIRMED} | _BYTES),
+    S.PENDING: frozenset({S.LOST, S.UNCONFIRMED} | _BYTES),
+    S.IN_FALLBACK: frozenset({S.DELIVERED, S.EXPORTED, S.RESCUED, S.PENDING, S.UNDELIVERABLE, S.LOST}),
+    S.UNDELIVERABLE: frozenset({S.IN_FALLBACK, S.DELIVERED, S.EXPORTED, S.RESCUED, S.PENDING}),
+    S.LOST: frozenset({S.PENDING} | _BYTES),
+    S.UNCONFIRMED: frozenset({S.PENDING, S.LOST} | _BYTES),
     S.EXPORTED: frozenset(),
     S.RESCUED: frozenset(),
     S.DELIVERED: frozenset(),
 }
-SAFE_STATES = frozenset({S.EXPORTED, S.RESCUED, S.IN_FALLBACK, S.DELIVERED})
 IN_PLACE_STATES = frozenset({S.EXPORTED, S.RESCUED, S.DELIVERED})
-AT_RISK_STATES = frozenset({S.EXPECTED, S.PENDING, S.RESCUING})
+IN_FALLBACK_STATES = frozenset({S.IN_FALLBACK, S.UNDELIVERABLE})
+SAFE_STATES = IN_PLACE_STATES | IN_FALLBACK_STATES
+AT_RISK_STATES = frozenset({S.EXPECTED, S.PENDING})
+MISSING_STATES = frozenset({S.LOST, S.UNCONFIRMED})
 
 
 class RecordingState(StrEnum):
@@ -57,16 +70,50 @@ class RecordingState(StrEnum):
     SAFE = "safe"  # every byte is safe, some of them still in the fallback
     COMPLETE = "complete"  # everything is in the destination
     LOST = "lost"  # at least one chunk is lost, the rest is in the destination
-    NEVER_HEARD = "never_heard"  # no event came and no export of it was found: nothing tells whether there was any
+    UNCONFIRMED = "unconfirmed"  # no source ever confirmed some chunk, the rest is in the destination
+    NO_EVENT = "no_event"  # it was started, and no event about it ever came
 
 
-_MOST_NOTES = 100
 UNFINISHED_STATES = (RecordingState.STARTED, RecordingState.SAVING, RecordingState.SAFE)
 
 
+class Step(StrEnum):
+    """A piece of work on a chunk (the first six) or on the whole recording."""
+
+    VERIFY = "verify"  # is the reported export there, and is it media?
+    FETCH = "fetch"  # ACS -> destination, else fallback
+    LAST_LOOK = "last_look"  # the window is over: are the bytes anywhere all the same?
+    DELIVER = "deliver"  # fallback -> destination
+    METADATA = "metadata"  # acsmetadata beside the media
+    PROVE = "prove"  # read back: SHA-256 and structure
+    ASK_ACS = "ask_acs"  # no event came: is it still being recorded?
+    WARN = "warn"  # the end of the window is near
+    FINISH = "finish"  # the manifest, and the recording is closed
+    DELETE_AT_ACS = "delete_at_acs"
+    CLEAN = "clean"  # copies in the fallback that are in place by now
+    PUBLISH = "publish"  # the outbox
+
+
 @dataclass(frozen=True)
-class LastError:
-    """The newest failure of a chunk: a code of `shared.domain.errors`, whose fault it is, and when."""
+class Lease:
+    """A worker is at `step` until then; `holder` is its queue message's id."""
+
+    step: Step
+    holder: str
+    until: datetime
+
+
+@dataclass(frozen=True)
+class Plan:
+    """When work on the whole recording is due, and how often it failed since it last went well."""
+
+    at: datetime | None = None
+    failures: int = 0
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The newest failure: a code of `errors.py`, whose fault it is, and when."""
 
     code: str
     blame: Blame
@@ -76,49 +123,104 @@ class LastError:
 
 
 @dataclass(frozen=True)
-class Chunk:
-    """One file of a recording.
+class Source:
+    """A URL at ACS that may give the chunk's media. `failures`: attempts in which it gave none of it."""
 
-    `key` names it in messages. `media_location` is an ACS media URL, if one is known. `blob` is the full name in
-    the destination (or, in the fallback, below the recording's key). Sizes in bytes, `sha256` in hex, of the media.
-    `failures` counts failed tries since the last progress (it sets the pace), `tries` all failed ones.
+    url: str
+    reported_at: datetime
+    is_derived: bool = False
+    failures: int = 0
+
+
+@dataclass(frozen=True)
+class Spare:
+    """Bytes that may be the chunk's, kept in case nothing better comes: `where` is destination or fallback."""
+
+    where: str
+    name: str
+    size: int
+    sha256: str | None = None
+    format: str | None = None
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A delivered file whose bytes are not compared yet."""
+
+    name: str
+    etag: str
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One file of a recording. Sizes in bytes, `sha256` in hex.
+
+    From the reports: `sources`, `exports` (blob names in the recording's own container), the same for metadata and
+    deletion, `format_hint`, `at_risk_from` (earliest plausible end of ACS's window) and `abandon_after` (the latest).
+    `folder` is fixed when the first fetch begins. `blob` is the full name in the destination, `fallback_blob` that of
+    the copy in the fallback. `leftovers` are exact names in the fallback that may be there and are of no more use.
+    `other_files` are names in the destination that hold other bytes than the copy in the fallback.
+    `warned` is the smallest threshold that a deadline alert was raised for. `attempts` counts all of them, `failures`
+    those that failed since the last progress (it sets the pace).
     """
 
     key: str
     document_id: str
     index: int
     state: ChunkState
+    at_risk_from: datetime
+    abandon_after: datetime
+    reported_at: datetime
     end_reason: str | None = None
-    media_location: str | None = None
-    metadata_location: str | None = None
-    delete_location: str | None = None
-    claimed_blob: str | None = None
-    claimed_metadata_blob: str | None = None
+    sources: tuple[Source, ...] = ()
+    exports: tuple[str, ...] = ()
+    metadata_sources: tuple[str, ...] = ()
+    metadata_exports: tuple[str, ...] = ()
+    delete_locations: tuple[str, ...] = ()
+    format_hint: str | None = None
+    is_confirmed: bool = False
+    is_exhausted: bool = False
+    is_last_attempt_done: bool = False
+    folder: str | None = None
     blob: str | None = None
-    metadata_blob: str | None = None
-    metadata_state: str = "pending"  # pending | saved | absent
     size: int | None = None
     sha256: str | None = None
-    media_etag: str | None = None
-    tries: int = 0
+    etag: str | None = None
+    format: str | None = None
+    proof: Proof = Proof.NONE
+    proved_at: datetime | None = None
+    digest_state: str = "none"  # none | pending | done | unavailable
+    digest_problem: str | None = None
+    digest_attempts: int = 0
+    metadata_state: str = "pending"  # pending | saved | absent
+    metadata_blob: str | None = None
+    fallback_blob: str | None = None
+    spare: Spare | None = None
+    placed: Placed | None = None
+    leftovers: tuple[str, ...] = ()
+    other_files: tuple[str, ...] = ()
+    generation: int = 1
+    next_attempt_at: datetime | None = None
+    lease: Lease | None = None
+    attempts: int = 0
     failures: int = 0
+    failing_since: datetime | None = None
     crashes: int = 0
-    handovers: int = 0
-    requeues: int = 0
-    ticket: int = 1
-    next_try_at: datetime | None = None
-    lease_until: datetime | None = None
-    tried_after_deadline: bool = False
-    last_error: LastError | None = None
-    first_seen_at: datetime | None = None
+    continuations: int = 0
+    last_error: Problem | None = None
+    warned: timedelta | None = None
     finished_at: datetime | None = None
     deletion: str = "off"  # off | pending | done | failed
 
     def to(self, state: ChunkState, **changes: Any) -> Chunk:
         """This chunk in another state; ValueError where the table has no such way."""
-        if state not in TRANSITIONS[self.state]:
+        if state is not self.state and state not in TRANSITIONS[self.state]:
             raise ValueError(f"a chunk does not go from {self.state} to {state}")
         return replace(self, state=state, **changes)
+
+    def rescheduled(self, at: datetime) -> Chunk:
+        """The chunk with its next attempt at `at`, under a new generation: all earlier messages become void."""
+        return replace(self, next_attempt_at=at, generation=self.generation + 1, lease=None)
 
     @property
     def is_safe(self) -> bool:
@@ -126,72 +228,121 @@ class Chunk:
         return self.state in SAFE_STATES
 
     @property
-    def is_finished(self) -> bool:
-        """Whether nothing is left to do for its bytes; a lost chunk with a try planned is looked for once more."""
-        return self.state in IN_PLACE_STATES or (self.state is ChunkState.LOST and self.next_try_at is None)
+    def is_in_place(self) -> bool:
+        """Whether its bytes are in the destination."""
+        return self.state in IN_PLACE_STATES
 
     @property
-    def is_given_up(self) -> bool:
-        """Whether its delivery was given up: the bytes stay in the fallback, and no further try is planned."""
-        return self.state is ChunkState.IN_FALLBACK and self.next_try_at is None
+    def is_at_risk(self) -> bool:
+        """Whether its bytes still depend on ACS."""
+        return self.state in AT_RISK_STATES
+
+
+@dataclass(frozen=True)
+class PendingAlert:
+    """An alert that is owed. `seq` counts a recording's alerts and makes the published event's id."""
+
+    seq: int
+    name: str
+    level: str  # warning | error
+    at: datetime
+    chunk: int | None = None
+    code: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What happened, for people. Repeats of (chunk, kind, code, by) fold into one: `count`, first `at`, `last_at`."""
+
+    kind: str
+    at: datetime
+    by: str = "app"
+    chunk: int | None = None
+    code: str | None = None
+    detail: str | None = None
+    count: int = 1
+    last_at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """The state of the recording's manifest.json: pending, written or given_up, and how often it failed."""
+    """The recording's manifest.json: pending, written or given_up, and where it is."""
 
     state: str = "pending"
-    failures: int = 0
-    next_try_at: datetime | None = None
     blob: str | None = None
 
 
 @dataclass(frozen=True)
-class Recording:
-    """Everything the ledger knows of one recording. `key` is a hash of its id and names the ledger document.
+class Started:
+    """What a caller asked this app to record. `locator` is one of `serverCallId`, `groupCallId`, ...."""
 
-    `deadline`: when ACS may drop the media: min(recording end, event time) + the window. Before the event is known
-    it is a lower bound: start + the window. `folder` is the full prefix of its files in the destination. `reopened`
-    counts how often an event or a replay opened it again after it was closed.
+    locator: str
+    locator_id: str
+    content: str
+    channel: str
+    format: str
+    at: datetime
+    by: str = "api"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Everything the ledger knows of one recording. `key` names the ledger document.
+
+    `container_url` is where it belongs, `folder` the full prefix of its files there. `started`: this app started it.
+    `links` are keys of records that are about the same recording. `revision` counts the writes of the document.
     """
 
     key: str
     container_url: str
     created_at: datetime
-    deadline: datetime
+    started: Started | None = None
     recording_id: str | None = None
     call_id: str | None = None
     server_call_id: str | None = None
     folder: str | None = None
-    started_here: bool = False
     recording_start: datetime | None = None
     duration: timedelta | None = None
-    content_type: str = "audio"
-    channel_type: str = "mixed"
-    format_type: str = "mp3"
+    content_type: str | None = None
+    channel_type: str | None = None
+    format_type: str | None = None
     session_end_reason: str | None = None
-    event_time: datetime | None = None
-    events: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    alerts: tuple[str, ...] = ()
     chunks: tuple[Chunk, ...] = ()
-    check_at: datetime | None = None
-    marker: str | None = None
+    events: tuple[str, ...] = ()
+    timeline: tuple[Entry, ...] = ()
+    outbox: tuple[PendingAlert, ...] = ()
+    alert_count: int = 0
+    publishing: Plan = Plan()
+    event_check_at: datetime | None = None
+    ended_seen_at: datetime | None = None
     manifest: Manifest = Manifest()
+    finishing: Plan = Plan()
+    cleaning: Plan = Plan()
+    deleting: Plan = Plan()
+    links: tuple[str, ...] = ()
+    replayed_at: datetime | None = None
     closed_at: datetime | None = None
-    reopened: int = 0
+    revision: int = 0
 
     @property
     def state(self) -> RecordingState:
         """Computed: see `RecordingState`."""
         states = {chunk.state for chunk in self.chunks}
         if not states:
-            return RecordingState.NEVER_HEARD if self.closed_at else RecordingState.STARTED
+            return RecordingState.NO_EVENT if self.closed_at else RecordingState.STARTED
         if states & AT_RISK_STATES:
             return RecordingState.SAVING
-        if ChunkState.IN_FALLBACK in states:
+        if states & IN_FALLBACK_STATES:
             return RecordingState.SAFE
-        return RecordingState.LOST if ChunkState.LOST in states else RecordingState.COMPLETE
+        if ChunkState.LOST in states:
+            return RecordingState.LOST
+        return RecordingState.UNCONFIRMED if ChunkState.UNCONFIRMED in states else RecordingState.COMPLETE
+
+    @property
+    def at_risk_from(self) -> datetime | None:
+        """The earliest plausible end of ACS's window for a chunk that still needs it; None where none does."""
+        return min((chunk.at_risk_from for chunk in self.chunks if chunk.is_at_risk), default=None)
 
     def chunk(self, key: str) -> Chunk | None:
         """The chunk of that key."""
@@ -202,22 +353,6 @@ class Recording:
         if self.chunk(changed.key) is None:
             raise ValueError(f"recording {self.key} has no chunk {changed.key}")
         return replace(self, chunks=tuple(changed if c.key == changed.key else c for c in self.chunks))
-
-    def closed_undelivered(self, at: datetime) -> Recording:
-        """The recording closed while bytes of it stay in the fallback: no manifest tells of it any more."""
-        waits = self.manifest.state == "pending"
-        manifest = replace(self.manifest, state="given_up", next_try_at=None) if waits else self.manifest
-        return replace(self, closed_at=at, manifest=manifest)
-
-    def with_note(self, note: str) -> Recording:
-        """The recording with one more note, once, and no more than anybody reads."""
-        return (
-            self if note in self.notes or len(self.notes) >= _MOST_NOTES else replace(self, notes=(*self.notes, note))
-        )
-
-    def with_alert(self, alert: str) -> Recording:
-        """The recording remembering that `alert` was raised."""
-        return self if alert in self.alerts else replace(self, alerts=(*self.alerts, alert))
 
 
 def states_diagram() -> str:

@@ -1,0 +1,70 @@
+"""Timeline and outbox of a recording: what happened, for people; and the alerts that are owed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from shared.domain.recording import Entry, PendingAlert
+from shared.domain.redaction import clean
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from shared.domain.recording import Chunk, Recording
+
+# Kinds, codes and chunks are few, and repeats fold: only a flood of invented chunks gets there. What comes after it is
+# counted where it folds; a new kind of entry is left out, unless it is an alert.
+_MOST_ENTRIES = 600
+
+
+def noted(
+    recording: Recording,
+    kind: str,
+    *,
+    at: datetime,
+    by: str = "app",
+    chunk: Chunk | None = None,
+    code: str | None = None,
+    detail: str | None = None,
+) -> Recording:
+    """The recording with one more entry in its timeline, folded into an earlier one of the same kind."""
+    index = chunk.index if chunk else None
+    # Parts of it come from events and answers: nothing secret or personal is kept.
+    detail = clean(detail)[:300] if detail else None
+    code = clean(code)[:100] if code else None
+    entries = list(recording.timeline)
+    for position, entry in enumerate(entries):
+        if (entry.kind, entry.chunk, entry.code, entry.by) == (kind, index, code, by):
+            entries[position] = replace(entry, count=entry.count + 1, last_at=at, detail=detail or entry.detail)
+            return replace(recording, timeline=tuple(entries))
+    if len(entries) >= _MOST_ENTRIES and not kind.startswith("alert."):
+        return recording
+    entries.append(Entry(kind, at, by, index, code, detail))
+    return replace(recording, timeline=tuple(entries))
+
+
+def alerted(
+    recording: Recording,
+    name: str,
+    *,
+    at: datetime,
+    level: str = "error",
+    chunk: Chunk | None = None,
+    code: str | None = None,
+    message: str | None = None,
+) -> Recording:
+    """The recording owing one more alert: in the outbox until it is published, and in the timeline for good."""
+    index = chunk.index if chunk else None
+    alert = PendingAlert(recording.alert_count + 1, name, level, at, index, code, message)
+    owing = replace(recording, outbox=(*recording.outbox, alert), alert_count=alert.seq)
+    return noted(owing, f"alert.{name}", at=at, chunk=chunk, code=code, detail=message)
+
+
+def is_raised(recording: Recording, name: str) -> bool:
+    """Whether that alert was raised since a person last replayed the recording (who then says: it is mended)."""
+    since = recording.replayed_at
+    kind = f"alert.{name}"
+    return any(
+        entry.kind == kind and (since is None or (entry.last_at or entry.at) >= since) for entry in recording.timeline
+    )

@@ -1,0 +1,75 @@
+"""What a replay sets going: a person has mended a role, a network, a container, or brought a file.
+
+    no chunk yet              ACS is asked now
+    expected, pending         attempted now, unless a worker holds the lease
+    in_fallback, undeliverable  delivered now; after its days that is one more attempt
+    lost, unconfirmed         fetched while ACS may have it; else looked for once more, wherever it may be
+    in place                  what is left to do for it: metadata, a digest that was unavailable, the manifest
+
+Nothing is erased: alerts stay in the timeline, and what is still wrong is raised again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from shared.domain.journal import noted
+from shared.domain.recording import MISSING_STATES, ChunkState, Manifest, Plan
+from shared.domain.steps import chunk_step
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from shared.domain import facts as f
+    from shared.domain.context import Context
+    from shared.domain.recording import Chunk, Recording
+
+
+def held_until(chunk: Chunk, now: datetime) -> datetime | None:
+    """Until when a worker holds the chunk, so that a replay leaves it alone; None where none does."""
+    return chunk.lease.until if chunk.lease and chunk.lease.until > now else None
+
+
+def replayed(recording: Recording, _fact: f.Replayed, c: Context) -> Recording:
+    """The recording, open, with everything that can go on due now; unchanged where there is nothing to do."""
+    if not recording.chunks:
+        # The end was seen a moment ago, and its event is awaited for minutes yet: nothing is won by asking.
+        asked = replace(recording, event_check_at=c.now, closed_at=None, replayed_at=c.now)
+        return noted(asked, "replayed", at=c.now, by=c.by)
+    chunks = tuple(_reopened(chunk, c) for chunk in recording.chunks)
+    manifest = recording.manifest
+    if manifest.state == "given_up":
+        manifest = Manifest("pending", manifest.blob)
+    plans = (recording.finishing, recording.cleaning, recording.publishing)
+    is_idle = chunks == recording.chunks and manifest == recording.manifest and not any(plan.at for plan in plans)
+    if is_idle:
+        return recording
+    opened = replace(
+        recording,
+        chunks=chunks,
+        manifest=manifest,
+        finishing=Plan(),
+        cleaning=Plan(),
+        publishing=Plan(),
+        replayed_at=c.now,
+    )
+    return noted(opened, "replayed", at=c.now, by=c.by)
+
+
+def _reopened(chunk: Chunk, c: Context) -> Chunk:
+    if held_until(chunk, c.now):
+        return chunk
+    fresh = replace(chunk, failures=0, is_last_attempt_done=False)
+    if chunk.state in MISSING_STATES:
+        if chunk.sources and c.now < chunk.abandon_after:
+            fresh = replace(fresh.to(ChunkState.PENDING), finished_at=None)
+        else:
+            fresh = replace(fresh, is_exhausted=True)
+    elif chunk.state is ChunkState.UNDELIVERABLE:
+        fresh = fresh.to(ChunkState.IN_FALLBACK)
+    elif chunk.is_in_place and chunk.digest_state == "unavailable" and chunk.sha256 is None:
+        fresh = replace(fresh, digest_state="pending", digest_attempts=0)
+    elif chunk_step(chunk) is None:
+        return chunk
+    return fresh.rescheduled(c.now)
