@@ -5,12 +5,12 @@ lose every function of the app.
 import azure.functions as func
 
 from shared import handlers
-from shared.api.responses import Answer
+from shared.api.responses import Response
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 
 
-def _http(given: Answer) -> func.HttpResponse:
+def _http(given: Response) -> func.HttpResponse:
     return func.HttpResponse(given.body, status_code=given.status, mimetype=given.mimetype, headers=given.headers)
 
 
@@ -31,14 +31,14 @@ def list_recordings(req: func.HttpRequest) -> func.HttpResponse:
 @app.function_name("get_recording")
 @app.route(route="recordings/{recordingId}", methods=["GET"])
 def get_recording(req: func.HttpRequest) -> func.HttpResponse:
-    """Tells the whole story of one recording."""
+    """Returns everything known of one recording."""
     return _http(handlers.get_recording(req.route_params["recordingId"]))
 
 
 @app.function_name("replay_recording")
 @app.route(route="recordings/{recordingId}/replay", methods=["POST"])
 def replay_recording(req: func.HttpRequest) -> func.HttpResponse:
-    """Lets a recording go on now, or takes up again what was given up of it."""
+    """Sets going now what can go on of a recording, or what was given up of it."""
     return _http(handlers.replay_recording(req.route_params["recordingId"]))
 
 
@@ -46,26 +46,33 @@ def replay_recording(req: func.HttpRequest) -> func.HttpResponse:
 @app.function_name("recording_file_status_updated")
 @app.event_grid_trigger(arg_name="event")
 def recording_file_status_updated(event: str) -> None:
-    """Takes down what ACS says of a recording's files, and sets going what follows."""
+    """Records what ACS reports of a recording's files (and of calls that begin), and sets going what follows."""
     handlers.recording_file_status_updated(event)
 
 
 @app.function_name("rescue_chunk")
 @app.queue_trigger(arg_name="message", queue_name="recording-rescues", connection="AzureWebJobsStorage")
 async def rescue_chunk(message: func.QueueMessage, context: func.Context) -> None:
-    """One try of one chunk."""
-    await handlers.rescue_chunk(message.get_body(), dequeue_count=message.dequeue_count or 1, context=context)
+    """One attempt at one chunk."""
+    await handlers.work(message.get_body(), message_id=message.id or "", context=context)
 
 
 @app.function_name("rescue_urgent_chunk")
 @app.queue_trigger(arg_name="message", queue_name="recording-rescues-urgent", connection="AzureWebJobsStorage")
 async def rescue_urgent_chunk(message: func.QueueMessage, context: func.Context) -> None:
-    """The same, for chunks whose deadline is near: they do not wait behind a storm of younger ones."""
-    await handlers.rescue_chunk(message.get_body(), dequeue_count=message.dequeue_count or 1, context=context)
+    """The same, for chunks whose window ends soon: they do not wait behind a storm of younger ones."""
+    await handlers.work(message.get_body(), message_id=message.id or "", context=context)
+
+
+@app.function_name("background_work")
+@app.queue_trigger(arg_name="message", queue_name="recording-background", connection="AzureWebJobsStorage")
+async def background_work(message: func.QueueMessage, context: func.Context) -> None:
+    """What nothing waits for: digests, deliveries, alerts, cleaning up."""
+    await handlers.work(message.get_body(), message_id=message.id or "", is_background=True, context=context)
 
 
 @app.function_name("sweep")
 @app.timer_trigger(arg_name="timer", schedule="0 */5 * * * *", run_on_startup=False)
 def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the trigger's argument
-    """The net under everything else, every five minutes."""
+    """Every five minutes: what is overdue becomes a queue message."""
     handlers.sweep()

@@ -15,30 +15,41 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from shared.api.views import Story
+from shared.api.replay import Replay
+from shared.api.views import RecordingViews
 from shared.domain.backoff import RetryPolicy
-from shared.intake.intake import Watch
+from shared.domain.steps import Rules
+from shared.intake.intake import EventIntake
 from shared.logs import LogOnlyNotifier
 from shared.settings import Settings, load_settings
 from shared.start.preflight import Preflight
 from shared.start.start import Start
-from shared.store import Books
-from shared.sweep.missing_event import Silence
-from shared.sweep.replay import Replay
+from shared.store import RecordingStore
 from shared.sweep.sweep import Sweep
+from shared.transfer.copy import Copier
 from shared.transfer.engine import Engine
 from shared.transfer.slots import BlockSlots, ThreadSlots
 from shared.transfer.throttle import Throttle
-from shared.worker.aftercare import Aftercare
-from shared.worker.delivery import Delivery
-from shared.worker.outcome import Outcome
-from shared.worker.rescue import Rescue
+from shared.worker.circuit_breaker import CircuitBreaker
+from shared.worker.deliver import Deliver
+from shared.worker.fetch import Fetch
+from shared.worker.finish import Finish
+from shared.worker.metadata import MetadataStep
+from shared.worker.missing_event import MissingEvent
+from shared.worker.prove import Prove
+from shared.worker.publish import Publish
+from shared.worker.steps import Steps
+from shared.worker.verify import Verify
+from shared.worker.worker import Worker
 
 if TYPE_CHECKING:
-    from shared.ports import Acs, Clock, Containers, Ledger, Media, Notifier, Random, RescueQueue
+    from shared.ports import Acs, Clock, Containers, Ledger, Media, Notifier, Random, WorkQueue
 
 # A sweep ends well before the next one begins.
 _SWEEP_BUDGET = timedelta(minutes=4)
+# What cannot be continued by the next invocation (a digest, a body without ranges) has nearly all of `functionTimeout`
+# (host.json; a test keeps the two apart by this minute).
+HARD_BUDGET = timedelta(minutes=29)
 
 
 class SystemClock:
@@ -61,7 +72,7 @@ class Ports:
     media: Media
     containers: Containers
     ledger: Ledger
-    queue: RescueQueue
+    queue: WorkQueue
     notifier: Notifier
     clock: Clock
     random: Random
@@ -73,103 +84,100 @@ class App:
     """The use cases, ready to be called."""
 
     settings: Settings
+    store: RecordingStore
     start: Start
-    watch: Watch
-    rescue: Rescue
+    intake: EventIntake
+    worker: Worker
     sweep: Sweep
-    story: Story
+    views: RecordingViews
     replay: Replay
+
+
+def rules_of(settings: Settings) -> Rules:
+    """The settings that decide."""
+    return Rules(
+        window=settings.window,
+        retry=RetryPolicy(first=settings.first_delay, longest=settings.longest_delay),
+        delivery_window=settings.delivery_window,
+        alert_left=settings.alert_left,
+        silent_after=settings.silent_after,
+        digests_exports=settings.digest_exports,
+        deletes_at_acs=settings.delete_at_acs,
+    )
 
 
 def compose(settings: Settings, ports: Ports) -> App:
     """Wires the use cases to `ports`."""
-    clock, random, containers = ports.clock, ports.random, ports.containers
-    policy = RetryPolicy(first=settings.first_delay, longest=settings.longest_delay)
-    books = Books(ledger=ports.ledger, queue=ports.queue, notifier=ports.notifier, clock=clock, random=random)
-    aftercare = Aftercare(
-        books=books,
-        containers=containers,
-        media=ports.media,
-        clock=clock,
-        random=random,
-        policy=policy,
-        delivery_window=settings.delivery_window,
-        deletes_at_acs=settings.delete_at_acs,
+    clock, containers = ports.clock, ports.containers
+    rules = rules_of(settings)
+    store = RecordingStore(ledger=ports.ledger, queue=ports.queue, clock=clock, random=ports.random, rules=rules)
+    # What waits for a worker waits no longer than one invocation may take.
+    overdue_after = settings.time_budget
+    allowed: dict[str, Any] = {"allowed": settings.allowed, "default_container": settings.default_container}
+    return App(
+        settings=settings,
+        store=store,
+        start=Start(
+            store=store,
+            acs=ports.acs,
+            preflight=Preflight(containers=containers, clock=clock, mode=settings.preflight),
+            clock=clock,
+            **allowed,
+        ),
+        intake=EventIntake(store=store, clock=clock, **allowed),
+        worker=Worker(
+            store=store,
+            steps=_steps(settings, ports),
+            clock=clock,
+            time_budget=settings.time_budget,
+            hard_budget=HARD_BUDGET,
+            overdue_after=overdue_after,
+        ),
+        sweep=Sweep(
+            ledger=ports.ledger,
+            queue=ports.queue,
+            clock=clock,
+            time_budget=_SWEEP_BUDGET,
+            overdue_after=overdue_after,
+        ),
+        views=RecordingViews(store=store, clock=clock, fallback_container=settings.fallback_container),
+        replay=Replay(store=store, clock=clock),
     )
-    transfer = Engine(
-        media=ports.media,
+
+
+def _steps(settings: Settings, ports: Ports) -> Steps:
+    clock, containers, media = ports.clock, ports.containers, ports.media
+    engine = Engine(
+        media=media,
         slots=ports.slots,
         throttle=Throttle(clock=clock, most=settings.blocks_in_flight),
         clock=clock,
         sizes=settings.block_sizes,
     )
-    delivery = Delivery(
-        books=books,
-        containers=containers,
-        aftercare=aftercare,
-        clock=clock,
-        random=random,
-        window=settings.delivery_window,
-        block_bytes=settings.block_sizes.first,
-    )
-    outcome = Outcome(
-        books=books,
-        containers=containers,
-        aftercare=aftercare,
-        clock=clock,
-        random=random,
-        policy=policy,
-        delivery_window=settings.delivery_window,
-    )
-    rescue = Rescue(
-        books=books,
-        containers=containers,
-        transfer=transfer,
-        outcome=outcome,
-        delivery=delivery,
-        aftercare=aftercare,
-        clock=clock,
-        time_budget=settings.time_budget,
-    )
-    silence = Silence(
-        books=books,
-        acs=ports.acs,
-        containers=containers,
-        clock=clock,
-        window=settings.window,
-        silent_after=settings.silent_after,
-        delivery_window=settings.delivery_window,
-    )
-    common: dict[str, Any] = {
-        "books": books,
-        "clock": clock,
-        "allowed": settings.allowed,
-        "default_container": settings.default_container,
-        "window": settings.window,
-    }
-    return App(
-        settings=settings,
-        start=Start(
-            acs=ports.acs,
-            preflight=Preflight(containers=containers, clock=clock, mode=settings.preflight),
-            silent_after=settings.silent_after,
-            **common,
-        ),
-        watch=Watch(**common),
-        rescue=rescue,
-        sweep=Sweep(
-            books=books,
-            queue=ports.queue,
-            silence=silence,
+    metadata = MetadataStep(containers=containers, media=media)
+    return Steps(
+        verify=Verify(containers=containers, media=media),
+        fetch=Fetch(
+            containers=containers,
+            media=media,
+            engine=engine,
+            breaker=CircuitBreaker(clock=clock),
             clock=clock,
-            random=random,
-            alert_left=settings.alert_left,
-            time_budget=_SWEEP_BUDGET,
-            # Whoever waits for a worker waits no longer than one invocation may take.
-            grace=settings.time_budget,
+            time_budget=settings.time_budget,
+            hard_budget=HARD_BUDGET,
         ),
-        story=Story(books=books, clock=clock, fallback_container=settings.fallback_container),
-        replay=Replay(books=books, silence=silence, clock=clock),
+        deliver=Deliver(
+            containers=containers,
+            copier=Copier(clock, settings.block_sizes.most),
+            metadata=metadata,
+            clock=clock,
+            time_budget=settings.time_budget,
+        ),
+        metadata=metadata,
+        prove=Prove(containers=containers, clock=clock, hard_budget=HARD_BUDGET),
+        finish=Finish(store_index=ports.ledger, containers=containers, media=media, clock=clock),
+        missing_event=MissingEvent(acs=ports.acs),
+        publish=Publish(notifier=ports.notifier),
     )
 
 
@@ -178,7 +186,7 @@ def azure_ports(settings: Settings) -> Ports:
     from shared.adapters.acs import AcsMedia, AcsRecordings, acs_client
     from shared.adapters.blob import BlobContainers, blob_service
     from shared.adapters.ledger import BlobLedger
-    from shared.adapters.queue import StorageRescueQueue, queue_service
+    from shared.adapters.queue import StorageWorkQueue, queue_service
 
     credential = _credential(settings)
     account = settings.app_storage
@@ -195,7 +203,7 @@ def azure_ports(settings: Settings) -> Ports:
         media=AcsMedia(acs_client(settings, credential, for_media=True)),
         containers=BlobContainers(settings, app_service=app_service, credential=credential),
         ledger=ledger,
-        queue=StorageRescueQueue(queue_service(account, credential), keep_rejected=ledger.keep_rejected),
+        queue=StorageWorkQueue(queue_service(account, credential), keep_rejected=ledger.keep_rejected),
         notifier=_notifier(settings, credential),
         clock=SystemClock(),
         random=random_module.SystemRandom(),
@@ -209,7 +217,7 @@ def _credential(settings: Settings) -> Any:
         settings.app_storage.connection_string is None
         or settings.acs_key is None
         or settings.acs_media_auth == "identity"
-        or settings.recording_storage is None
+        or settings.needs_storage_identity
         or (settings.alert_topic is not None and settings.alert_topic_key is None)
     )
     if not needs:

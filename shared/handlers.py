@@ -10,10 +10,10 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from shared.api.responses import Answer, answer, problem, problem_of
+from shared.api.responses import Response, json_response, problem, problem_response
 from shared.app import the_app
 from shared.domain.errors import RecorderError
-from shared.logs import describe, log, whereabouts
+from shared.logs import describe, log, stack_summary
 from shared.settings import SettingsError
 from shared.start.request import check_idempotency_key
 from shared.worker.message import decode_message
@@ -24,26 +24,28 @@ if TYPE_CHECKING:
     from shared.app import App
 
 MOST_BODY_BYTES = 64 * 1024
-# As many as host.json lets run at once (batchSize + newBatchThreshold) of each of the two queues. Threads of their
-# own: those that Functions runs HTTP and Event Grid functions in can be as few as five; rescues must not fill them.
-_RESCUES_AT_ONCE = 12
-_rescues = ThreadPoolExecutor(max_workers=_RESCUES_AT_ONCE, thread_name_prefix="rescue")
+# As many as host.json lets run at once (batchSize + newBatchThreshold) of each queue. Threads of their own: those that
+# Functions runs HTTP and Event Grid functions in can be as few as five; the work on recordings must not fill them. And
+# the background's apart from the rescues': no digest takes a rescue's thread.
+_AT_ONCE = 6
+_rescues = ThreadPoolExecutor(max_workers=2 * _AT_ONCE, thread_name_prefix="rescue")
+_background = ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="background")
 
 
-def _answered(action: Callable[[App], Answer]) -> Answer:
+def _responding(action: Callable[[App], Response]) -> Response:
     try:
         return action(the_app())
     except (RecorderError, SettingsError) as error:
-        given = problem_of(error)
+        given = problem_response(error)
         level = logging.ERROR if given.status >= 500 else logging.INFO
         log("http.refused", level=level, status=given.status, error=describe(error))
         return given
     except Exception as error:  # noqa: BLE001 - the caller gets an answer whatever happens, the log the error
-        log("http.failed", level=logging.ERROR, error=describe(error), at=whereabouts(error))
-        return problem_of(error)
+        log("http.failed", level=logging.ERROR, error=describe(error), at=stack_summary(error))
+        return problem_response(error)
 
 
-def start_recording(body: bytes, headers: Mapping[str, str]) -> Answer:
+def start_recording(body: bytes, headers: Mapping[str, str]) -> Response:
     """`POST /api/recordings`."""
     if len(body) > MOST_BODY_BYTES:
         return problem(413, "body_too_large", f"The body must not be larger than {MOST_BODY_BYTES} bytes")
@@ -55,51 +57,52 @@ def start_recording(body: bytes, headers: Mapping[str, str]) -> Answer:
     except (ValueError, RecursionError):
         return problem(400, "not_json", "The body must be JSON", detail="It cannot be read as JSON")
 
-    def act(app: App) -> Answer:
+    def act(app: App) -> Response:
         started = app.start.start(decoded, idempotency_key=check_idempotency_key(headers.get("idempotency-key")))
         sent = {"Location": f"/api/recordings/{started.answer['key']}"}
         if started.is_replay:
             sent["Idempotent-Replayed"] = "true"
-        return answer(started.answer, status=201, headers=sent)
+        return json_response(started.answer, status=201, headers=sent)
 
-    return _answered(act)
+    return _responding(act)
 
 
-def get_recording(identity: str) -> Answer:
+def get_recording(identity: str) -> Response:
     """`GET /api/recordings/{recordingId}`."""
-    return _answered(lambda app: answer(app.story.one(identity)))
+    return _responding(lambda app: json_response(app.views.one(identity)))
 
 
-def replay_recording(identity: str) -> Answer:
+def replay_recording(identity: str) -> Response:
     """`POST /api/recordings/{recordingId}/replay`: 202 where something was set going, 200 where nothing was to do."""
 
-    def act(app: App) -> Answer:
-        status = 202 if app.replay.replay(identity) else 200
-        return answer(app.story.one(identity), status=status)
+    def act(app: App) -> Response:
+        result = app.replay.replay(identity)
+        body = app.views.one(identity) | {"replay": result.described()}
+        return json_response(body, status=202 if result.is_going else 200)
 
-    return _answered(act)
+    return _responding(act)
 
 
-def list_recordings(query: Mapping[str, str]) -> Answer:
+def list_recordings(query: Mapping[str, str]) -> Response:
     """`GET /api/recordings`."""
-    return _answered(
-        lambda app: answer(
-            app.story.unfinished(state=query.get("state"), limit=query.get("limit"), cursor=query.get("cursor"))
+    return _responding(
+        lambda app: json_response(
+            app.views.unfinished(state=query.get("state"), limit=query.get("limit"), cursor=query.get("cursor"))
         )
     )
 
 
 def recording_file_status_updated(event: str) -> None:
     """One delivery of Event Grid. An error goes to the host: 500, and Event Grid delivers again."""
-    _told(lambda app: app.watch.handle(event))
+    _reporting(lambda app: app.intake.handle(event))
 
 
 def sweep() -> None:
     """The timer."""
-    _told(lambda app: app.sweep.run())
+    _reporting(lambda app: app.sweep.run())
 
 
-def _told(action: Callable[[App], None]) -> None:
+def _reporting(action: Callable[[App], None]) -> None:
     try:
         action(the_app())
     except Exception as error:
@@ -108,11 +111,11 @@ def _told(action: Callable[[App], None]) -> None:
         raise
 
 
-async def rescue_chunk(body: bytes, *, dequeue_count: int, context: Any = None) -> None:
+async def work(body: bytes, *, message_id: str, is_background: bool = False, context: Any = None) -> None:
     """One queue message, in a thread of our own; its log lines belong to this invocation all the same."""
-    message = decode_message(body)
-    if message is None:
-        log("rescue.foreign", level=logging.ERROR, size=len(body))
+    item = decode_message(body)
+    if item is None:
+        log("work.foreign", level=logging.ERROR, size=len(body))
         return
     storage = getattr(context, "thread_local_storage", None)
     invocation = getattr(context, "invocation_id", None)
@@ -121,6 +124,6 @@ async def rescue_chunk(body: bytes, *, dequeue_count: int, context: Any = None) 
         if storage is not None:
             # The way the worker documents for logging from one's own threads.
             storage.invocation_id = invocation
-        _told(lambda app: app.rescue.handle(message, dequeue_count=dequeue_count))
+        _reporting(lambda app: app.worker.handle(item, message_id=message_id))
 
-    await asyncio.get_running_loop().run_in_executor(_rescues, run)
+    await asyncio.get_running_loop().run_in_executor(_background if is_background else _rescues, run)

@@ -12,10 +12,15 @@ import logging
 import traceback
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shared.domain.codec import format_time
 from shared.domain.redaction import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shared.domain.recording import PendingAlert
 
 _LOGGER = logging.getLogger("recorder")
 
@@ -52,7 +57,7 @@ def describe(error: BaseException) -> str:
     return clean(" <- ".join(parts))
 
 
-def whereabouts(error: BaseException) -> str:
+def stack_summary(error: BaseException) -> str:
     """Where it was raised, innermost call first, without the texts of errors: nobody cleaned those."""
     frames = traceback.extract_tb(error.__traceback__)
     return " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames[:-9:-1])
@@ -61,5 +66,5 @@ def whereabouts(error: BaseException) -> str:
 class LogOnlyNotifier:
     """Port `Notifier` where no topic is set: the log line is the alert."""
 
-    def alert(self, *, name: str, recording_key: str, fields: dict[str, object]) -> None:
+    def publish(self, *, recording_key: str, alerts: Sequence[PendingAlert], fields: dict[str, object]) -> None:
         """See the port."""

@@ -6,6 +6,7 @@ on the fakes and on the real adapters alike. Every method may raise the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from shared.domain.locations import ContainerUrl
-    from shared.domain.recording import Recording
+    from shared.domain.recording import PendingAlert, Recording
     from shared.start.request import StartRequest
 
 
@@ -58,6 +59,10 @@ class Acs(Protocol):
 
     def recording_state(self, recording_id: str) -> str:
         """`active` or `inactive`; RecordingNotFound."""
+        ...
+
+    def server_call_id(self, call_connection_id: str) -> str | None:
+        """The server call id of a call connection, while the call lasts; None where ACS does not say."""
         ...
 
 
@@ -210,31 +215,86 @@ class Containers(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Version:
+    """A recording as it was read or written, and the ETag it had then. `is_open`: it lies under `open/`."""
+
+    recording: Recording
+    etag: str
+    is_open: bool = True
+
+
+@dataclass(frozen=True)
+class OpenEntry:
+    """What a listing tells of an open document. `due`: when something is to be done; `risk`: the earliest end of
+    ACS's window for a chunk that still needs it. None where there is no such moment, or it cannot be read.
+    """
+
+    key: str
+    due: datetime | None
+    risk: datetime | None
+    state: str
+
+
+@dataclass(frozen=True)
+class IndexEntry:
+    """A blob of an index: derived, without content; its name and metadata are all there is."""
+
+    name: str
+    metadata: dict[str, str]
+
+
 class Ledger(Protocol):
-    """One document a recording, guarded by ETag, and one marker per unfinished recording. Errors: StorageError."""
+    """One document a recording, guarded by ETag: under `open/` while anything is owed, else under `closed/`.
 
-    def load(self, key: str) -> tuple[Recording, str] | None:
-        """The recording and its ETag, or None; StorageCorrupted where the document cannot be read."""
+    Errors: StorageError.
+    """
+
+    def load(self, key: str) -> Version | None:
+        """The open document, else the closed one, else None; StorageCorrupted where it cannot be read."""
         ...
 
-    def save(self, recording: Recording, *, etag: str | None) -> str:
-        """Writes it if nobody else has since; `etag` None: only if it is new. PreconditionFailed. The new ETag."""
+    def create(self, recording: Recording, *, entry: OpenEntry) -> str:
+        """Writes the open document where there is none; its ETag. PreconditionFailed."""
         ...
 
-    def put_marker(self, name: str) -> None:
-        """Puts an empty blob of that name; one that stands is no error."""
+    def save(self, recording: Recording, *, etag: str, entry: OpenEntry) -> str:
+        """Writes over the open document if it still has that ETag; the new one. PreconditionFailed."""
         ...
 
-    def delete_marker(self, name: str) -> None:
+    def archive(self, recording: Recording, *, etag: str | None) -> str:
+        """Writes the closed copy, over one of a lower revision only, then removes the open document of that ETag.
+
+        `etag` None: there is no open document. The closed copy's ETag. PreconditionFailed.
+        """
+        ...
+
+    def open_entries(self, *, cursor: str | None = None) -> tuple[list[OpenEntry], str | None]:
+        """A page of at most 5,000 open documents by key, and the cursor of the next page."""
+        ...
+
+    def remove(self, key: str, *, etag: str) -> None:
+        """Removes the open document of that ETag: what it was about never came to be. PreconditionFailed."""
+        ...
+
+    def quarantine(self, key: str) -> None:
+        """Moves a document that cannot be read to `quarantine/`, as it is."""
+        ...
+
+    def put_entry(self, name: str, metadata: dict[str, str]) -> None:
+        """Writes an index blob; one that exists is replaced. Values are ASCII."""
+        ...
+
+    def delete_entry(self, name: str) -> None:
         """One that is gone already is no error."""
         ...
 
-    def markers(self, *, limit: int, cursor: str | None = None) -> tuple[list[str], str | None]:
-        """Names of markers, nearest deadline first; and the cursor of the next page."""
+    def entries(self, prefix: str, *, cursor: str | None = None) -> tuple[list[IndexEntry], str | None]:
+        """A page of index blobs whose name starts with `prefix`, by name, and the cursor of the next page."""
         ...
 
     def put_note(self, name: str, data: bytes, *, is_new_only: bool = False) -> None:
-        """A small document beside the recordings (idempotency, index of calls); BlobExists if `is_new_only`."""
+        """A small document beside the recordings (idempotency); BlobExists if `is_new_only`."""
         ...
 
     def get_note(self, name: str) -> bytes | None:
@@ -246,34 +306,47 @@ class Ledger(Protocol):
         ...
 
 
+# The parts of a recording that a message can be about, beside its chunks.
+RECORDING_PART = "recording"
+OUTBOX_PART = "outbox"
+
+
+class Lane(StrEnum):
+    """The queue a message goes by: what nothing waits for must not be in front of a rescue."""
+
+    NORMAL = "normal"
+    URGENT = "urgent"
+    BACKGROUND = "background"
+
+
 @dataclass(frozen=True)
-class RescueMessage:
-    """One try of one chunk. `ticket` is that of the plan it belongs to; older ones change nothing."""
+class WorkItem:
+    """Something may be due. `part`: a chunk's key, `recording` or `outbox`; `generation`: that of the chunk's plan."""
 
     recording_key: str
-    chunk_key: str
-    ticket: int
+    part: str
+    generation: int = 0
 
 
-class RescueQueue(Protocol):
-    """The tries to come: two queues, so that what is urgent does not wait behind a storm. Errors: StorageError."""
+class WorkQueue(Protocol):
+    """The attempts to come. Errors: StorageError."""
 
-    def send(self, message: RescueMessage, *, delay: timedelta, is_urgent: bool = False) -> None:
-        """At-least-once, not before `delay` (0 to 7 days)."""
+    def send(self, item: WorkItem, *, delay: timedelta, lane: Lane = Lane.NORMAL) -> None:
+        """At least once, not before `delay` (0 to 7 days)."""
         ...
 
-    def length(self) -> int:
-        """About how many tries wait in both, visible or not yet; 0 where there is no queue."""
+    def is_backed_up(self, lane: Lane) -> bool:
+        """Whether so many messages wait visibly that more would only wait behind them."""
         ...
 
-    def drain_poison(self, *, limit: int) -> list[RescueMessage]:
+    def drain_poison(self, *, limit: int) -> list[WorkItem]:
         """Takes up to `limit` messages out of the poison queues; unreadable ones are kept in the ledger's rejects."""
         ...
 
 
 class Notifier(Protocol):
-    """Tells people outside the log (an Event Grid topic). Never raises: an alert that cannot be sent is logged."""
+    """Carries alerts out of the log, to an Event Grid topic. AlertNotSent where it could not."""
 
-    def alert(self, *, name: str, recording_key: str, fields: dict[str, object]) -> None:
-        """Sends one alert."""
+    def publish(self, *, recording_key: str, alerts: Sequence[PendingAlert], fields: dict[str, object]) -> None:
+        """Publishes them; each event's id is the same whenever the same alert is published again."""
         ...

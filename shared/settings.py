@@ -41,6 +41,7 @@ NAMES = (
     "RESCUE_CHECKSUM",
     "DELIVERY_DAYS",
     "DELETE_AT_ACS",
+    "DIGEST_EXPORTS",
     "ALERT_HOURS_LEFT",
     "SILENT_AFTER_HOURS",
     "ALERT_TOPIC_ENDPOINT",
@@ -82,6 +83,17 @@ class StorageAccount:
     blob_url: str | None = None
     queue_url: str | None = None
 
+    def blob_endpoint(self) -> str | None:
+        """The account's blob endpoint, as a container URL begins; None where that cannot be read."""
+        if self.blob_url:
+            return self.blob_url.rstrip("/").lower()
+        text = self.connection_string.reveal() if self.connection_string else ""
+        parts = {name.strip().lower(): value.strip() for name, _, value in (p.partition("=") for p in text.split(";"))}
+        if parts.get("blobendpoint"):
+            return parts["blobendpoint"].rstrip("/").lower()
+        suffix = parts.get("endpointsuffix") or "core.windows.net"
+        return f"https://{parts['accountname'].lower()}.blob.{suffix}" if parts.get("accountname") else None
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -107,12 +119,19 @@ class Settings:
     checksum: str = "md5"
     delivery_window: timedelta = timedelta(days=7)
     delete_at_acs: bool = False
+    digest_exports: bool = True
     alert_left: tuple[timedelta, ...] = (timedelta(hours=6), timedelta(hours=1))
     silent_after: timedelta = timedelta(hours=4)
     alert_topic: str | None = None
     alert_topic_key: Secret | None = None
     local_acs_origin: str | None = None
     identity_client_id: str | None = None
+
+    @property
+    def needs_storage_identity(self) -> bool:
+        """Whether a container on the allow-list is in an account that no key is set for."""
+        keyed = _blob_endpoint(self.recording_storage.reveal()) if self.recording_storage else None
+        return any(place.account_url != keyed for place in self.allowed.places)
 
     @property
     def block_sizes(self) -> BlockSizes:
@@ -123,6 +142,17 @@ class Settings:
     def blocks_in_flight(self) -> int:
         """How many blocks, of the least size, may be in memory at once in the whole process."""
         return max(1, self.memory_bytes // self.block_sizes.least)
+
+
+def _blob_endpoint(connection_string: str) -> str | None:
+    """The account URL that a connection string is for."""
+    parts = dict(part.partition("=")[::2] for part in connection_string.split(";") if part)
+    parts = {name.strip().lower(): value.strip() for name, value in parts.items()}
+    if endpoint := parts.get("blobendpoint"):
+        return endpoint.rstrip("/")
+    suffix = parts.get("endpointsuffix") or "core.windows.net"
+    scheme = parts.get("defaultendpointsprotocol") or "https"
+    return f"{scheme}://{parts['accountname']}.blob.{suffix}" if parts.get("accountname") else None
 
 
 def load_settings(environment: Mapping[str, str]) -> Settings:
@@ -174,6 +204,7 @@ class _Reader:
             "checksum": self.choice("RESCUE_CHECKSUM", ("md5", "crc64", "off")),
             "delivery_window": self.duration("DELIVERY_DAYS", 7, unit=timedelta(days=1), least=0.01, most=365),
             "delete_at_acs": self.choice("DELETE_AT_ACS", ("false", "true")) == "true",
+            "digest_exports": self.choice("DIGEST_EXPORTS", ("true", "false")) == "true",
             "alert_left": self.hours_list("ALERT_HOURS_LEFT", "6,1"),
             "silent_after": self.duration("SILENT_AFTER_HOURS", 4, unit=timedelta(hours=1), least=0.01, most=24),
             "alert_topic": self.alert_topic(),
@@ -182,9 +213,27 @@ class _Reader:
             # The second is what the host itself is told; one identity serves both.
             "identity_client_id": self.guid("AZURE_CLIENT_ID") or self.guid("AzureWebJobsStorage__clientId"),
         }
+        self.one_container_each(settings)
         if self.faults or default is None:
             raise SettingsError(self.faults)
         return Settings(default_container=default, **settings)
+
+    def one_container_each(self, settings: dict[str, Any]) -> None:
+        """One container given for two purposes would mix what is cleaned up with what is kept."""
+        names = {
+            "FALLBACK_CONTAINER": settings["fallback_container"],
+            "LEDGER_CONTAINER": settings["ledger_container"],
+            "REJECTED_EVENTS_CONTAINER": settings["rejected_container"],
+        }
+        app = settings["app_storage"].blob_endpoint()
+        seen: dict[str, str] = {}
+        for name, container in names.items():
+            if container in seen:
+                self.fault(name, f"is the container of {seen[container]}, too; each needs one of its own")
+            seen.setdefault(container, name)
+        for place in settings["allowed"].places:
+            if app is not None and place.account_url == app and place.container in seen:
+                self.fault(seen[place.container], f"is a recording container, too ({place}); it needs one of its own")
 
     def secret(self, name: str) -> Secret | None:
         value = self.get(name)

@@ -1,179 +1,153 @@
-"""Keeping the books: every change of a recording goes through here.
+"""The only writer of recordings: the document, then its queue messages.
 
-Order of effects, chosen so that a crash between any two of them loses nothing:
-1. a marker stands before the document says that something is unfinished, and falls only after it says it is not;
-2. the ledger first, then the queue: a try that was planned and never queued is overdue, and the sweep finds it;
-3. a document is written only over the version that was read (ETag); who lost the race reads and decides again.
+Everything that is owed is in the document, and the document lies under `open/` as long as anything is owed. Its due
+time goes with it as metadata, in the same PUT. So a crash after the write loses no more than a message, and the sweep
+finds what is overdue by listing. A document is written only over the version that was decided on (ETag); after a lost
+race the decision is made again on what is there.
 """
 
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared.domain.codec import encode
-from shared.domain.errors import REFUSALS, PreconditionFailed, StorageError, StorageUnavailable
-from shared.domain.naming import marker
-from shared.domain.recording import AT_RISK_STATES, ChunkState
+from shared.domain.context import Context
+from shared.domain.errors import PreconditionFailed, StorageError, StorageUnavailable
+from shared.domain.lifecycle import decide
+from shared.domain.steps import BACKGROUND_STEPS, URGENT_LEFT, chunk_step, next_due, recording_steps
 from shared.logs import log
-from shared.ports import RescueMessage
+from shared.ports import OUTBOX_PART, RECORDING_PART, Lane, OpenEntry, Version, WorkItem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
-    from shared.domain.errors import RecorderError
+    from shared.domain.facts import Fact
     from shared.domain.recording import Chunk, Recording
-    from shared.ports import Clock, Ledger, Notifier, Random, RescueQueue
+    from shared.domain.steps import Rules
+    from shared.ports import Clock, Ledger, Random, WorkQueue
 
 _MOST_RACES = 20
-# With less than this left a try goes by the urgent queue, which does not wait behind a storm of younger failures.
-URGENT_LEFT = timedelta(hours=3)
-_LONGEST_QUEUE_DELAY = timedelta(days=6)
-# Recordings whose newest version is remembered: many more than a process works on at once.
-_MOST_KNOWN = 64
+# What is due later than this is left to the sweep, which comes every five minutes.
+_SOON = timedelta(minutes=10)
+_LONGEST_DELAY = timedelta(days=6)
 
 
-class Books:
-    """The ledger, the markers and the queue as one thing. One for the process; safe for many threads."""
+class RecordingStore:
+    """Loads and commits recordings. One for the process; safe for many threads."""
 
-    def __init__(self, *, ledger: Ledger, queue: RescueQueue, notifier: Notifier, clock: Clock, random: Random) -> None:
+    def __init__(self, *, ledger: Ledger, queue: WorkQueue, clock: Clock, random: Random, rules: Rules) -> None:
         self.ledger = ledger
         self._queue = queue
-        self._notifier = notifier
         self._clock = clock
         self._random = random
-        self._known: dict[str, tuple[Recording, str]] = {}
+        self.rules = rules
 
-    def load(self, key: str) -> Recording | None:
-        """The recording, or None."""
-        found = self._read(key)
-        return found[0] if found else None
+    def load(self, key: str) -> Version | None:
+        """The recording as the ledger has it, or None. StorageError; StorageCorrupted where it cannot be read."""
+        return self.ledger.load(key)
 
-    def _read(self, key: str) -> tuple[Recording, str] | None:
-        found = self.ledger.load(key)
-        if found:
-            self._remember(key, found)
-        return found
+    def record(self, version: Version, fact: Fact, *, by: str = "app") -> Version:
+        """Commits what `decide` makes of `fact`; the version that is current then. StorageError."""
+        context = self.context(by=by)
+        written = self.commit(
+            version.recording.key, version, lambda now: decide(now, fact, context) if now is not None else None
+        )
+        return written or version
 
-    def _remember(self, key: str, version: tuple[Recording, str]) -> None:
-        with suppress(KeyError, RuntimeError):  # another thread may be at it too: nothing hangs on which one goes
-            while len(self._known) >= _MOST_KNOWN:
-                del self._known[next(iter(self._known))]
-        self._known[key] = version
+    def context(self, *, by: str = "app") -> Context:
+        """The moment and one random number, for one decision however often it is made again."""
+        return Context(now=self._clock.now(), random=self._random.random(), rules=self.rules, by=by)
 
-    def change(self, key: str, decide: Callable[[Recording], Recording | None]) -> Recording | None:
-        """Reads, decides, writes; again if somebody else wrote in between.
+    def commit(
+        self, key: str, version: Version | None, change: Callable[[Recording | None], Recording | None]
+    ) -> Version | None:
+        """Writes `change` of the recording; what is current after it (None: there is none). StorageError.
 
-        What this process read or wrote last is taken for what stands, first: the ETag tells if it was not, and a
-        request is saved where it was. Nothing is left undone on the word of memory alone.
-
-        `decide` is pure; None means: nothing to change. Returns what stands now if it was changed, else None.
+        `change` is pure, gets None where there is no document, and returns None or the same where nothing changes.
+        `version` None: not known yet. It is read, for there may be a closed copy that no write would meet.
         """
-        return self._race(key, lambda found: decide(found) if found else None)
-
-    def change_or_create(self, key: str, decide: Callable[[Recording | None], Recording | None]) -> Recording | None:
-        """The same, where `decide` gets None for a recording that is not in the ledger yet."""
-        return self._race(key, decide)
-
-    def _race(self, key: str, decide: Callable[[Recording | None], Recording | None]) -> Recording | None:
+        version = version or self.ledger.load(key)
         for attempt in range(_MOST_RACES):
-            known = self._known.pop(key, None)
-            found = known or self._read(key)
-            before, etag = found or (None, None)
-            after = decide(before)
+            before = version.recording if version else None
+            after = change(before)
             if after is None or after == before:
-                if known:
-                    continue
-                return None
-            after = _marked(before, after)
+                return version
+            after = replace(after, revision=(before.revision if before else 0) + 1)
             try:
-                return self._write(before, after, etag)
+                written = self._write(version, after)
             except PreconditionFailed:
-                own = self._written_after_all(after)
-                if own:
-                    return own
-                if known:
+                version = self.ledger.load(key)
+                if version is None or version.recording != after:
+                    self._clock.pause(self._random.random() * 0.05 * (attempt + 1))
                     continue
-                self._clock.pause(self._random.random() * 0.05 * (attempt + 1))
+                written = version  # our own write, whose answer was lost
+            self._send(before, written.recording)
+            return written
         raise StorageUnavailable(f"the ledger document {key} is being changed all the time")
 
-    def _written_after_all(self, after: Recording) -> Recording | None:
-        """The SDK asks again where an answer was lost, and may meet what it wrote itself: then nobody else did."""
-        standing = self._read(after.key)
-        return standing[0] if standing and encode(standing[0]) == encode(after) else None
+    def _write(self, version: Version | None, after: Recording) -> Version:
+        due = next_due(after, self.rules)
+        if due is None and after.closed_at is not None:
+            etag = version.etag if version and version.is_open else None
+            return Version(after, self.ledger.archive(after, etag=etag), is_open=False)
+        entry = OpenEntry(after.key, due, after.at_risk_from, after.state.value)
+        if version is not None and version.is_open:
+            return Version(after, self.ledger.save(after, etag=version.etag, entry=entry))
+        # New, or opened again: the closed copy stays, so that a reader always finds one of them.
+        return Version(after, self.ledger.create(after, entry=entry))
 
-    def _write(self, before: Recording | None, after: Recording, etag: str | None) -> Recording:
-        old = before.marker if before else None
-        if after.marker and after.marker != old:
-            self.ledger.put_marker(after.marker)
-        self._remember(after.key, (after, self.ledger.save(after, etag=etag)))
-        if old and old != after.marker:
-            self.ledger.delete_marker(old)
-        return after
+    # --- messages
 
-    def send(self, recording: Recording, chunk: Chunk) -> None:
-        """Queues the try that the ledger has planned for `chunk`."""
-        delay = (chunk.next_try_at or self._clock.now()) - self._clock.now()
-        delay = min(max(delay, timedelta(0)), _LONGEST_QUEUE_DELAY)
-        left = recording.deadline - self._clock.now()
-        is_urgent = chunk.state in AT_RISK_STATES and left < URGENT_LEFT
-        self._queue.send(RescueMessage(recording.key, chunk.key, chunk.ticket), delay=delay, is_urgent=is_urgent)
+    def _send(self, before: Recording | None, after: Recording) -> None:
+        """One message for each plan that is new. A queue that fails is logged: what is overdue is in the ledger."""
+        for chunk in after.chunks:
+            known = before.chunk(chunk.key) if before else None
+            is_new = known is None or known.generation != chunk.generation
+            if is_new and chunk_step(chunk) is not None and chunk.lease is None:
+                self.send_chunk(after, chunk)
+        if after.outbox and (
+            before is None or (before.publishing, before.outbox[:1]) != (after.publishing, after.outbox[:1])
+        ):
+            self._offer(WorkItem(after.key, OUTBOX_PART), after.publishing.at, Lane.BACKGROUND)
+        upcoming, old = (
+            recording_steps(after, self.rules)[:1],
+            recording_steps(before, self.rules)[:1] if before else [],
+        )
+        if upcoming and upcoming != old and timedelta(0) < upcoming[0].at - self._clock.now() <= _SOON:
+            self.send_look(after, at=upcoming[0].at, is_background=upcoming[0].step in BACKGROUND_STEPS)
 
-    def send_or_leave(self, recording: Recording, chunk: Chunk) -> bool:
-        """The same, and whether it went; a queue that fails is logged only, for the ledger has it and the sweep will
-        send it.
-        """
+    def send_chunk(self, recording: Recording, chunk: Chunk) -> bool:
+        """Queues the attempt that the ledger has planned for `chunk`; whether it went."""
+        lane = Lane.NORMAL
+        if chunk_step(chunk) in BACKGROUND_STEPS:
+            lane = Lane.BACKGROUND
+        elif chunk.is_at_risk and chunk.at_risk_from - self._clock.now() < URGENT_LEFT:
+            lane = Lane.URGENT
+        return self._offer(WorkItem(recording.key, chunk.key, chunk.generation), chunk.next_attempt_at, lane)
+
+    def send_look(self, recording: Recording, *, at: datetime | None = None, is_background: bool = False) -> bool:
+        """Queues a look at the whole recording; whether it went."""
+        lane = Lane.BACKGROUND if is_background else Lane.NORMAL
+        return self._offer(WorkItem(recording.key, RECORDING_PART), at, lane)
+
+    def _offer(self, item: WorkItem, at: datetime | None, lane: Lane) -> bool:
+        now = self._clock.now()
+        delay = min(max((at or now) - now, timedelta(0)), _LONGEST_DELAY)
         try:
-            self.send(recording, chunk)
+            self._queue.send(item, delay=delay, lane=lane)
         except StorageError as error:
-            log("queue.failed", level=logging.WARNING, recording=recording.key, code=error.code)
+            log("queue.failed", level=logging.WARNING, recording=item.recording_key, code=error.code)
             return False
         return True
 
-    def alert(self, recording: Recording, name: str, *, level: int = logging.ERROR, **fields: object) -> None:
-        """Raises an alert once for this recording: a log line, and an event to the alert topic if there is one.
+    def quarantine(self, key: str, error: StorageError) -> None:
+        """Moves a document that cannot be read out of the way, so that it does not come back with every sweep."""
+        log("alert.ledger_unreadable", level=logging.ERROR, recording=key, code=error.code, message=str(error))
+        self.ledger.quarantine(key)
 
-        Told first, remembered after: who dies in between, or loses the race, tells it twice. The other way round it
-        could be lost, and nobody would ever hear of a recording that is.
-        """
-        current = self.load(recording.key)
-        if current is None or name in current.alerts:
-            return
-        fields = {"deadline": recording.deadline, **fields}
-        log(f"alert.{name}", level=level, recording=recording.key, **fields)
-        self._notifier.alert(name=name, recording_key=recording.key, fields=fields)
-        self.change(recording.key, lambda now: None if name in now.alerts else now.with_alert(name))
-
-    def alert_refusal(self, recording: Recording, error: RecorderError) -> None:
-        """What a person must mend is said at once, once: it can still be mended inside the window. Else nothing."""
-        if isinstance(error, REFUSALS):
-            self.alert(recording, error.code, blame=error.blame, message=str(error))
-
-
-def is_open(recording: Recording) -> bool:
-    """Whether a recording needs a marker: it is unfinished, or its manifest and other after-work is."""
-    return recording.closed_at is None
-
-
-def _marked(before: Recording | None, after: Recording) -> Recording:
-    """`after` with the name of the marker that it needs, a new one where it is opened again."""
-    if not is_open(after):
-        return replace(after, marker=None)
-    is_again = before is not None and not is_open(before)
-    reopened = before.reopened + 1 if before and is_again else after.reopened
-    return replace(after, reopened=reopened, marker=marker(deadline=after.deadline, key=after.key, reopened=reopened))
-
-
-def planned(chunk: Chunk, *, at: datetime) -> Chunk:
-    """The chunk with its next try at `at`, under a new ticket: all earlier messages become void."""
-    return replace(chunk, next_try_at=at, ticket=chunk.ticket + 1, lease_until=None, requeues=0)
-
-
-def taken_back(chunk: Chunk) -> Chunk:
-    """The chunk of a worker that went away without a word: pending again, with one crash more. Any other as it is."""
-    if chunk.state is not ChunkState.RESCUING:
-        return chunk
-    return replace(chunk, crashes=chunk.crashes + 1).to(ChunkState.PENDING)
+    def forget(self, version: Version) -> None:
+        """Removes a recording that never came to be. PreconditionFailed where it has changed since."""
+        self.ledger.remove(version.recording.key, etag=version.etag)

@@ -152,6 +152,13 @@ class AcsRecordings:
             ) from error
         return _word(answer.recording_state) or "inactive"
 
+    def server_call_id(self, call_connection_id: str) -> str | None:
+        """See the port."""
+        with acs_errors():
+            connection = self._client.get_call_connection(call_connection_id)
+            answer = connection.get_call_properties(connection_timeout=5, read_timeout=10)
+        return answer.server_call_id or None
+
 
 def _identifier(raw_id: str) -> Any:
     """The SDK's identifier of a raw id; the SDK's own function for this is not public."""

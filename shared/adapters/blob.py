@@ -27,6 +27,7 @@ from shared.domain.errors import (
     BlobMissing,
     ContainerMissing,
     ContainerNotAllowed,
+    PreconditionFailed,
     StorageInvalid,
     StorageRefused,
 )
@@ -86,6 +87,17 @@ class BlobContainer:
         with storage_errors(self._blame):
             yield
 
+    @contextmanager
+    def _errors_of(self, name: str, etag: str | None) -> Iterator[None]:
+        """The same for a request about one version of a blob. Some servers answer 412 where there is no blob at all."""
+        try:
+            with self._errors():
+                yield
+        except PreconditionFailed as error:
+            if etag and self.stat(name) is None:
+                raise BlobMissing(blame=self._blame) from error
+            raise
+
     def ensure(self) -> None:
         """Makes the container where it is the app's own and missing."""
         if self._creates:
@@ -127,7 +139,7 @@ class BlobContainer:
     def read(self, name: str, *, start: int = 0, length: int | None = None, etag: str | None = None) -> bytes:
         """See the port."""
         try:
-            with self._errors():
+            with self._errors_of(name, etag):
                 return bytes(self._blob(name).download_blob(offset=start, length=length, **_only(etag)).readall())
         except StorageInvalid as error:
             # The service refuses any range of an empty blob, and the SDK asks for one.
@@ -137,7 +149,7 @@ class BlobContainer:
 
     def pieces(self, name: str, *, etag: str | None = None) -> Iterator[bytes]:
         """See the port."""
-        with self._errors():
+        with self._errors_of(name, etag):
             yield from self._blob(name).download_blob(max_concurrency=1, **_only(etag)).chunks()
 
     def staged(self, name: str) -> list[Block]:
@@ -247,7 +259,7 @@ class BlobContainer:
     def delete(self, name: str, *, etag: str | None = None) -> None:
         """See the port."""
         try:
-            with self._errors():
+            with self._errors_of(name, etag):
                 self._blob(name).delete_blob(**_only(etag))
         except BlobMissing:
             return

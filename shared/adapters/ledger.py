@@ -1,10 +1,12 @@
-"""The ledger in the app's own blob storage: a JSON document a recording, markers, notes, kept events.
+"""The ledger in the app's own blob storage.
 
-Layout of the ledger container: `recordings/{key}.json` · `open/{deadline}-{key}` · `calls/…` · `starts/…`.
+Layout of the ledger container: `open/{key}.json` (metadata: due, risk, state) · `closed/{key}.json` (metadata:
+revision) · `ids/…`, `aliases/…` (indexes) · `starts/…` (idempotency) · `quarantine/…`.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,12 +14,14 @@ from azure.core import MatchConditions
 from azure.storage.blob import ContentSettings
 
 from shared.adapters.translate import storage_errors
-from shared.domain.codec import decode, encode
+from shared.domain.codec import decode, encode, format_time, parse_time
 from shared.domain.errors import BlobExists, BlobMissing, ContainerMissing, PreconditionFailed, StorageCorrupted
 from shared.domain.recording import Recording
+from shared.ports import IndexEntry, OpenEntry, Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from azure.storage.blob import BlobServiceClient, ContainerClient
 
@@ -25,6 +29,8 @@ T = TypeVar("T")
 _JSON = ContentSettings(content_type="application/json")
 # Ledger calls sit in front of Event Grid's 30 seconds.
 _QUICK: dict[str, Any] = {"timeout": 10, "read_timeout": 10}
+_PAGE = 5000
+_IF_NEW: dict[str, Any] = {"match_condition": MatchConditions.IfMissing}
 
 
 class BlobLedger:
@@ -37,62 +43,137 @@ class BlobLedger:
         # costs a sixth of a request.
         self._blob = lru_cache(maxsize=64)(self._client.get_blob_client)
 
-    def load(self, key: str) -> tuple[Recording, str] | None:
+    # --- documents
+
+    def load(self, key: str) -> Version | None:
         """See the port."""
+        for name, is_open in ((_open(key), True), (_closed(key), False)):
+            found = self._read(name)
+            if found is not None:
+                return Version(self._decoded(key, found[0]), found[1], is_open)
+        # No third read: a closed copy is written before the open document goes, and stays when it is opened again.
+        return None
+
+    def _read(self, name: str) -> tuple[bytes, str] | None:
         try:
             with storage_errors():
-                download = self._blob(_document(key)).download_blob(**_QUICK)
-                data = download.readall()
+                download = self._blob(name).download_blob(**_QUICK)
+                return bytes(download.readall()), str(download.properties.etag)
         except (BlobMissing, ContainerMissing):
             return None
+
+    @staticmethod
+    def _decoded(key: str, data: bytes) -> Recording:
         try:
-            return decode(Recording, bytes(data)), str(download.properties.etag)
+            return decode(Recording, data)
         except ValueError as error:
-            # Only somebody's hand makes such a document; it must not stop the sweep for all others.
             raise StorageCorrupted(f"the ledger document {key} cannot be read") from error
 
-    def save(self, recording: Recording, *, etag: str | None) -> str:
+    def create(self, recording: Recording, *, entry: OpenEntry) -> str:
         """See the port."""
-        condition: dict[str, Any] = (
-            {"etag": etag, "match_condition": MatchConditions.IfNotModified}
-            if etag
-            else {"match_condition": MatchConditions.IfMissing}
-        )
+        return self._put(_open(recording.key), recording, _metadata(entry), _IF_NEW)
+
+    def save(self, recording: Recording, *, etag: str, entry: OpenEntry) -> str:
+        """See the port."""
+        return self._put(_open(recording.key), recording, _metadata(entry), _if_match(etag))
+
+    def _put(self, name: str, recording: Recording, metadata: dict[str, str], condition: dict[str, Any]) -> str:
         data = encode(recording)
 
         def write() -> str:
-            answer = self._blob(_document(recording.key)).upload_blob(
-                data, overwrite=True, content_settings=_JSON, **condition, **_QUICK
+            answer = self._blob(name).upload_blob(
+                data, overwrite=True, content_settings=_JSON, metadata=metadata, **condition, **_QUICK
             )
             return str(answer["etag"])
 
         try:
             return self._made(self._client, write)
-        except BlobExists as error:
-            raise PreconditionFailed("it was new a moment ago") from error
+        except (BlobExists, BlobMissing) as error:
+            raise PreconditionFailed("it has changed meanwhile") from error
 
-    def put_marker(self, name: str) -> None:
+    def archive(self, recording: Recording, *, etag: str | None) -> str:
         """See the port."""
-        self._made(self._client, lambda: self._blob(name).upload_blob(b"", overwrite=True, **_QUICK))
+        written = self._put_closed(recording)
+        if etag is not None:
+            self.remove(recording.key, etag=etag)
+        return written
 
-    def delete_marker(self, name: str) -> None:
+    def _put_closed(self, recording: Recording) -> str:
+        """Only over a lower revision: an archiver that was stalled cannot bring an old state back."""
+        name, metadata = _closed(recording.key), {"revision": str(recording.revision)}
+        try:
+            return self._put(name, recording, metadata, _IF_NEW)
+        except PreconditionFailed:
+            found = self._read(name)
+        if found is None:
+            raise PreconditionFailed("it has changed meanwhile")
+        try:
+            standing = decode(Recording, found[0]).revision
+        except ValueError:
+            standing = -1
+        if standing >= recording.revision:
+            return found[1]
+        return self._put(name, recording, metadata, _if_match(found[1]))
+
+    def remove(self, key: str, *, etag: str) -> None:
         """See the port."""
         try:
-            with storage_errors():
-                self._blob(name).delete_blob(**_QUICK)
-        except (BlobMissing, ContainerMissing):
-            return
+            with suppress(BlobMissing, ContainerMissing), storage_errors():
+                self._blob(_open(key)).delete_blob(**_if_match(etag), **_QUICK)
+        except PreconditionFailed:
+            # Not every server says of a blob that is gone that it is missing.
+            if self._read(_open(key)) is not None:
+                raise
 
-    def markers(self, *, limit: int, cursor: str | None = None) -> tuple[list[str], str | None]:
+    def open_entries(self, *, cursor: str | None = None) -> tuple[list[OpenEntry], str | None]:
         """See the port."""
+        blobs, cursor = self._listed("open/", cursor)
+        return [_entry(name, metadata) for name, metadata in blobs], cursor
+
+    def quarantine(self, key: str) -> None:
+        """See the port."""
+        for name in (_open(key), _closed(key)):
+            found = self._read(name)
+            if found is None:
+                continue
+            data, etag = found
+            try:
+                decode(Recording, data)
+            except ValueError:
+                target = f"quarantine/{name}"
+                self.put_note(target, data)
+                with suppress(BlobMissing), storage_errors():
+                    self._blob(name).delete_blob(**_if_match(etag), **_QUICK)
+
+    # --- indexes and notes
+
+    def put_entry(self, name: str, metadata: dict[str, str]) -> None:
+        """See the port."""
+        self._made(
+            self._client, lambda: self._client.upload_blob(name, b"", overwrite=True, metadata=metadata, **_QUICK)
+        )
+
+    def delete_entry(self, name: str) -> None:
+        """See the port."""
+        with suppress(BlobMissing, ContainerMissing), storage_errors():
+            self._client.delete_blob(name, **_QUICK)
+
+    def entries(self, prefix: str, *, cursor: str | None = None) -> tuple[list[IndexEntry], str | None]:
+        """See the port."""
+        blobs, cursor = self._listed(prefix, cursor)
+        return [IndexEntry(name, metadata) for name, metadata in blobs], cursor
+
+    def _listed(self, prefix: str, cursor: str | None) -> tuple[list[tuple[str, dict[str, str]]], str | None]:
         try:
             with storage_errors():
-                listing = self._client.list_blobs(name_starts_with="open/", results_per_page=limit)
-                pages = listing.by_page(continuation_token=cursor)
-                names = [str(blob.name) for blob in next(pages, [])]
+                listing = self._client.list_blobs(
+                    name_starts_with=prefix, include=["metadata"], results_per_page=_PAGE, **_QUICK
+                )
+                pages: Any = listing.by_page(continuation_token=cursor)
+                found = [(str(blob.name), dict(blob.metadata or {})) for blob in next(pages, [])]
         except ContainerMissing:
             return [], None
-        return names, getattr(pages, "continuation_token", None) or None
+        return found, getattr(pages, "continuation_token", None) or None
 
     def put_note(self, name: str, data: bytes, *, is_new_only: bool = False) -> None:
         """See the port."""
@@ -132,5 +213,30 @@ class BlobLedger:
             return action()
 
 
-def _document(key: str) -> str:
-    return f"recordings/{key}.json"
+def _open(key: str) -> str:
+    return f"open/{key}.json"
+
+
+def _closed(key: str) -> str:
+    return f"closed/{key}.json"
+
+
+def _if_match(etag: str) -> dict[str, Any]:
+    return {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+
+
+def _metadata(entry: OpenEntry) -> dict[str, str]:
+    moments = {"due": entry.due, "risk": entry.risk}
+    return {"state": entry.state} | {name: format_time(moment) for name, moment in moments.items() if moment}
+
+
+def _entry(name: str, metadata: dict[str, str]) -> OpenEntry:
+    key = name.removeprefix("open/").removesuffix(".json")
+    return OpenEntry(key, _moment(metadata.get("due")), _moment(metadata.get("risk")), metadata.get("state", ""))
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        return parse_time(text) if text else None
+    except ValueError:
+        return None

@@ -1,4 +1,4 @@
-"""The queues of tries on Azure Storage queues."""
+"""The queues of attempts, on Azure Storage queues."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from shared.adapters.translate import storage_errors
 from shared.adapters.transport import pooled_transport
 from shared.domain.errors import BlobExists, ContainerMissing
 from shared.domain.redaction import scrub
+from shared.ports import Lane
 from shared.worker.message import decode_message, encode_message
 
 if TYPE_CHECKING:
@@ -21,11 +22,14 @@ if TYPE_CHECKING:
 
     from azure.core.credentials import TokenCredential
 
-    from shared.ports import RescueMessage
+    from shared.ports import WorkItem
     from shared.settings import StorageAccount
 
-QUEUE = "recording-rescues"
-URGENT_QUEUE = "recording-rescues-urgent"
+QUEUES = {
+    Lane.NORMAL: "recording-rescues",
+    Lane.URGENT: "recording-rescues-urgent",
+    Lane.BACKGROUND: "recording-background",
+}
 _QUICK: dict[str, Any] = {"timeout": 10, "read_timeout": 10}
 _CONNECTIONS = 16
 _MOST_AT_ONCE = 32  # messages in one answer of Get Messages (service documentation)
@@ -46,23 +50,22 @@ def queue_service(account: StorageAccount, credential: TokenCredential | None) -
     return QueueServiceClient(account.queue_url or "", credential=credential, **options)
 
 
-class StorageRescueQueue:
-    """Port `RescueQueue` on the SDK. Makes a queue when it is missing."""
+class StorageWorkQueue:
+    """Port `WorkQueue` on the SDK. Makes a queue when it is missing."""
 
     def __init__(self, service: QueueServiceClient, *, keep_rejected: Callable[[str, bytes], None]) -> None:
         # The Functions host expects base64 (host.json leaves messageEncoding at its default).
         policy = TextBase64EncodePolicy()
         self._clients = {
-            is_urgent: service.get_queue_client(name, message_encode_policy=policy)
-            for is_urgent, name in ((False, QUEUE), (True, URGENT_QUEUE))
+            lane: service.get_queue_client(name, message_encode_policy=policy) for lane, name in QUEUES.items()
         }
-        self._poison = [service.get_queue_client(f"{name}-poison") for name in (QUEUE, URGENT_QUEUE)]
+        self._poison = [service.get_queue_client(f"{name}-poison") for name in QUEUES.values()]
         self._keep_rejected = keep_rejected
 
-    def send(self, message: RescueMessage, *, delay: timedelta, is_urgent: bool = False) -> None:
+    def send(self, item: WorkItem, *, delay: timedelta, lane: Lane = Lane.NORMAL) -> None:
         """See the port. Messages never expire: the default of seven days is as long as the longest delay."""
-        client = self._clients[is_urgent]
-        text = encode_message(message).decode()
+        client = self._clients[lane]
+        text = encode_message(item).decode()
         seconds = max(0, round(delay.total_seconds()))
         try:
             with storage_errors():
@@ -73,30 +76,30 @@ class StorageRescueQueue:
             with storage_errors():
                 client.send_message(text, visibility_timeout=seconds, time_to_live=-1, **_QUICK)
 
-    def length(self) -> int:
-        """See the port."""
-        found = 0
-        for client in self._clients.values():
-            with suppress(ContainerMissing), storage_errors():
-                found += client.get_queue_properties(**_QUICK).approximate_message_count or 0
-        return found
+    def is_backed_up(self, lane: Lane) -> bool:
+        """See the port: as many messages as one peek shows are visible, and no worker took them yet. The count of the
+        queue would not tell: it holds those that are to come later, too.
+        """
+        with suppress(ContainerMissing), storage_errors():
+            return len(self._clients[lane].peek_messages(max_messages=_MOST_AT_ONCE, **_QUICK)) >= _MOST_AT_ONCE
+        return False
 
-    def drain_poison(self, *, limit: int) -> list[RescueMessage]:
+    def drain_poison(self, *, limit: int) -> list[WorkItem]:
         """See the port."""
-        found: list[RescueMessage] = []
+        found: list[WorkItem] = []
         left = limit
         for poison in self._poison:
             if left <= 0:
                 break
             page = min(left, _MOST_AT_ONCE)
             with suppress(ContainerMissing), storage_errors():
-                for item in poison.receive_messages(messages_per_page=page, max_messages=left, **_QUICK):
+                for message in poison.receive_messages(messages_per_page=page, max_messages=left, **_QUICK):
                     left -= 1
-                    message = decode_message(item.content)
-                    if message:
-                        found.append(message)
+                    item = decode_message(message.content)
+                    if item:
+                        found.append(item)
                     else:
-                        kept = json.dumps({"reason": "poison", "message": scrub(str(item.content)[:60_000])})
-                        self._keep_rejected(f"poison/{item.id}.json", kept.encode())
-                    poison.delete_message(item.id, item.pop_receipt, **_QUICK)
+                        kept = json.dumps({"reason": "poison", "message": scrub(str(message.content)[:60_000])})
+                        self._keep_rejected(f"poison/{message.id}.json", kept.encode())
+                    poison.delete_message(message.id, message.pop_receipt, **_QUICK)
         return found

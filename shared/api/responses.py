@@ -13,7 +13,7 @@ from shared.settings import SettingsError
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What an HTTP function answers. The body is never empty."""
 
     status: int
@@ -43,18 +43,18 @@ _STATUSES: tuple[tuple[type[e.RecorderError], int, str], ...] = (
 )
 
 
-def answer(body: dict[str, Any], *, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
+def json_response(body: dict[str, Any], *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A JSON answer."""
-    return Answer(status, json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"), headers=headers or {})
+    return Response(status, json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"), headers=headers or {})
 
 
 def problem(
     status: int, code: str, title: str, *, detail: str | None = None, headers: dict[str, str] | None = None, **more: Any
-) -> Answer:
+) -> Response:
     """A problem document; `more` are its extension members, left out where None."""
     document = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail} | more
     body = {name: value for name, value in document.items() if value is not None}
-    return Answer(
+    return Response(
         status,
         json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"),
         "application/problem+json",
@@ -62,7 +62,7 @@ def problem(
     )
 
 
-def problem_of(error: Exception) -> Answer:
+def problem_response(error: Exception) -> Response:
     """The problem that `error` is to the caller. No stack, no secret, no personal data."""
     if isinstance(error, SettingsError):
         named = [dict(zip(("field", "message"), fault.split(": ", 1), strict=False)) for fault in error.faults]

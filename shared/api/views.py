@@ -1,29 +1,31 @@
-"""Where is my recording? The whole story of one, and the list of all that are unfinished."""
+"""What the API shows: everything known of one recording, and lists of the unfinished ones."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from shared.domain import naming
+from shared import index
+from shared.domain import naming, places
 from shared.domain.codec import to_plain
 from shared.domain.errors import Blame, Fault, InvalidRequest, RecorderError
 from shared.domain.locations import ContainerUrl
-from shared.domain.recording import IN_PLACE_STATES, UNFINISHED_STATES, ChunkState
-from shared.worker.finder import fallback_name
+from shared.domain.recording import IN_FALLBACK_STATES, UNFINISHED_STATES, ChunkState
+from shared.domain.steps import chunk_step, next_due
 from shared.worker.manifest import route
 
 if TYPE_CHECKING:
     from shared.domain.recording import Chunk, Recording
-    from shared.ports import Clock
-    from shared.store import Books
+    from shared.ports import Clock, OpenEntry, Version
+    from shared.store import RecordingStore
 
 _KEY = re.compile(r"[0-9a-f]{32}")
 MOST_LISTED = 200
 _STATES = ("unfinished", *(state.value for state in UNFINISHED_STATES))
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class RecordingUnknown(RecorderError):
@@ -33,36 +35,49 @@ class RecordingUnknown(RecorderError):
     blame = Blame.CALLER
 
 
-def find(books: Books, identity: str) -> Recording:
-    """The recording with that ACS recording id, or ledger key. Raises RecordingUnknown."""
-    recording = books.load(naming.recording_key(identity))
-    if recording is None and _KEY.fullmatch(identity):
-        recording = books.load(identity)
-    if recording is None:
-        raise RecordingUnknown("this app has neither started it nor heard of it")
-    return recording
+def find(store: RecordingStore, identity: str) -> Version:
+    """The recording known by that id (of the recording, or of its call), or ledger key. RecordingUnknown."""
+    keys = [identity] if _KEY.fullmatch(identity) else []
+    keys += [naming.recording_key(identity)]
+    for key in keys:
+        version = store.load(key)
+        if version is not None:
+            return version
+    for known in reversed(index.known_by(store.ledger, identity)):
+        version = store.load(known.key)
+        if version is not None:
+            return version
+    raise RecordingUnknown("this app has neither started it nor had an event about it")
 
 
-class Story:
+class RecordingViews:
     """Reads the ledger for people."""
 
-    def __init__(self, *, books: Books, clock: Clock, fallback_container: str) -> None:
-        self._books = books
+    def __init__(self, *, store: RecordingStore, clock: Clock, fallback_container: str) -> None:
+        self._store = store
         self._clock = clock
         self._fallback = fallback_container
 
     def one(self, identity: str) -> dict[str, Any]:
-        """The story of the recording with that ACS recording id, or ledger key. Raises RecordingUnknown."""
-        recording = find(self._books, identity)
-        story = self.summary(recording)
-        story["alerts"] = list(recording.alerts)
-        story["notes"] = list(recording.notes)
-        story["manifest"] = to_plain(recording.manifest)
-        story["chunks"] = [self._chunk(recording, chunk) for chunk in recording.chunks]
-        return story
+        """Everything known of the recording with that id or ledger key. RecordingUnknown."""
+        recording = find(self._store, identity).recording
+        view = self.summary(recording)
+        view["timeline"] = to_plain(recording.timeline)
+        alerts = (entry.kind for entry in recording.timeline if entry.kind.startswith("alert."))
+        view["alerts"] = list(dict.fromkeys(kind.removeprefix("alert.") for kind in alerts))
+        view["alertsOwed"] = [alert.name for alert in recording.outbox]
+        view["links"] = list(recording.links)
+        view["manifest"] = to_plain(recording.manifest)
+        view["chunks"] = [self._chunk(recording, chunk) for chunk in recording.chunks]
+        if recording.started:
+            view["started"] = to_plain(recording.started)
+        return view
 
     def unfinished(self, *, state: str | None, limit: str | None, cursor: str | None) -> dict[str, Any]:
-        """A page of unfinished recordings, nearest deadline first. Raises InvalidRequest."""
+        """A page of unfinished recordings, nearest risk first. InvalidRequest.
+
+        The order is made from the whole listing, which is metadata only (5,000 documents a request).
+        """
         faults: list[Fault] = []
         wanted = state or "unfinished"
         if wanted not in _STATES:
@@ -70,26 +85,45 @@ class Story:
         count = int(limit) if limit and limit.isdecimal() and limit.isascii() and len(limit) < 6 else 50
         if not 1 <= count <= MOST_LISTED or (limit and str(count) != limit):
             faults.append(Fault("limit", f"must be a whole number from 1 to {MOST_LISTED}"))
-        page = _decode_cursor(cursor, faults)
+        after = _decode_cursor(cursor, faults)
         if faults:
             raise InvalidRequest(faults)
-        names, following = self._books.ledger.markers(limit=count, cursor=page)
-        found = [self._books.load(naming.marker_key(name)) for name in names]
-        listed = [
-            self.summary(recording)
-            for recording in found
-            if recording and recording.closed_at is None and wanted in ("unfinished", recording.state.value)
+        entries = [
+            one
+            for one in self._entries()
+            if not one.state or (wanted in ("unfinished", one.state) and one.state in _STATES)
         ]
+        left = sorted((_place(entry), entry.key) for entry in entries)
+        left = [one for one in left if after is None or one > after]
+        listed: list[dict[str, Any]] = []
+        last = None
+        for place in left:
+            if len(listed) == count:
+                break
+            version = self._store.load(place[1])
+            if version is not None and version.recording.closed_at is None:
+                listed.append(self.summary(version.recording))
+            last = place
         answer: dict[str, Any] = {"recordings": listed}
-        if following:
-            answer["nextCursor"] = base64.urlsafe_b64encode(following.encode()).decode().rstrip("=")
+        if last is not None and last != left[-1]:
+            answer["nextCursor"] = base64.urlsafe_b64encode("|".join(last).encode()).decode().rstrip("=")
         return answer
+
+    def _entries(self) -> list[OpenEntry]:
+        found: list[OpenEntry] = []
+        cursor: str | None = None
+        while True:
+            page, cursor = self._store.ledger.open_entries(cursor=cursor)
+            found += page
+            if cursor is None:
+                return found
 
     def summary(self, recording: Recording) -> dict[str, Any]:
         """What a list shows of a recording."""
         now = self._clock.now()
-        is_waiting = recording.state in UNFINISHED_STATES
+        at_risk = recording.at_risk_from
         counted = {state.value: sum(chunk.state is state for chunk in recording.chunks) for state in ChunkState}
+        abandon = max((chunk.abandon_after for chunk in recording.chunks if chunk.is_at_risk), default=None)
         fields: dict[str, Any] = {
             "recordingId": recording.recording_id,
             "key": recording.key,
@@ -100,18 +134,20 @@ class Story:
             "serverCallId": recording.server_call_id,
             "recordingStartTime": recording.recording_start,
             "recordingDurationMs": recording.duration,
-            "firstHeardOf": recording.created_at,
-            "deadline": recording.deadline,
-            "hoursLeft": max(0.0, round((recording.deadline - now) / timedelta(hours=1), 2)) if is_waiting else None,
+            "createdAt": recording.created_at,
+            "atRiskFrom": at_risk,
+            "abandonAfter": abandon,
+            "hoursLeft": max(0.0, round((at_risk - now) / timedelta(hours=1), 2)) if at_risk else None,
             "size": sum(chunk.size or 0 for chunk in recording.chunks) or None,
-            "tries": sum(chunk.tries for chunk in recording.chunks),
+            "attempts": sum(chunk.attempts for chunk in recording.chunks),
             "chunkStates": {name: count for name, count in counted.items() if count},
+            "nextDueAt": next_due(recording, self._store.rules),
             "closedAt": recording.closed_at,
         }
         return {name: to_plain(value) for name, value in fields.items() if value is not None}
 
     def _chunk(self, recording: Recording, chunk: Chunk) -> dict[str, Any]:
-        where, blob, metadata = self._place(recording, chunk)
+        where, blob, metadata = self._where(recording, chunk)
         fields: dict[str, Any] = {
             "index": chunk.index,
             "documentId": chunk.document_id,
@@ -122,37 +158,57 @@ class Story:
             "metadata": chunk.metadata_state,
             "size": chunk.size,
             "sha256": chunk.sha256,
-            "tries": chunk.tries,
-            "handovers": chunk.handovers or None,
+            "digest": chunk.digest_state,
+            "digestProblem": chunk.digest_problem,
+            "proof": chunk.proof,
+            "provedAt": chunk.proved_at,
+            "attempts": chunk.attempts,
+            "continuations": chunk.continuations or None,
             "crashes": chunk.crashes or None,
             "endReason": chunk.end_reason,
             "lastError": chunk.last_error,
-            "nextTryAt": chunk.next_try_at if not chunk.is_finished else None,
+            "step": chunk_step(chunk),
+            "heldUntil": chunk.lease.until if chunk.lease else None,
+            "nextAttemptAt": chunk.next_attempt_at if chunk_step(chunk) else None,
+            "atRiskFrom": chunk.at_risk_from if chunk.is_at_risk else None,
+            "abandonAfter": chunk.abandon_after if chunk.is_at_risk else None,
             "finishedAt": chunk.finished_at,
             "deletionAtAcs": chunk.deletion if chunk.deletion != "off" else None,
         }
         return {name: to_plain(value) for name, value in fields.items() if value is not None}
 
-    def _place(self, recording: Recording, chunk: Chunk) -> tuple[str, str | None, str | None]:
+    def _where(self, recording: Recording, chunk: Chunk) -> tuple[str, str | None, str | None]:
         """Where the bytes are now: destination, fallback or acs; and the files' URLs (without any signature)."""
-        if chunk.state in IN_PLACE_STATES:
+        if chunk.is_in_place:
             container = ContainerUrl.parse(recording.container_url)
             return (
                 "destination",
                 container.blob_url(chunk.blob or ""),
                 container.blob_url(chunk.metadata_blob) if chunk.metadata_blob else None,
             )
-        if chunk.state is ChunkState.IN_FALLBACK:
-            blob, metadata = (fallback_name(recording, name or "") for name in (chunk.blob, chunk.metadata_blob))
-            return "fallback", f"{self._fallback}/{blob}", f"{self._fallback}/{metadata}"
+        if chunk.state in IN_FALLBACK_STATES:
+            metadata = places.fallback_name(recording, chunk.metadata_blob or "")
+            return (
+                "fallback",
+                f"{self._fallback}/{places.fallback_copy(recording, chunk)}",
+                f"{self._fallback}/{metadata}",
+            )
         return "acs", None, None
 
 
-def _decode_cursor(cursor: str | None, faults: list[Fault]) -> str | None:
+def _place(entry: OpenEntry) -> str:
+    return f"{entry.risk or entry.due or _NEVER:%Y%m%dT%H%M%S.%f}"
+
+
+def _decode_cursor(cursor: str | None, faults: list[Fault]) -> tuple[str, str] | None:
     if not cursor:
         return None
     try:
-        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
+        text = ""
+    place, bar, key = text.partition("|")
+    if not bar or not _KEY.fullmatch(key):
         faults.append(Fault("cursor", "must be the nextCursor of an earlier page"))
         return None
+    return place, key

@@ -12,19 +12,23 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
+from urllib.parse import unquote
 
 from shared.domain.codec import parse_time
 from shared.domain.errors import EventRejected
 from shared.domain.redaction import clean, scrub
 
-RECORDING_FILE_STATUS_UPDATED = "Microsoft.Communication.RecordingFileStatusUpdated"
+RECORDING_FILE_STATUS_UPDATED = "microsoft.communication.recordingfilestatusupdated"
+CALL_STARTED = "microsoft.communication.callstarted"
 # Event Grid delivers at most 1 MiB an event.
 MAX_EVENT_CHARACTERS = 1_048_576
-# A chunk has up to 4 hours, so this is a month: far more than any call. The work on a recording grows with the square
-# of its chunks, for each try reads and writes the whole ledger document: a thousand would keep a worker busy for hours.
-MAX_CHUNKS = 200
+# A chunk has up to 4 hours, so this is ten days: more than any call.
+MAX_CHUNKS = 64
+# The subscription asks for one event a delivery; a delivery of more than this is not Event Grid's.
+MAX_EVENTS = 100
 _LONGEST_TEXT = 4096
 _LONGEST_ID = 1024
+_LONGEST_LOCATION = 1024
 _SUBJECT_KEYS = {"call": "call_id", "servercallid": "server_call_id", "recordingid": "recording_id"}
 
 
@@ -90,6 +94,8 @@ def parse_envelopes(raw: str) -> list[Envelope | EventRejected]:
     items = parsed if isinstance(parsed, list) else [parsed]
     if not items:
         raise EventRejected("not_an_event", "an empty array")
+    if len(items) > MAX_EVENTS:
+        raise EventRejected("too_many_events", f"{len(items)} events in one delivery")
     return [_envelope(item) for item in items]
 
 
@@ -105,14 +111,23 @@ def _envelope(item: Any) -> Envelope | EventRejected:
     kind = fields.get("type" if is_cloud else "eventtype")
     if not isinstance(kind, str) or not kind:
         return EventRejected("not_an_event", "no event type")
-    data = fields.get("data")
     return Envelope(
         id=_text(fields.get("id")) or "",
         type=kind,
         subject=_text(fields.get("subject")) or "",
         time=_moment(fields.get("time" if is_cloud else "eventtime")),
-        data=data if isinstance(data, dict) else {},
+        data=_data(fields.get("data")),
     )
+
+
+def _data(data: Any) -> dict[str, Any]:
+    """The event's data, which some senders write as a JSON string."""
+    if isinstance(data, str):
+        try:
+            data = json.loads(data, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError):
+            return {}
+    return data if isinstance(data, dict) else {}
 
 
 def parse_subject(subject: str) -> dict[str, str]:
@@ -128,7 +143,26 @@ def parse_subject(subject: str) -> dict[str, str]:
             current = found.setdefault(name, [])
         elif current is not None:
             current.append(part)
-    return {name: value for name, parts in found.items() if (value := "/".join(parts).strip("/"))}
+    joined = {name: "/".join(parts).strip("/") for name, parts in found.items()}
+    return {name: decoded for name, value in joined.items() if (decoded := identity(value))}
+
+
+@dataclass(frozen=True)
+class CallStarted:
+    """A call that began: its server call id, and the ids of its group or room."""
+
+    server_call_id: str
+    others: tuple[str, ...]
+
+
+def parse_call_started(envelope: Envelope) -> CallStarted | None:
+    """What a CallStarted event says of ids; None where it names no two. Who started it is never read."""
+    data = _folded(envelope.data)
+    server = identity(data.get("servercallid"))
+    nested = [data.get(name) for name in ("group", "room")]
+    others = [identity(_folded(one).get("id")) for one in nested if isinstance(one, dict)]
+    found = tuple(one for one in others if one)
+    return CallStarted(server, found) if server and found else None
 
 
 def parse_recording_file_status(envelope: Envelope) -> RecordingFileStatus:
@@ -214,6 +248,8 @@ def identity(value: Any) -> str | None:
 
     One that cannot be ACS's (too long, not UTF-8) as its beginning and a hash of it all: no two become one.
     """
+    if isinstance(value, str) and "%" in value and len(value) <= 3 * _LONGEST_ID:
+        value = unquote(value)
     text = _text(value)
     if text is None or (text == value and len(text) <= _LONGEST_ID):
         return text
@@ -222,7 +258,7 @@ def identity(value: Any) -> str | None:
 
 def _location(value: Any) -> str | None:
     """A URL whole or not at all: one that was cut names something else."""
-    return _text(value) if isinstance(value, str) and len(value) <= _LONGEST_TEXT else None
+    return _text(value) if isinstance(value, str) and len(value) <= _LONGEST_LOCATION else None
 
 
 def _label(value: Any) -> str | None:

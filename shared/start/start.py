@@ -1,4 +1,8 @@
-"""Starting a recording: check the container, ask ACS, write down where it goes."""
+"""Starting a recording: check the container, write down what is about to happen, ask ACS, write down its answer.
+
+The intent is written before ACS is asked: a process that dies in between, or a ledger that fails afterwards, leaves a
+recording that events find by the call it was started for, in the container it was started into.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,14 @@ import hashlib
 import json
 import logging
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from shared import index
+from shared.domain import facts as f
 from shared.domain import naming
 from shared.domain.errors import (
+    AcsError,
     AcsTimeout,
     AcsUnavailable,
     BlobExists,
@@ -19,26 +26,23 @@ from shared.domain.errors import (
     RecordingInProgress,
     StorageError,
 )
-from shared.domain.recording import Recording
+from shared.domain.recording import Recording, Started
 from shared.domain.redaction import clean
 from shared.logs import describe, log
-from shared.start import call_index as calls
 from shared.start.request import parse_start_request
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from shared.domain.locations import AllowList, ContainerUrl
-    from shared.ports import Acs, Clock, StartedRecording
+    from shared.ports import Acs, Clock, StartedRecording, Version
     from shared.start.preflight import Preflight
     from shared.start.request import StartRequest
-    from shared.store import Books
+    from shared.store import RecordingStore
 
-_START_TRIES = 3
+_START_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
-class Started:
+class StartResult:
     """A started recording, as answered. `is_replay`: an earlier answer to the same Idempotency-Key."""
 
     answer: dict[str, Any]
@@ -51,52 +55,50 @@ class Start:
     def __init__(
         self,
         *,
-        books: Books,
+        store: RecordingStore,
         acs: Acs,
         preflight: Preflight,
         clock: Clock,
         allowed: AllowList,
         default_container: ContainerUrl,
-        window: timedelta,
-        silent_after: timedelta,
     ) -> None:
-        self._books = books
+        self._store = store
         self._acs = acs
         self._preflight = preflight
         self._clock = clock
         self._allowed = allowed
         self._default = default_container
-        self._window = window
-        self._silent_after = silent_after
 
-    def start(self, body: Any, *, idempotency_key: str | None) -> Started:
+    def start(self, body: Any, *, idempotency_key: str | None, by: str = "api") -> StartResult:
         """Starts what `body` (decoded JSON) asks for. InvalidRequest, ContainerNotReady, AcsError, StorageError."""
         request = parse_start_request(body, default_container=self._default, allowed=self._allowed)
         note = f"starts/{naming.recording_key(idempotency_key)}" if idempotency_key else None
         fingerprint = hashlib.sha256(repr(request).encode("utf-8", "surrogatepass")).hexdigest()
         earlier = self._earlier(note, fingerprint)
         if earlier:
-            return Started(earlier, is_replay=True)
+            return StartResult(earlier, is_replay=True)
         warning = self._preflight.check(request.container)
         repeatability = naming.repeatability_id(idempotency_key) if idempotency_key else str(uuid.uuid4())
-        started = self._ask(request, repeatability)
+        key = naming.recording_key(f"start:{repeatability}")
         warnings = [warning] if warning else []
-        warnings += self._write_down(request, started)
-        answer = self._answer(request, started, warnings)
+        intent = self._intend(key, request, by, warnings)
+        started = self._ask(request, repeatability, intent)
+        warnings += self._write_down(key, request, started, intent)
+        answer = self._answer(key, request, started, warnings)
         if note:
             self._remember(note, fingerprint, answer)
         log(
             "recording.started",
-            recording=answer["key"],
+            recording=key,
             locator=request.locator,
             container=str(request.container),
             kind=f"{request.content} {request.channel} {request.format}",
             warnings=warnings,
         )
-        return Started(answer)
+        return StartResult(answer)
 
     def _earlier(self, note: str | None, fingerprint: str) -> dict[str, Any] | None:
-        kept = self._books.ledger.get_note(note) if note else None
+        kept = self._store.ledger.get_note(note) if note else None
         if kept is None:
             return None
         remembered = json.loads(kept)
@@ -106,74 +108,121 @@ class Start:
         answer = remembered["answer"]
         return answer if isinstance(answer, dict) else None
 
-    def _ask(self, request: StartRequest, repeatability: str) -> StartedRecording:
-        """Asks ACS; again after a passing fault: the first answer may be lost, and its recording run unknown to us.
+    # --- the intent
 
-        Under the same repeatability id ACS starts nothing twice. Where it says how long to wait, the caller is told
-        so instead: an HTTP function does not sit and wait.
+    def _intend(self, key: str, request: StartRequest, by: str, warnings: list[str]) -> Version | None:
+        """The open document of a recording that is about to begin, found by its call. A ledger that fails is a warning
+        in the answer, not an error: the call is going on, and a recording that is not started cannot be rescued.
         """
-        for attempt in range(1, _START_TRIES):
-            try:
-                return self._asked_once(request, repeatability)
-            except (AcsUnavailable, AcsTimeout) as error:
-                if error.retry_after is not None:
-                    raise
-                self._clock.pause(0.25 * attempt)
-        return self._asked_once(request, repeatability)
-
-    def _asked_once(self, request: StartRequest, repeatability: str) -> StartedRecording:
-        try:
-            return self._acs.start_recording(request, container=request.container, repeatability_id=repeatability)
-        except RecordingInProgress as error:
-            key = self._known(request)
-            if key:
-                error.args = (f"{error} (recording {key} of this app)",)
-            raise
-
-    def _known(self, request: StartRequest) -> str | None:
-        """The key of the recording that runs on this call already, if this app started it."""
-        try:
-            return calls.newest(self._books.ledger, request.locator_id)
-        except StorageError:
-            return None
-
-    def _write_down(self, request: StartRequest, started: StartedRecording) -> list[str]:
-        """Ledger and index. The recording runs already: what fails here is a warning in the answer, not an error."""
         now = self._clock.now()
-        key = naming.recording_key(started.recording_id)
         fresh = Recording(
             key=key,
             container_url=str(request.container),
             created_at=now,
-            deadline=now + self._window,
-            recording_id=started.recording_id,
+            started=Started(
+                request.locator, request.locator_id, request.content.lower(), request.channel, request.format, now, by
+            ),
             server_call_id=request.locator_id if request.locator == "serverCallId" else None,
-            started_here=True,
             content_type=request.content.lower(),
             channel_type=request.channel,
             format_type=request.format,
-            check_at=now + self._silent_after,
+            event_check_at=now + self._store.rules.silent_after,
         )
-
-        def decide(before: Recording | None) -> Recording | None:
-            if before is None:
-                return fresh
-            # Its event was faster than we are, or the same key was used twice.
-            return None if before.started_here else replace(before, started_here=True)
-
         try:
-            self._books.change_or_create(key, decide)
-            calls.remember(self._books.ledger, request.locator_id, key=key, at=now)
+            index.remember(self._store.ledger, request.locator_id, key=key, at=now, role=index.STARTED)
+            return self._store.commit(key, None, lambda before: before or fresh)
         except StorageError as error:
-            log("ledger.failed", level=logging.ERROR, recording=key, error=describe(error))
-            what = "the recording runs, but could not be written to the ledger: if its export fails, "
-            return [what + "it will be rescued to the default container"]
+            warnings.append(self._unwritten(key, error))
+            return None
+
+    @staticmethod
+    def _unwritten(key: str, error: StorageError) -> str:
+        log("ledger.failed", level=logging.ERROR, recording=key, error=describe(error))
+        what = "the recording runs, but could not be written to the ledger: if its export fails, "
+        return what + "it will be rescued to the default container"
+
+    def _withdraw(self, key: str, request: StartRequest, intent: Version | None, error: AcsError) -> None:
+        """ACS said no, so there is no recording. Where it gave no answer there may be one: the intent stays."""
+        if intent is None or isinstance(error, AcsUnavailable | AcsTimeout):
+            return
+        if intent.recording.recording_id is not None or intent.recording.chunks:
+            return  # an earlier request with the same Idempotency-Key did start it
+        try:
+            self._store.forget(intent)
+            index.forget(self._store.ledger, request.locator_id, key=key)
+        except StorageError as failed:
+            log("ledger.failed", level=logging.WARNING, recording=key, error=describe(failed))
+
+    def _ask(self, request: StartRequest, repeatability: str, intent: Version | None) -> StartedRecording:
+        """Asks ACS; again after a passing fault: the first answer may be lost, and its recording run unknown to us.
+
+        Under the same repeatability id ACS starts nothing twice. Where it says how long to wait, the caller is asked
+        to wait instead: an HTTP function does not sleep for that long.
+        """
+        for attempt in range(1, _START_ATTEMPTS):
+            try:
+                return self._asked_once(request, repeatability, intent)
+            except (AcsUnavailable, AcsTimeout) as error:
+                if error.retry_after is not None:
+                    raise
+                self._clock.pause(0.25 * attempt)
+        return self._asked_once(request, repeatability, intent)
+
+    def _asked_once(self, request: StartRequest, repeatability: str, intent: Version | None) -> StartedRecording:
+        try:
+            return self._acs.start_recording(request, container=request.container, repeatability_id=repeatability)
+        except AcsError as error:
+            key = naming.recording_key(f"start:{repeatability}")
+            if isinstance(error, RecordingInProgress):
+                running = self._running(request, but=key)
+                if running:
+                    error.args = (f"{error} (recording {running} of this app)",)
+            self._withdraw(key, request, intent, error)
+            raise
+
+    def _running(self, request: StartRequest, *, but: str) -> str | None:
+        """The key of the recording that runs on this call already, if this app started it."""
+        try:
+            known = index.known_by(self._store.ledger, request.locator_id)
+        except StorageError:
+            return None
+        found = index.begun_at((one for one in known if one.key != but), None)
+        return found.key if found else None
+
+    def _write_down(
+        self, key: str, request: StartRequest, started: StartedRecording, intent: Version | None
+    ) -> list[str]:
+        """ACS's answer: the recording's id, by which its events are found. The recording runs already."""
+        server_call_id = self._server_call_id(request)
+        now = self._clock.now()
+        try:
+            for identity in (started.recording_id, server_call_id):
+                if identity:
+                    index.remember(self._store.ledger, identity, key=key, at=now, role=index.STARTED)
+            if intent is None:
+                intent = self._intend(key, request, "api", [])
+            if intent is not None:
+                self._store.record(intent, f.StartAnswered(started.recording_id, server_call_id))
+        except StorageError as error:
+            return [self._unwritten(key, error)]
         return []
 
-    def _answer(self, request: StartRequest, started: StartedRecording, warnings: list[str]) -> dict[str, Any]:
+    def _server_call_id(self, request: StartRequest) -> str | None:
+        """Of a call that was named by its connection: events name the server call id only. Best effort."""
+        if request.locator != "callConnectionId":
+            return None
+        try:
+            return self._acs.server_call_id(request.locator_id)
+        except AcsError as error:
+            log("start.no_server_call_id", level=logging.WARNING, code=error.code)
+            return None
+
+    def _answer(
+        self, key: str, request: StartRequest, started: StartedRecording, warnings: list[str]
+    ) -> dict[str, Any]:
         answer: dict[str, Any] = {
             "recordingId": started.recording_id,
-            "key": naming.recording_key(started.recording_id),
+            "key": key,
             "recordingState": started.state,
             "recordingKind": started.kind,
             "containerUrl": str(request.container),
@@ -188,7 +237,7 @@ class Start:
     def _remember(self, note: str, fingerprint: str, answer: dict[str, Any]) -> None:
         data = json.dumps({"fingerprint": fingerprint, "answer": answer}).encode()
         try:
-            self._books.ledger.put_note(note, data, is_new_only=True)
+            self._store.ledger.put_note(note, data, is_new_only=True)
         except BlobExists:
             return  # the same key, at the same moment: ACS gave both the same recording
         except StorageError as error:

@@ -1,4 +1,4 @@
-"""A destination that does not answer is not asked again by every rescue.
+"""A destination that does not answer is not asked again by every attempt.
 
 A container behind a closed network costs each try half a minute of waiting before the bytes go to the fallback (three
 connections of five seconds, and the SDK's pauses), one that accepts connections and says nothing three quarters of a
@@ -24,7 +24,7 @@ _REMEMBERED = timedelta(minutes=1)
 _SLOW = (StorageUnavailable, StorageThrottled, StorageNetworkDenied)
 
 
-class Detour:
+class CircuitBreaker:
     """Which containers did not answer lately. One for the process; safe for many threads."""
 
     def __init__(self, *, clock: Clock) -> None:

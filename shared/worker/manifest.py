@@ -26,6 +26,7 @@ ROUTES = {
     ChunkState.RESCUED: "rescued",
     ChunkState.DELIVERED: "delivered",
     ChunkState.LOST: "lost",
+    ChunkState.UNCONFIRMED: "unconfirmed",
 }
 
 
@@ -80,9 +81,13 @@ def _chunk(chunk: Chunk) -> dict[str, Any]:
         "metadataBlob": chunk.metadata_blob,
         "size": chunk.size,
         "sha256": chunk.sha256,
+        "digest": chunk.digest_state if chunk.sha256 is None else None,
+        "digestProblem": chunk.digest_problem if chunk.sha256 is None else None,
+        "proof": chunk.proof,
+        "provedAt": chunk.proved_at,
         "endReason": chunk.end_reason,
-        "tries": chunk.tries,
-        "firstSeenAt": chunk.first_seen_at,
+        "attempts": chunk.attempts,
+        "reportedAt": chunk.reported_at,
         "finishedAt": chunk.finished_at,
         "lastError": chunk.last_error.code if chunk.last_error else None,
     }

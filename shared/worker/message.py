@@ -9,25 +9,20 @@ import binascii
 import json
 import re
 
-from shared.ports import RescueMessage
+from shared.ports import OUTBOX_PART, RECORDING_PART, WorkItem
 
 _KEY = re.compile(r"[0-9a-f]{32}")
 _CHUNK = re.compile(r"[0-9a-f]{16}")
 
 
-def encode_message(message: RescueMessage) -> bytes:
+def encode_message(item: WorkItem) -> bytes:
     """The message's body, before base64."""
-    body = {
-        "version": 1,
-        "recordingKey": message.recording_key,
-        "chunkKey": message.chunk_key,
-        "ticket": message.ticket,
-    }
+    body = {"version": 1, "recordingKey": item.recording_key, "part": item.part, "generation": item.generation}
     return json.dumps(body, separators=(",", ":")).encode()
 
 
-def decode_message(body: bytes | str) -> RescueMessage | None:
-    """The message in `body` (JSON, or base64 of it), or None: a forged or foreign one moves nothing."""
+def decode_message(body: bytes | str) -> WorkItem | None:
+    """The item in `body` (JSON, or base64 of it), or None: a forged or foreign message moves nothing."""
     raw = body.encode("utf-8", "replace") if isinstance(body, str) else body
     if not raw.lstrip().startswith(b"{"):
         try:
@@ -40,13 +35,13 @@ def decode_message(body: bytes | str) -> RescueMessage | None:
         return None
     if not isinstance(fields, dict):
         return None
-    key, chunk, ticket = fields.get("recordingKey"), fields.get("chunkKey"), fields.get("ticket")
+    key, part, generation = fields.get("recordingKey"), fields.get("part"), fields.get("generation")
     is_valid = (
         isinstance(key, str)
         and _KEY.fullmatch(key)
-        and isinstance(chunk, str)
-        and _CHUNK.fullmatch(chunk)
-        and type(ticket) is int
-        and 0 < ticket < 2**53
+        and isinstance(part, str)
+        and (part in (OUTBOX_PART, RECORDING_PART) or _CHUNK.fullmatch(part))
+        and type(generation) is int
+        and 0 <= generation < 2**53
     )
-    return RescueMessage(str(key), str(chunk), int(str(ticket))) if is_valid else None
+    return WorkItem(str(key), str(part), int(str(generation))) if is_valid else None

@@ -1,0 +1,114 @@
+"""Step `deliver`: from the fallback to the destination, block by block, resumable; and the metadata with it.
+
+The bytes are safe already, so this goes on for days, slowly. A file with other bytes in the destination is never
+overwritten. Nothing is removed from the fallback here: that is the step `clean`, once the ledger knows the file in its
+place.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from shared.domain import facts as f
+from shared.domain import places
+from shared.domain.errors import BlobExists, BlobMissing, DestinationConflict, FallbackMissing, RecorderError
+from shared.transfer.digest import read_back
+from shared.worker.finder import find_copies
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from shared.domain.recording import Chunk, Recording
+    from shared.ports import BlobFacts, Clock, Container, Containers
+    from shared.transfer.copy import Copier
+    from shared.worker.metadata import MetadataStep
+
+# So small a file is compared at once; the digest of a larger one is a step of its own.
+_COMPARED_AT_ONCE = 8 * 1024 * 1024
+
+
+class Deliver:
+    """Moves chunks out of the fallback. One for the process; safe for many threads."""
+
+    def __init__(
+        self, *, containers: Containers, copier: Copier, metadata: MetadataStep, clock: Clock, time_budget: timedelta
+    ) -> None:
+        self._containers = containers
+        self._copier = copier
+        self._metadata = metadata
+        self._clock = clock
+        self._time_budget = time_budget
+
+    def metadata_first(self, recording: Recording, chunk: Chunk) -> list[f.Fact]:
+        """ACS drops the metadata with the media: each delivery asks for it, until it is in the fallback."""
+        if chunk.metadata_state != "pending":
+            return []
+        with suppress(RecorderError):
+            return self._metadata.save(recording, chunk)
+        return []
+
+    def deliver(self, recording: Recording, chunk: Chunk) -> list[f.Fact]:
+        """Copied, or CopyMissing. StorageError, DestinationConflict, TimeBudgetSpentError."""
+        destination = self._containers.destination(places.container_of(recording))
+        fallback = self._containers.fallback()
+        source_name = places.fallback_copy(recording, chunk)
+        present = self._present(destination, recording, chunk)
+        if present is None:
+            source = fallback.stat(source_name)
+            if source is None:
+                failure = f.Failure.of(FallbackMissing("the bytes are not in the fallback any more"))
+                return [f.CopyMissing(chunk.key, chunk.generation, failure)]
+            present = self._copy(fallback, source, destination, chunk)
+        self._place_metadata(destination, recording, chunk, present.name)
+        is_same = present.size <= _COMPARED_AT_ONCE and self._is_same(destination, present, chunk)
+        return [f.Copied(chunk.key, chunk.generation, present.name, present.etag, is_same=is_same)]
+
+    def _present(self, destination: Container, recording: Recording, chunk: Chunk) -> BlobFacts | None:
+        """A file in the destination that may be it: of a worker that died, or ACS's own, late. Its bytes decide."""
+        blob = chunk.blob or ""
+        facts = destination.stat(blob)
+        if facts is not None:
+            if facts.size != chunk.size:
+                raise DestinationConflict(f"another file is at {blob}; it is kept")
+            return facts
+        found = find_copies(destination, recording, chunk, is_thorough=True)
+        late = [one for one in found if one.size == chunk.size and one.name not in chunk.other_files]
+        return destination.stat(late[0].name) if late else None
+
+    def _copy(self, fallback: Container, source: BlobFacts, destination: Container, chunk: Chunk) -> BlobFacts:
+        blob = chunk.blob or ""
+        try:
+            return self._copier.run(
+                fallback,
+                source.name,
+                source,
+                destination,
+                blob,
+                until=self._clock.now() + self._time_budget,
+                before_commit=lambda _name: None,
+            )
+        except BlobExists as error:
+            facts = destination.stat(blob)
+            if facts is None or facts.size != chunk.size:
+                raise DestinationConflict(f"another file is at {blob}; it is kept") from error
+            return facts
+
+    def _is_same(self, destination: Container, present: BlobFacts, chunk: Chunk) -> bool:
+        if chunk.sha256 is None:
+            return False
+        until = self._clock.now() + self._time_budget
+        digest = read_back(
+            destination, present.name, etag=present.etag, size=present.size, until=until, clock=self._clock
+        )
+        return digest.sha256 == chunk.sha256
+
+    def _place_metadata(self, destination: Container, recording: Recording, chunk: Chunk, name: str) -> None:
+        """Beside the media; what is not in the fallback (any more) is a step of its own afterwards."""
+        if chunk.metadata_state != "saved" or not chunk.metadata_blob:
+            return
+        file = chunk.metadata_blob.rpartition("/")[2]
+        target = f"{name.rpartition('/')[0]}/{file}"
+        with suppress(BlobMissing, BlobExists):
+            data = self._containers.fallback().read(places.fallback_name(recording, chunk.metadata_blob))
+            destination.put(target, data, content_type="application/json", overwrite=False)

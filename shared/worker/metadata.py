@@ -1,0 +1,67 @@
+"""Step `metadata`: acsmetadata beside the media, from ACS, or where ACS says that it exported it."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from shared.domain import facts as f
+from shared.domain import places
+from shared.domain.errors import BlobExists, ExportNotFound, MediaDistrusted, MediaError, MediaIsAPage, RecorderError
+from shared.domain.recording import IN_FALLBACK_STATES
+
+if TYPE_CHECKING:
+    from shared.domain.recording import Chunk, Recording
+    from shared.ports import Containers, Media
+
+_LIMIT = 16 * 1024 * 1024
+
+
+class MetadataStep:
+    """Saves the metadata of chunks whose bytes are safe."""
+
+    def __init__(self, *, containers: Containers, media: Media) -> None:
+        self._containers = containers
+        self._media = media
+
+    def save(self, recording: Recording, chunk: Chunk) -> list[f.Fact]:
+        """MetadataSaved or MetadataAbsent. MediaError, StorageError, ExportNotFound."""
+        if not chunk.metadata_sources and not chunk.metadata_exports:
+            return [f.MetadataAbsent(chunk.key, chunk.generation)]
+        if chunk.metadata_exports and chunk.state not in IN_FALLBACK_STATES:
+            destination = self._containers.destination(places.container_of(recording))
+            for name in chunk.metadata_exports:
+                if destination.stat(name) is not None:
+                    return [f.MetadataSaved(chunk.key, chunk.generation, name)]
+        error: RecorderError = ExportNotFound("the metadata is not in the container")
+        for url in chunk.metadata_sources:
+            try:
+                data = self._media.read_all(url, limit=_LIMIT)
+                _check(data)
+            except MediaError as failed:
+                error = failed
+            else:
+                return [f.MetadataSaved(chunk.key, chunk.generation, self._put(recording, chunk, data))]
+        raise error
+
+    def _put(self, recording: Recording, chunk: Chunk, data: bytes) -> str:
+        name = places.metadata_name(recording, chunk)
+        with suppress(BlobExists):  # an earlier attempt, or ACS itself
+            if chunk.state in IN_FALLBACK_STATES:
+                full = places.fallback_name(recording, name)
+                self._containers.fallback().put(full, data, content_type="application/json", overwrite=False)
+            else:
+                destination = self._containers.destination(places.container_of(recording))
+                destination.put(name, data, content_type="application/json", overwrite=False)
+        return name
+
+
+def _check(data: bytes) -> None:
+    """Metadata is a JSON object; an error page is not."""
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise MediaIsAPage("the metadata is not JSON") from error
+    if not isinstance(document, dict):
+        raise MediaDistrusted("the metadata is not a JSON object")

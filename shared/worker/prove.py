@@ -1,0 +1,59 @@
+"""Step `prove`: all bytes of a file in the destination are read back, for their SHA-256 and their structure.
+
+A SHA-256 cannot be continued in another process, so this is one pass, in the background, bounded by the function's
+own time. Nothing waits for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared.domain import facts as f
+from shared.domain import places
+from shared.domain.errors import BlobMissing
+from shared.domain.media import Verdict
+from shared.transfer.digest import read_back
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from shared.domain.recording import Chunk, Recording
+    from shared.ports import Clock, Containers
+
+
+class Prove:
+    """Reads files back."""
+
+    def __init__(self, *, containers: Containers, clock: Clock, hard_budget: timedelta) -> None:
+        self._containers = containers
+        self._clock = clock
+        self._hard_budget = hard_budget
+
+    def prove(self, recording: Recording, chunk: Chunk) -> list[f.Fact]:
+        """Proved. StorageError (BlobMissing, PreconditionFailed where the file has changed, BlobArchived)."""
+        destination = self._containers.destination(places.container_of(recording))
+        name = chunk.placed.name if chunk.placed else chunk.blob or ""
+        facts = destination.stat(name)
+        if facts is None:
+            raise BlobMissing(f"{name} is not there any more")
+        digest = read_back(
+            destination,
+            name,
+            etag=facts.etag,
+            size=facts.size,
+            until=self._clock.now() + self._hard_budget,
+            clock=self._clock,
+        )
+        verdict = {Verdict.WHOLE: True, Verdict.BROKEN: False}.get(digest.checked.verdict)
+        return [
+            f.Proved(
+                chunk.key,
+                chunk.generation,
+                name,
+                facts.etag,
+                facts.size,
+                digest.sha256,
+                is_media=verdict,
+                detail=digest.checked.detail,
+            )
+        ]
