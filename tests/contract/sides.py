@@ -16,9 +16,10 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueClient, QueueServiceClient
 
 from local.acs import ChunkPlan, EndPlan
-from shared.adapters.queue import QUEUE, URGENT_QUEUE
+from shared.adapters.queue import QUEUES
 from shared.app import Ports, azure_ports
 from shared.domain.locations import ContainerUrl
+from shared.ports import Lane
 from shared.settings import load_settings
 from shared.start.request import StartRequest, parse_start_request
 from shared.worker.message import decode_message
@@ -29,9 +30,8 @@ if TYPE_CHECKING:
 
     from local.acs import AcsEmulator
     from local.azurite import Azurite
-    from shared.ports import Container, RescueMessage
+    from shared.ports import Container, WorkItem
 
-QUEUES = {False: QUEUE, True: URGENT_QUEUE}
 _POLL_SECONDS = 0.1
 
 
@@ -62,10 +62,10 @@ class Side(Protocol):
     def media(self, size: int) -> Held:
         """A finished recording of that size."""
 
-    def visible(self, *, at_least: int = 0, within: timedelta = timedelta(0)) -> list[tuple[RescueMessage, bool]]:
-        """Takes the messages that can be received now, or that many within that time; True: urgent."""
+    def visible(self, *, at_least: int = 0, within: timedelta = timedelta(0)) -> list[tuple[WorkItem, Lane]]:
+        """Takes the messages that can be received now, or that many within that time, with their lanes."""
 
-    def poison(self, body: str, *, is_urgent: bool = False) -> None:
+    def poison(self, body: str, *, lane: Lane = Lane.NORMAL) -> None:
         """The host gives a message up."""
 
     def poisoned(self) -> int:
@@ -113,16 +113,16 @@ class FakeSide:
         self.world.media.files[held.location] = MediaFile(held.data)
         return held
 
-    def visible(self, *, at_least: int = 0, within: timedelta = timedelta(0)) -> list[tuple[RescueMessage, bool]]:
+    def visible(self, *, at_least: int = 0, within: timedelta = timedelta(0)) -> list[tuple[WorkItem, Lane]]:
         self.world.clock.advance(within)
         found = []
         while (delivery := self.world.queue.receive()) is not None:
-            found.append((delivery.message, delivery.is_urgent))
+            found.append((delivery.item, delivery.lane))
             self.world.queue.finish(delivery)
         assert len(found) >= at_least
         return found
 
-    def poison(self, body: str, *, is_urgent: bool = False) -> None:  # noqa: ARG002 - one list serves both queues
+    def poison(self, body: str, *, lane: Lane = Lane.NORMAL) -> None:  # noqa: ARG002 - one list serves all queues
         self.world.queue.poison.append(body.encode())
 
     def poisoned(self) -> int:
@@ -193,35 +193,35 @@ class RealSide:
         chunk = recording.chunks[0]
         return Held(chunk.content_location, chunk.media.read(0, chunk.media.size))
 
-    def queue(self, *, is_urgent: bool = False, is_poison: bool = False) -> QueueClient:
+    def queue(self, *, lane: Lane = Lane.NORMAL, is_poison: bool = False) -> QueueClient:
         """The queue itself, without any encoding."""
-        client: QueueClient = self.queues.get_queue_client(QUEUES[is_urgent] + ("-poison" if is_poison else ""))
+        client: QueueClient = self.queues.get_queue_client(QUEUES[lane] + ("-poison" if is_poison else ""))
         return client
 
-    def visible(self, *, at_least: int = 0, within: timedelta = timedelta(0)) -> list[tuple[RescueMessage, bool]]:
+    def visible(self, *, at_least: int = 0, within: timedelta = timedelta(0)) -> list[tuple[WorkItem, Lane]]:
         until = time.monotonic() + within.total_seconds() + 10
-        found: list[tuple[RescueMessage, bool]] = []
+        found: list[tuple[WorkItem, Lane]] = []
         while True:
             there = {queue.name for queue in self.queues.list_queues()}
-            for is_urgent, name in QUEUES.items():
+            for lane, name in QUEUES.items():
                 if name in there:
-                    found += self._take(is_urgent=is_urgent)
+                    found += self._take(lane)
             if len(found) >= at_least or time.monotonic() > until:
                 return found
             time.sleep(_POLL_SECONDS)
 
-    def _take(self, *, is_urgent: bool) -> list[tuple[RescueMessage, bool]]:
+    def _take(self, lane: Lane) -> list[tuple[WorkItem, Lane]]:
         found = []
-        for item in self.queue(is_urgent=is_urgent).receive_messages(messages_per_page=32):
+        for item in self.queue(lane=lane).receive_messages(messages_per_page=32):
             # The Functions host reads base64 and nothing else.
             message = decode_message(base64.b64decode(item.content, validate=True))
             assert message is not None
-            found.append((message, is_urgent))
-            self.queue(is_urgent=is_urgent).delete_message(item)
+            found.append((message, lane))
+            self.queue(lane=lane).delete_message(item)
         return found
 
-    def poison(self, body: str, *, is_urgent: bool = False) -> None:
-        queue = self.queue(is_urgent=is_urgent, is_poison=True)
+    def poison(self, body: str, *, lane: Lane = Lane.NORMAL) -> None:
+        queue = self.queue(lane=lane, is_poison=True)
         if queue.queue_name not in {known.name for known in self.queues.list_queues()}:
             queue.create_queue()
         queue.send_message(body)

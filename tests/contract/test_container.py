@@ -1,9 +1,10 @@
-"""Port `Container`: blocks, the one commit, reading, copying, and what is missing."""
+"""Port `Container`: blocks, the one commit, reading, and what is missing."""
 
 from __future__ import annotations
 
 import hashlib
 import urllib.request
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,15 +17,13 @@ from shared.domain.errors import (
     BlobMissing,
     BlocksMissing,
     ContainerMissing,
-    StorageCorrupted,
     StorageError,
-    StorageInvalid,
 )
 from shared.ports import Block
 from shared.transfer import ranges
-from shared.transfer.streams import read_back, relay
 from tests.contract.scripted import Answer, Asked, Detoured, Identity, Scripted
 from tests.contract.sides import container
+from tests.contract.test_copies import copied
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from tests.contract.sides import RealSide, Side
 
 MIB = 1024 * 1024
+HOUR = timedelta(hours=1)
 NAMES = ["0-audiomp3.mp3", "team a/20261122/x#y?z=1&w%41/ä+ß 'q'.mp3", "=leading/dots...x", "a" * 900]
 
 
@@ -131,9 +131,8 @@ def test_nothing_staged_is_an_empty_list(side: Side) -> None:
 
 def test_a_small_blob_is_written_once_unless_told_to_overwrite(side: Side) -> None:
     place = container(side)
-    place.put("x", b"one", content_type="application/json", overwrite=False, sha256="1" * 64)
-    first = place.stat("x")
-    assert first is not None
+    first = place.put("x", b"one", content_type="application/json", overwrite=False, sha256="1" * 64)
+    assert first == place.stat("x")
     assert (first.size, first.sha256) == (3, "1" * 64)
     with pytest.raises(BlobExists):
         place.put("x", b"two", content_type="application/json", overwrite=False)
@@ -227,49 +226,6 @@ def test_a_large_blob_comes_in_pieces(side: Side) -> None:
     assert max(len(piece) for piece in pieces) <= 8 * MIB
 
 
-def test_a_copy_has_the_same_bytes_and_the_checksum(side: Side) -> None:
-    source, target = side.ports.containers.fallback(), container(side)
-    data = b"ID3" + bytes(100_000)
-    write(source, "key/0 ä.mp3", data, sha256="c" * 64)
-    target.copy_from(source, "key/0 ä.mp3", "20261122/0 ä.mp3")
-    facts = target.stat("20261122/0 ä.mp3")
-    assert facts is not None
-    assert (facts.size, facts.sha256) == (len(data), "c" * 64)
-    assert target.read("20261122/0 ä.mp3") == data
-    assert source.read("key/0 ä.mp3") == data
-
-
-def test_a_copy_never_replaces_a_blob(side: Side) -> None:
-    source, target = side.ports.containers.fallback(), container(side)
-    source.put("s", b"new", content_type="audio/mpeg", overwrite=False)
-    target.put("t", b"old", content_type="audio/mpeg", overwrite=False)
-    with pytest.raises(BlobExists):
-        target.copy_from(source, "s", "t")
-    assert target.read("t") == b"old"
-
-
-def test_what_is_not_there_cannot_be_copied(side: Side) -> None:
-    source, target = side.ports.containers.fallback(), container(side)
-    with pytest.raises(BlobMissing):
-        target.copy_from(source, "nothing", "t")
-    assert target.stat("t") is None
-
-
-def test_bytes_can_be_relayed_where_the_server_cannot_copy(side: Side) -> None:
-    """Through this process: same blob, the checksum noted."""
-    source, target = side.ports.containers.fallback(), container(side)
-    data = b"RIFF" + bytes(300_000)
-    write(source, "s", data)
-    relay(source, "s", target, "t.wav", block_bytes=100_000)
-    facts = target.stat("t.wav")
-    assert facts is not None
-    assert facts.sha256 == hashlib.sha256(data).hexdigest() == read_back(target, "t.wav", size=len(data))
-    with pytest.raises(BlobExists):
-        relay(source, "s", target, "t.wav", block_bytes=100_000)
-    with pytest.raises(StorageCorrupted):
-        read_back(target, "t.wav", size=len(data) + 1)
-
-
 def test_a_deleted_blob_is_gone_and_can_be_deleted_again(side: Side) -> None:
     place = container(side)
     place.put("x", b"data", content_type="text/plain", overwrite=False)
@@ -341,14 +297,6 @@ def test_a_container_that_is_missing_is_told(side: Side, name: str) -> None:
         ALL[name](place)
 
 
-def test_nothing_is_copied_into_a_container_that_is_missing(side: Side) -> None:
-    source = side.ports.containers.fallback()
-    source.put("s", b"new", content_type="audio/mpeg", overwrite=False)
-    with pytest.raises(StorageError) as caught:
-        side.ports.containers.destination(side.missing).copy_from(source, "s", "t")
-    assert isinstance(caught.value, ContainerMissing)
-
-
 # --- what only a server shows
 
 
@@ -357,6 +305,7 @@ def test_a_reading_url_opens_one_blob_and_no_other(real: RealSide) -> None:
     place = container(real)
     for name in ("a b/ü#1.mp3", "other"):
         place.put(name, name.encode(), content_type="text/plain", overwrite=False)
+    assert isinstance(place, BlobContainer)
     url = place.read_url("a b/ü#1.mp3")
     assert "sig=" in url
     with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - loopback
@@ -370,17 +319,6 @@ def test_a_reading_url_opens_one_blob_and_no_other(real: RealSide) -> None:
         pass
     assert caught.value.code == 403
     caught.value.close()
-
-
-def test_a_large_blob_is_copied_block_by_block_or_not_at_all(real: RealSide, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The storage emulator has no Put Block From URL: it says so, and that is what makes the app relay the bytes."""
-    monkeypatch.setattr("shared.adapters.blob._SYNC_COPY_LIMIT", 1000)
-    source, target = real.ports.containers.fallback(), container(real)
-    write(source, "s", bytes(2000))
-    with pytest.raises(StorageInvalid) as caught:
-        target.copy_from(source, "s", "t")
-    assert caught.value.blame is Blame.DESTINATION
-    assert target.stat("t") is None
 
 
 def test_a_blob_of_another_kind_is_left_as_it_stands(real: RealSide) -> None:
@@ -399,9 +337,9 @@ def test_blobs_say_what_they_are(real: RealSide) -> None:
     place, fallback = container(real), real.ports.containers.fallback()
     place.put("put.json", b"{}", content_type="application/json", overwrite=False)
     write(place, "blocks.mp3", b"ID3")
-    write(fallback, "s.mp3", b"ID3")
-    place.copy_from(fallback, "s.mp3", "copy.mp3")
-    relay(fallback, "s.mp3", place, "relayed.mp3", block_bytes=100)
+    for name, size in (("small.mp3", 100), ("large.mp3", 250_000)):
+        facts = fallback.put(name, bytes(size), content_type="audio/mpeg", overwrite=False)
+        copied(fallback, facts, place, name)
     found = {
         blob.name: blob.content_settings.content_type
         for blob in real.blobs.get_container_client(real.place.container).list_blobs()

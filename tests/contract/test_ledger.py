@@ -1,16 +1,28 @@
-"""Port `Ledger`: documents by ETag, markers in order, notes and kept events; its containers are made when missing."""
+"""Port `Ledger`: documents by ETag, open or closed, indexes, notes, kept events; containers are made when missing."""
 
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from shared.domain import naming
 from shared.domain.errors import Blame, BlobExists, PreconditionFailed, StorageCorrupted, StorageError
-from shared.domain.recording import Chunk, ChunkState, LastError, Manifest, Recording
+from shared.domain.recording import (
+    Chunk,
+    ChunkState,
+    Entry,
+    Lease,
+    Manifest,
+    PendingAlert,
+    Problem,
+    Recording,
+    Source,
+    Step,
+)
+from shared.ports import IndexEntry, OpenEntry, Version
 from tests.contract.sides import FakeSide, RealSide
 from tests.support.fakes import NOON
 
@@ -20,89 +32,156 @@ if TYPE_CHECKING:
 KEY = "0123456789abcdef" * 2
 
 
-def recording(key: str = KEY) -> Recording:
+ENTRY = OpenEntry(KEY, NOON, NOON + timedelta(hours=24), "saving")
+
+
+def recording(key: str = KEY, **changes: object) -> Recording:
     """One with every kind of field filled."""
-    error = LastError("media_throttled", Blame.ACS, "slow down", NOON, "trace")
-    chunk = Chunk("f" * 16, "0-eus-ü", 0, ChunkState.PENDING, size=2**40, last_error=error, next_try_at=NOON)
-    return Recording(
+    error = Problem("media_throttled", Blame.ACS, "slow down", NOON, "trace")
+    chunk = Chunk(
+        "f" * 16,
+        "0-eus-ü",
+        0,
+        ChunkState.PENDING,
+        at_risk_from=NOON + timedelta(hours=24),
+        abandon_after=NOON + timedelta(hours=25),
+        reported_at=NOON,
+        sources=(Source("https://a.asm.skype.com/v1/objects/0/content/video", NOON),),
+        size=2**40,
+        last_error=error,
+        lease=Lease(Step.FETCH, "message", NOON),
+        next_attempt_at=NOON,
+    )
+    plain = Recording(
         key=key,
         container_url="https://customer.blob.core.windows.net/recordings",
         created_at=NOON,
-        deadline=NOON + timedelta(hours=24),
         duration=timedelta(milliseconds=1234),
         events=("one", "two"),
+        timeline=(Entry("reported", NOON, "acs"),),
+        outbox=(PendingAlert(1, "lost", "error", NOON),),
         chunks=(chunk,),
-        manifest=Manifest("written", 1, NOON, "a/manifest.json"),
+        manifest=Manifest("written", "a/manifest.json"),
+        revision=1,
     )
+    return replace(plain, **changes)  # type: ignore[arg-type]  # any field
 
 
-def test_what_is_saved_is_loaded(side: Side) -> None:
-    """As it was, with the ETag that saving gave."""
+def entry(key: str, due: datetime | None = NOON) -> OpenEntry:
+    return replace(ENTRY, key=key, due=due)
+
+
+def test_what_is_written_is_loaded(side: Side) -> None:
+    """As it was, with the ETag that writing gave."""
     ledger = side.ports.ledger
     assert ledger.load(KEY) is None
-    etag = ledger.save(recording(), etag=None)
-    assert ledger.load(KEY) == (recording(), etag)
+    etag = ledger.create(recording(), entry=ENTRY)
+    assert ledger.load(KEY) == Version(recording(), etag)
     assert ledger.load("0" * 32) is None
 
 
 def test_a_change_needs_the_newest_etag(side: Side) -> None:
     ledger = side.ports.ledger
-    first = ledger.save(recording(), etag=None)
-    second = ledger.save(recording().with_note("one"), etag=first)
+    first = ledger.create(recording(), entry=ENTRY)
+    second = ledger.save(recording(revision=2), etag=first, entry=ENTRY)
     assert second != first
     with pytest.raises(PreconditionFailed):
-        ledger.save(recording().with_note("stale"), etag=first)
-    assert ledger.load(KEY) == (recording().with_note("one"), second)
+        ledger.save(recording(revision=9), etag=first, entry=ENTRY)
+    assert ledger.load(KEY) == Version(recording(revision=2), second)
 
 
-def test_a_new_recording_is_new_once(side: Side) -> None:
+def test_a_recording_is_new_once(side: Side) -> None:
     ledger = side.ports.ledger
-    etag = ledger.save(recording(), etag=None)
+    etag = ledger.create(recording(), entry=ENTRY)
     with pytest.raises(PreconditionFailed):
-        ledger.save(recording().with_note("second"), etag=None)
-    assert ledger.load(KEY) == (recording(), etag)
+        ledger.create(recording(revision=2), entry=ENTRY)
+    assert ledger.load(KEY) == Version(recording(), etag)
 
 
 def test_a_change_to_what_is_not_there_is_refused(side: Side) -> None:
     ledger = side.ports.ledger
-    etag = ledger.save(recording(), etag=None)
+    etag = ledger.create(recording(), entry=ENTRY)
     with pytest.raises(PreconditionFailed):
-        ledger.save(recording("9" * 32), etag=etag)
+        ledger.save(recording("9" * 32), etag=etag, entry=entry("9" * 32))
     assert ledger.load("9" * 32) is None
 
 
-def test_markers_come_by_deadline_page_by_page(side: Side) -> None:
-    """Nearest deadline first, none twice, none left out; the last page has no cursor."""
+def test_what_is_archived_is_closed_and_loaded_from_there(side: Side) -> None:
     ledger = side.ports.ledger
-    names = [naming.marker(deadline=NOON + timedelta(minutes=n), key=f"{9 - n:032x}") for n in range(7)]
-    for name in reversed(names):
-        ledger.put_marker(name)
-    first, cursor = ledger.markers(limit=3)
-    second, cursor = ledger.markers(limit=3, cursor=cursor)
-    third, cursor = ledger.markers(limit=3, cursor=cursor)
-    assert (first, second, third, cursor) == (names[:3], names[3:6], names[6:], None)
+    etag = ledger.create(recording(), entry=ENTRY)
+    closed = recording(revision=2, closed_at=NOON)
+    written = ledger.archive(closed, etag=etag)
+    assert ledger.load(KEY) == Version(closed, written, is_open=False)
+    assert ledger.open_entries() == ([], None)
 
 
-def test_markers_are_put_and_deleted_as_often_as_one_likes(side: Side) -> None:
-    """Also before there is any container."""
+def test_an_archive_of_a_document_that_has_changed_is_refused(side: Side) -> None:
+    """The open document is what counts, whatever the closed copy says meanwhile."""
     ledger = side.ports.ledger
-    name = naming.marker(deadline=NOON, key=KEY)
-    ledger.delete_marker(name)
-    ledger.put_marker(name)
-    ledger.put_marker(name)
-    assert ledger.markers(limit=10) == ([name], None)
-    ledger.delete_marker(name)
-    ledger.delete_marker(name)
-    assert ledger.markers(limit=10) == ([], None)
+    first = ledger.create(recording(), entry=ENTRY)
+    second = ledger.save(recording(revision=2), etag=first, entry=ENTRY)
+    with pytest.raises(PreconditionFailed):
+        ledger.archive(recording(revision=2, closed_at=NOON), etag=first)
+    assert ledger.load(KEY) == Version(recording(revision=2), second)
 
 
-def test_an_empty_ledger_has_no_markers(side: Side) -> None:
-    """Nor has one with documents and notes only."""
+def test_an_archiver_that_was_stalled_brings_no_old_state_back(side: Side) -> None:
     ledger = side.ports.ledger
-    assert ledger.markers(limit=10) == ([], None)
-    ledger.save(recording(), etag=None)
-    ledger.put_note("calls/one.json", b"{}")
-    assert ledger.markers(limit=10) == ([], None)
+    newer = recording(revision=5, closed_at=NOON)
+    ledger.archive(newer, etag=None)
+    ledger.archive(recording(revision=4, closed_at=NOON), etag=None)
+    found = ledger.load(KEY)
+    assert found is not None
+    assert found.recording == newer
+    ledger.archive(recording(revision=6, closed_at=NOON), etag=None)
+    assert ledger.load(KEY).recording.revision == 6  # type: ignore[union-attr]  # it is there
+
+
+def test_one_that_is_opened_again_is_open_before_it_is_closed(side: Side) -> None:
+    ledger = side.ports.ledger
+    ledger.archive(recording(revision=5, closed_at=NOON), etag=None)
+    etag = ledger.create(recording(revision=6), entry=ENTRY)
+    assert ledger.load(KEY) == Version(recording(revision=6), etag)
+
+
+def test_open_documents_are_listed_with_what_they_owe(side: Side) -> None:
+    """Due time, risk and state come with the listing, from the same write as the document."""
+    ledger = side.ports.ledger
+    assert ledger.open_entries() == ([], None)
+    etag = ledger.create(recording(), entry=ENTRY)
+    nothing = OpenEntry("9" * 32, None, None, "started")
+    ledger.create(recording("9" * 32), entry=nothing)
+    assert ledger.open_entries() == ([ENTRY, nothing], None)
+    later = entry(KEY, NOON + timedelta(hours=1))
+    ledger.save(recording(), etag=etag, entry=later)
+    assert ledger.open_entries() == ([later, nothing], None)
+
+
+def test_what_never_came_to_be_is_removed_unless_it_changed(side: Side) -> None:
+    ledger = side.ports.ledger
+    first = ledger.create(recording(), entry=ENTRY)
+    second = ledger.save(recording(revision=2), etag=first, entry=ENTRY)
+    with pytest.raises(PreconditionFailed):
+        ledger.remove(KEY, etag=first)
+    ledger.remove(KEY, etag=second)
+    ledger.remove(KEY, etag=second)
+    assert ledger.load(KEY) is None
+
+
+def test_index_entries_are_put_listed_and_deleted(side: Side) -> None:
+    """By prefix and name; written again they are replaced."""
+    ledger = side.ports.ledger
+    assert ledger.entries("ids/") == ([], None)
+    ledger.put_entry("ids/b/2", {"role": "started"})
+    ledger.put_entry("ids/b/1", {"role": "old"})
+    ledger.put_entry("ids/b/1", {"role": "reported"})
+    ledger.put_entry("ids/c/1", {})
+    expected = [IndexEntry("ids/b/1", {"role": "reported"}), IndexEntry("ids/b/2", {"role": "started"})]
+    assert ledger.entries("ids/b/") == (expected, None)
+    ledger.delete_entry("ids/b/1")
+    ledger.delete_entry("ids/b/1")
+    assert ledger.entries("ids/b/") == (expected[1:], None)
+    assert ledger.open_entries() == ([], None)
 
 
 def test_a_note_is_kept_and_written_over(side: Side) -> None:
@@ -132,38 +211,50 @@ def test_an_event_that_could_not_be_used_is_kept_as_it_came(side: Side) -> None:
 
 
 def damage(side: Side, data: bytes) -> None:
-    """Somebody's hand in the ledger."""
+    """A person's hand in the ledger."""
     if isinstance(side, FakeSide):
-        side.world.ledger.documents[KEY] = (data, '"0"')
+        side.world.ledger.open[KEY] = (data, '"0"', ENTRY)
     elif isinstance(side, RealSide):
-        blob = side.blobs.get_blob_client(side.settings.ledger_container, f"recordings/{KEY}.json")
+        blob = side.blobs.get_blob_client(side.settings.ledger_container, f"open/{KEY}.json")
         blob.upload_blob(data, overwrite=True)
 
 
 @pytest.mark.parametrize("data", [b"not json", b"[]", b'{"key": 1}', b"\xff\xfe"])
-def test_a_document_that_cannot_be_read_is_told(side: Side, data: bytes) -> None:
-    """As corrupted: it must not look like a recording that is not known."""
-    side.ports.ledger.save(recording(), etag=None)
+def test_a_document_that_cannot_be_read_is_reported_and_quarantined(side: Side, data: bytes) -> None:
+    """As corrupted: it does not look like a recording that is not known, nor come back with every sweep."""
+    ledger = side.ports.ledger
+    ledger.create(recording(), entry=ENTRY)
     damage(side, data)
     with pytest.raises(StorageCorrupted) as caught:
-        side.ports.ledger.load(KEY)
+        ledger.load(KEY)
     assert caught.value.blame is Blame.APP
+    ledger.quarantine(KEY)
+    assert ledger.load(KEY) is None
+    assert ledger.open_entries() == ([], None)
+
+
+def test_a_document_that_can_be_read_is_not_quarantined(side: Side) -> None:
+    ledger = side.ports.ledger
+    etag = ledger.create(recording(), entry=ENTRY)
+    ledger.quarantine(KEY)
+    assert ledger.load(KEY) == Version(recording(), etag)
 
 
 # --- what only a server shows
 
 
 def test_of_many_writers_at_once_one_wins_each_round(real: RealSide) -> None:
-    """Six threads that add a note by load, change, save: none is lost."""
+    """Six threads that add an event by load, change, save: none is lost."""
     ledger = real.ports.ledger
-    ledger.save(recording(), etag=None)
+    ledger.create(recording(events=()), entry=ENTRY)
 
     def note(number: int) -> None:
         for _ in range(100):
             found = ledger.load(KEY)
+            assert found is not None
+            changed = replace(found.recording, events=(*found.recording.events, f"n{number}"))
             try:
-                if found is not None:
-                    ledger.save(found[0].with_note(f"n{number}"), etag=found[1])
+                ledger.save(changed, etag=found.etag, entry=ENTRY)
             except PreconditionFailed:
                 continue
             return
@@ -171,7 +262,7 @@ def test_of_many_writers_at_once_one_wins_each_round(real: RealSide) -> None:
     _at_once(note)
     found = ledger.load(KEY)
     assert found is not None
-    assert sorted(found[0].notes) == [f"n{number}" for number in range(6)]
+    assert sorted(found.recording.events) == [f"n{number}" for number in range(6)]
 
 
 def test_the_first_writers_make_the_container_together(real: RealSide) -> None:
@@ -201,7 +292,7 @@ def _at_once(work: object) -> None:
 
 
 def test_documents_are_plain_json_for_people_to_read(real: RealSide) -> None:
-    real.ports.ledger.save(recording(), etag=None)
-    blob = real.blobs.get_blob_client(real.settings.ledger_container, f"recordings/{KEY}.json")
+    real.ports.ledger.create(recording(), entry=ENTRY)
+    blob = real.blobs.get_blob_client(real.settings.ledger_container, f"open/{KEY}.json")
     assert blob.get_blob_properties().content_settings.content_type == "application/json"
     assert blob.download_blob().readall().startswith(b'{"key":"0123')

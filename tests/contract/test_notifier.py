@@ -1,4 +1,4 @@
-"""Port `Notifier`: an alert reaches the customer's Event Grid topic, or its loss is logged; it never raises."""
+"""Port `Notifier`: an alert reaches the customer's Event Grid topic, or it raises."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 
 from local.eventgrid import EventGrid, Subscription
 from shared.adapters.notify import TopicNotifier
-from shared.domain.errors import Blame
+from shared.domain.errors import AlertNotSent
+from shared.domain.recording import PendingAlert
 from shared.logs import LogOnlyNotifier
 from tests.contract.scripted import Answer, Asked, Scripted
 from tests.support.fakes import NOON, FakeNotifier
@@ -22,66 +23,73 @@ if TYPE_CHECKING:
 
 KEY = base64.b64encode(b"k" * 32).decode()
 TOPIC = "https://alerts.westeurope-1.eventgrid.azure.net/api/events"
-FIELDS: dict[str, object] = {"chunk": 1, "deadline": NOON, "blame": Blame.ACS, "message": "see https://a/b?sig=secret"}
+ALERT = PendingAlert(3, "deadline", "error", NOON, 1, "6h", "see https://a/b?sig=secret")
+FIELDS: dict[str, object] = {"atRiskFrom": NOON, "state": "saving", "recordingId": None}
 
 
-def alert(notifier: Notifier) -> None:
-    notifier.alert(name="deadline_near", recording_key="0" * 32, fields=FIELDS)
+def publish(notifier: Notifier) -> None:
+    notifier.publish(recording_key="0" * 32, alerts=[ALERT], fields=FIELDS)
 
 
 def test_every_notifier_takes_an_alert(caplog: pytest.LogCaptureFixture) -> None:
-    """In memory, and where no topic is set: there nothing comes after the log line that every alert has (`Books`)."""
+    """In memory, and where no topic is set: the log line that every alert has is written before (`publish.py`)."""
     fake = FakeNotifier()
-    alert(fake)
+    publish(fake)
     with caplog.at_level(logging.DEBUG, "recorder"):
-        alert(LogOnlyNotifier())
+        publish(LogOnlyNotifier())
     assert caplog.messages == []
-    assert fake.alerts == [("deadline_near", "0" * 32, FIELDS)]
+    assert fake.alerts == [("deadline", "0" * 32, ALERT)]
 
 
-def test_an_alert_reaches_who_subscribed_to_the_topic() -> None:
-    """By the real publisher; without secrets."""
+def test_an_alert_reaches_the_topics_subscribers() -> None:
+    """By the real publisher; without secrets; under the same id however often it is published."""
     with EventGrid(topic_key=KEY) as grid, Receiver() as receiver:
-        grid.subscribe(Subscription("alerts", receiver.url, event_types=("AcsByosRecorder.deadline_near",)))
-        alert(TopicNotifier(grid.topic_url, key=KEY, credential=None))
+        grid.subscribe(Subscription("alerts", receiver.url, event_types=("AcsByosRecorder.deadline",)))
+        publish(TopicNotifier(grid.topic_url, key=KEY, credential=None))
+        publish(TopicNotifier(grid.topic_url, key=KEY, credential=None))
         assert grid.wait_idle(10)
-        [event] = receiver.notifications[0].body
+        events = [notification.body[0] for notification in receiver.notifications]
+    assert [event["id"] for event in events] == [events[0]["id"]] * 2
+    event = events[0]
     assert event["subject"] == f"/recordings/{'0' * 32}"
     assert event["data"]["recordingKey"] == "0" * 32
-    assert event["data"]["deadline"] == "2026-11-22T12:00:00.000Z"
-    assert event["data"]["blame"] == "acs"
+    assert event["data"]["raisedAt"] == "2026-11-22T12:00:00.000Z"
+    assert (event["data"]["chunk"], event["data"]["code"], event["data"]["level"]) == (1, "6h", "error")
+    assert "recordingId" not in event["data"]
     assert "secret" not in json.dumps(event)
 
 
-def test_an_alert_that_cannot_be_sent_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """And nothing is raised: the rescue that raised it goes on."""
+def test_a_fake_topic_that_is_down_takes_none() -> None:
+    fake = FakeNotifier()
+    fake.is_down = True
+    with pytest.raises(AlertNotSent):
+        publish(fake)
+
+
+def test_an_alert_that_cannot_be_sent_raises() -> None:
+    """So that it stays in the outbox."""
 
     def refuse(_: Asked) -> Answer:
         return Answer(
             401, b'{"error": {"code": "Unauthorized", "message": "no"}}', {"Content-Type": "application/json"}
         )
 
-    with Scripted(refuse) as server, caplog.at_level(logging.ERROR, "recorder"):
-        alert(TopicNotifier(f"{server.origin}/api/events", key="wrong", credential=None))
-    assert json.loads(caplog.messages[0])["event"] == "alert.not_sent"
+    with Scripted(refuse) as server, pytest.raises(AlertNotSent):
+        publish(TopicNotifier(f"{server.origin}/api/events", key="wrong", credential=None))
 
 
-def test_a_topic_that_fails_is_asked_three_times_and_no_more(caplog: pytest.LogCaptureFixture) -> None:
-    """The SDK alone would ask eleven times, minutes long."""
-    with Scripted(lambda _: Answer(500)) as server, caplog.at_level(logging.ERROR, "recorder"):
-        alert(TopicNotifier(f"{server.origin}/api/events", key=KEY, credential=None))
-    assert len(server.asked) == 3
-    assert json.loads(caplog.messages[0])["event"] == "alert.not_sent"
+def test_a_topic_that_fails_is_asked_once() -> None:
+    """The outbox asks again, later; the SDK alone would ask eleven times, minutes long."""
+    with Scripted(lambda _: Answer(500)) as server, pytest.raises(AlertNotSent):
+        publish(TopicNotifier(f"{server.origin}/api/events", key=KEY, credential=None))
+    assert len(server.asked) == 1
 
 
-def test_a_fault_from_below_the_sdk_is_logged_too(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fault_from_below_the_sdk_raises_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where the bundle of CAs is missing: requests says so by an OSError."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere.pem")
-    with caplog.at_level(logging.ERROR, "recorder"):
-        alert(TopicNotifier("https://127.0.0.1:1/api/events", key=KEY, credential=None))
-    assert json.loads(caplog.messages[0])["event"] == "alert.not_sent"
+    with pytest.raises(AlertNotSent):
+        publish(TopicNotifier("https://127.0.0.1:1/api/events", key=KEY, credential=None))
 
 
 def test_a_topic_needs_a_key_or_an_identity() -> None:

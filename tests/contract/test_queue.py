@@ -1,4 +1,4 @@
-"""Port `RescueQueue`: tries that wait until they are due, and poison that is drained back."""
+"""Port `WorkQueue`: messages that wait until they are due, and poison that is drained back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.domain.errors import StorageInvalid
-from shared.ports import RescueMessage
+from shared.ports import Lane, WorkItem
 from shared.worker.message import encode_message
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 NOW = timedelta(0)
 
 
-def message(number: int = 1) -> RescueMessage:
-    return RescueMessage(f"{number:032x}", f"{number:016x}", number)
+def message(number: int = 1) -> WorkItem:
+    return WorkItem(f"{number:032x}", f"{number:016x}", number)
 
 
 def in_base64(body: bytes) -> str:
@@ -30,20 +30,23 @@ def in_base64(body: bytes) -> str:
 def test_a_message_without_delay_can_be_received_at_once(side: Side) -> None:
     """As the Functions host reads it: base64."""
     side.ports.queue.send(message(), delay=NOW)
-    assert side.visible(at_least=1) == [(message(), False)]
+    assert side.visible(at_least=1) == [(message(), Lane.NORMAL)]
 
 
 def test_a_message_stays_hidden_for_its_delay(side: Side) -> None:
     side.ports.queue.send(message(), delay=timedelta(seconds=1.6))
     side.ports.queue.send(message(2), delay=timedelta(days=7))
     assert side.visible() == []
-    assert side.visible(at_least=1, within=timedelta(seconds=2)) == [(message(), False)]
+    assert side.visible(at_least=1, within=timedelta(seconds=2)) == [(message(), Lane.NORMAL)]
 
 
 def test_what_is_urgent_goes_its_own_way(side: Side) -> None:
     side.ports.queue.send(message(1), delay=NOW)
-    side.ports.queue.send(message(2), delay=NOW, is_urgent=True)
-    assert sorted(side.visible(at_least=2), key=lambda one: one[0].ticket) == [(message(1), False), (message(2), True)]
+    side.ports.queue.send(message(2), delay=NOW, lane=Lane.URGENT)
+    assert sorted(side.visible(at_least=2), key=lambda one: one[0].generation) == [
+        (message(1), Lane.NORMAL),
+        (message(2), Lane.URGENT),
+    ]
 
 
 def test_a_delay_over_seven_days_is_refused(side: Side) -> None:
@@ -52,31 +55,38 @@ def test_a_delay_over_seven_days_is_refused(side: Side) -> None:
     assert side.visible() == []
 
 
-def test_the_length_counts_what_waits_visible_or_not(side: Side) -> None:
+def test_background_work_goes_its_own_way_too(side: Side) -> None:
+    side.ports.queue.send(message(3), delay=NOW, lane=Lane.BACKGROUND)
+    assert side.visible(at_least=1) == [(message(3), Lane.BACKGROUND)]
+
+
+def test_a_queue_is_backed_up_by_what_waits_visibly(side: Side) -> None:
+    """Not by messages that are to come later, and not by those of another queue."""
     queue = side.ports.queue
-    assert queue.length() == 0
-    queue.send(message(1), delay=NOW)
-    queue.send(message(2), delay=timedelta(hours=1))
-    queue.send(message(3), delay=NOW, is_urgent=True)
-    assert queue.length() == 3
+    assert not queue.is_backed_up(Lane.NORMAL)
+    for number in range(40):
+        queue.send(message(number), delay=timedelta(hours=1))
+        queue.send(message(number), delay=NOW, lane=Lane.BACKGROUND)
+    assert not queue.is_backed_up(Lane.NORMAL)
+    assert queue.is_backed_up(Lane.BACKGROUND)
 
 
 def test_nothing_is_drained_where_nothing_is_poisoned(side: Side) -> None:
     assert side.ports.queue.drain_poison(limit=10) == []
     side.ports.queue.send(message(), delay=NOW)
     assert side.ports.queue.drain_poison(limit=10) == []
-    assert side.visible(at_least=1) == [(message(), False)]
+    assert side.visible(at_least=1) == [(message(), Lane.NORMAL)]
 
 
 def test_poison_is_drained_up_to_the_limit_over_both_queues(side: Side) -> None:
     """The next sweep takes the rest."""
     for number in range(1, 7):
-        side.poison(in_base64(encode_message(message(number))), is_urgent=number > 3)
+        side.poison(in_base64(encode_message(message(number))), lane=Lane.URGENT if number > 3 else Lane.NORMAL)
     first = side.ports.queue.drain_poison(limit=4)
     assert len(first) == 4
     assert side.poisoned() == 2
     second = side.ports.queue.drain_poison(limit=4)
-    assert {one.ticket for one in first + second} == set(range(1, 7))
+    assert {one.generation for one in first + second} == set(range(1, 7))
     assert side.poisoned() == 0
     assert side.ports.queue.drain_poison(limit=0) == []
 
@@ -86,7 +96,7 @@ UNREADABLE = {
     "base64 of text": in_base64(b"hello"),
     "another JSON": in_base64(b'{"version": 1}'),
     "a list": in_base64(b"[1]"),
-    "hostile ids": in_base64(b'{"recordingKey": "../../x", "chunkKey": "y", "ticket": 1}'),
+    "hostile ids": in_base64(b'{"recordingKey": "../../x", "part": "y", "generation": 1}'),
     "bytes": in_base64(bytes(range(256))),
 }
 

@@ -15,10 +15,13 @@ import urllib3.util
 from shared import app as root
 from shared.domain.errors import RecorderError
 from shared.domain.locations import ContainerUrl
-from tests.support.fakes import ACCOUNT, MediaFile, World, settings, watched
+from shared.domain.naming import recording_key
+from shared.domain.recording import Recording, Started
+from tests.support.fakes import ACCOUNT, NOON, MediaFile, World, settings, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from shared.app import App
     from shared.settings import Settings
@@ -29,10 +32,14 @@ DOCUMENT = "0-eus-d12-801b3f3fc462fe8a01e6810cbff729b8"
 RECORDING_ID = "eyJQbGF0Zm9ybUVuZHBvaW50SWQiOiIxIn0"
 CALL_ID = "41006220-1a1f-4fae-b3a2-1c8d8b7f0b4d"
 MP3 = b"ID3" + bytes(range(256)) * 40
-METADATA = b'{"chunkDocumentId": "x", "participants": []}'
 TEAM_A = ContainerUrl.parse(f"{ACCOUNT}/recordings/team-a")
 ARCHIVE = ContainerUrl.parse(f"{ACCOUNT}/archive")
 _MEDIA_SUFFIXES = (".asm.skype.com", ".asyncgw.teams.microsoft.com", ".ams.gov.teams.microsoft.us")
+
+
+def metadata_of(document: str) -> bytes:
+    """A chunk's metadata file as ACS writes it, as far as this app reads it."""
+    return json.dumps({"chunkDocumentId": document, "participants": []}).encode()
 
 
 def chunk(*, document: str = DOCUMENT, index: int = 0, **locations: Any) -> dict[str, Any]:
@@ -91,6 +98,21 @@ def cloud_event(*chunks: dict[str, Any], **more: Any) -> dict[str, Any]:
     }
 
 
+def started_recording(container: ContainerUrl, *, check_at: datetime) -> Recording:
+    """A recording that was started here an hour before noon, of which no event has come."""
+    began = NOON - timedelta(hours=1)
+    return Recording(
+        key=recording_key(RECORDING_ID),
+        container_url=str(container),
+        created_at=began,
+        started=Started("serverCallId", "the-call", "audio", "mixed", "mp3", began),
+        recording_id=RECORDING_ID,
+        call_id=CALL_ID,
+        recording_start=began,
+        event_check_at=check_at,
+    )
+
+
 class Watchtower:
     """The app over fakes, with every location that was asked of ACS's media host.
 
@@ -116,12 +138,27 @@ class Watchtower:
         """Puts a chunk's files where ACS keeps them."""
         files = self.world.media.files
         files[f"{MEDIA}/{document}/content/video"] = MediaFile(media)
-        files[f"{MEDIA}/{document}/content/acsmetadata"] = MediaFile(METADATA, content_type="application/json")
+        files[f"{MEDIA}/{document}/content/acsmetadata"] = MediaFile(
+            metadata_of(document), content_type="application/json"
+        )
 
     def hears(self, *events: Any) -> None:
         """Hands events over as the trigger does; a text as it is, all else as JSON."""
         for one in events:
-            self.app.watch.handle(one if isinstance(one, str) else json.dumps(one))
+            self.app.intake.handle(one if isinstance(one, str) else json.dumps(one))
+
+    def was_started(self, *, check_at: datetime = NOON + timedelta(hours=3)) -> Recording:
+        """Puts a recording into the ledger that was started here, into the default container."""
+        made = started_recording(self.world.settings.default_container, check_at=check_at)
+        written = self.app.store.commit(made.key, None, lambda _: made)
+        assert written is not None
+        return written.recording
+
+    def documents(self) -> dict[str, bytes]:
+        """Every recording's document as it is written, open or closed, by key."""
+        ledger = self.world.ledger
+        closed = {f"closed/{key}": data for key, (data, _) in ledger.closed.items()}
+        return closed | {f"open/{key}": data for key, (data, _, _) in ledger.open.items()}
 
     def works(self, *, messages: int = 40) -> None:
         """Runs the queue, the clock jumping to each message's time, and a sweep at the end."""

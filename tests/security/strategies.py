@@ -181,7 +181,11 @@ def messages(draw: st.DrawFn) -> bytes:
     body = {
         "version": draw(LEAVES),
         "recordingKey": draw(LEAVES | st.text("0123456789abcdef", min_size=32, max_size=32)),
-        "chunkKey": draw(LEAVES | st.text("0123456789abcdef", min_size=16, max_size=16)),
-        "ticket": draw(LEAVES | st.integers(1, 3)),
+        "part": draw(
+            LEAVES
+            | st.text("0123456789abcdef", min_size=16, max_size=16)
+            | st.sampled_from(["recording", "outbox", "Recording", "../recording"])
+        ),
+        "generation": draw(LEAVES | st.integers(0, 3)),
     }
     return json.dumps(body).encode()

@@ -14,7 +14,7 @@ from tests.security.hostile import ARCHIVE, RECORDING_ID, TEAM_A, Watchtower, ev
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shared.api.responses import Answer
+    from shared.api.responses import Response
 
 KEY = recording_key(RECORDING_ID)
 _REFUSALS = {400, 404, 409, 413, 415}
@@ -35,13 +35,13 @@ def take_event(raw: str) -> Watchtower:
         handlers.recording_file_status_updated(raw)
     tower.works(messages=12)
     tower.check()
-    for document, _ in tower.world.ledger.documents.values():
+    for document in tower.documents().values():
         json.loads(document)
         assert b'"unexpected"' not in document
     return tower
 
 
-def take_start(body: bytes, headers: Mapping[str, str]) -> Answer:
+def take_start(body: bytes, headers: Mapping[str, str]) -> Response:
     """A request to start: an answer always, never a 5xx, and never a container off the list."""
     tower = Watchtower(TEAM_A, ARCHIVE)
     tower.world.acs.calls = _AnyCall()
@@ -76,17 +76,17 @@ def take_message(body: bytes) -> None:
     tower = Watchtower(TEAM_A, ARCHIVE)
     tower.has_at_acs()
     tower.hears(event())
-    before = dict(tower.world.ledger.documents)
-    known = [delivery.message for delivery in tower.world.queue.waiting]
+    before = tower.documents()
+    known = [delivery.item for delivery in tower.world.queue.waiting]
     with serving(tower.app):
-        asyncio.run(handlers.rescue_chunk(body, dequeue_count=1))
+        asyncio.run(handlers.work(body, message_id="forged"))
     if decode_message(body) not in known:
-        assert tower.world.ledger.documents == before
+        assert tower.documents() == before
         assert not tower.asked
     tower.check()
 
 
-def check_answer(given: Answer, *, success: int) -> None:
+def check_answer(given: Response, *, success: int) -> None:
     """It is JSON, of a status that blames the caller, and its headers are one line each."""
     assert given.status == success or given.status in _REFUSALS, given.status
     document: Any = json.loads(given.body)

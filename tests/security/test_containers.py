@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain import naming
-from shared.domain.recording import ChunkState, Recording
+from shared.domain.recording import ChunkState
 from shared.worker.message import decode_message
 from tests.security.hostile import ARCHIVE, CALL_ID, DOCUMENT, RECORDING_ID, Watchtower, event
 from tests.support.fakes import NOON
@@ -55,23 +55,15 @@ def test_metadata_that_nobody_can_read_does_not_keep_a_chunk_from_its_rescue(met
 def test_a_sweep_survives_whatever_lies_in_the_container(document: dict[str, object]) -> None:
     """One file would else have stopped every sweep, for all recordings."""
     tower = Watchtower(ARCHIVE)
-    began = NOON - timedelta(hours=1)
-    silent = Recording(
-        key=KEY,
-        container_url=str(ARCHIVE),
-        created_at=began,
-        deadline=began + timedelta(hours=24),
-        recording_id=RECORDING_ID,
-        started_here=True,
-        check_at=NOON,
-    )
-    tower.app.watch._books.change_or_create(KEY, lambda _: silent)
+    silent = tower.was_started(check_at=NOON)
     for index in ("0", "\u00b2", "9" * 500, "-1"):
         _put(tower, f"{DAY}/x/{index}-acsmetadata.json", json.dumps(document).encode())
         _put(tower, f"{DAY}/x/{index}-audiomp3.mp3", b"ID3")
     _put(tower, f"{DAY}/deep/0-acsmetadata.json", DEEP)
     _put(tower, f"{DAY}/deep/0-audiomp3.mp3", b"ID3")
+    tower.world.clock.advance(timedelta(hours=1))
     tower.app.sweep.run()
+    tower.works()
     tower.check()
     after = tower.world.ledger.recording(KEY)
     assert all(len(one.document_id) <= 1024 for one in after.chunks)
@@ -103,9 +95,9 @@ def test_a_manifest_is_written_over_no_other_file(standing: bytes) -> None:
 
 
 @pytest.mark.parametrize("key", ["../../starts/x", "a" * 31, "A" * 32, "a" * 32 + "\n", "a" * 31 + "/", 7, None])
-@pytest.mark.parametrize("field", ["recordingKey", "chunkKey"])
+@pytest.mark.parametrize("field", ["recordingKey", "part"])
 def test_a_message_names_ledger_documents_by_hash_only(field: str, key: object) -> None:
-    body = {"recordingKey": "0" * 32, "chunkKey": "0" * 16, "ticket": 1}
+    body = {"recordingKey": "0" * 32, "part": "0" * 16, "generation": 1}
     assert decode_message(json.dumps(body).encode()) is not None
     assert decode_message(json.dumps(body | {field: key}).encode()) is None
 

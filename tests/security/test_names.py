@@ -66,7 +66,7 @@ def _names(raw: str, *, index: int = 0) -> list[str]:
     document = identity(raw) or f"chunk-{index}"
     key = naming.recording_key(raw)
     folder = naming.recording_folder(prefix=PLACE, start=NOON, call_id=raw, recording_id=raw, key=key)
-    media = naming.media_file(index=index, content_type="audio", format_type="mp3", document_id=document)
+    media = naming.media_file(index=index, form="mp3", document_id=document)
     names = [f"{folder}/{media}", f"{folder}/{naming.metadata_file(index=index, document_id=document)}"]
     return [*names, *(f"{key}/{name}" for name in names)]
 

@@ -137,23 +137,23 @@ def test_forged_queue_messages_move_nothing_and_leave_no_poison(stack: Stack, bl
     stack.acs.end_call(call_id, plan=EndPlan(chunks=(ChunkPlan(size=3_000),)))
     eventually(lambda: _story(stack, started["key"]).get("closedAt"), what="the end")
     known = started["key"]
-    document = blobs.get_blob_client("recording-ledger", f"recordings/{known}.json")
+    document = blobs.get_blob_client("recording-ledger", f"closed/{known}.json")
     before = document.get_blob_properties().etag
     foreign = [
         "not json",
-        json.dumps({"recordingKey": "../../starts/x", "chunkKey": "x", "ticket": 1}),
-        json.dumps({"recordingKey": known, "chunkKey": "0" * 16, "ticket": True}),
+        json.dumps({"recordingKey": "../../starts/x", "part": "x", "generation": 1}),
+        json.dumps({"recordingKey": known, "part": "0" * 16, "generation": True}),
     ]
     stale = [
-        json.dumps({"recordingKey": known, "chunkKey": "0" * 16, "ticket": 1}),
-        json.dumps({"recordingKey": "0" * 32, "chunkKey": "0" * 16, "ticket": 10**15}),
+        json.dumps({"recordingKey": known, "part": "0" * 16, "generation": 1}),
+        json.dumps({"recordingKey": "0" * 32, "part": "0" * 16, "generation": 10**15}),
     ]
     with base64_queue(stack.azurite.connection_string, "recording-rescues") as queue:
         for text in (*foreign, *stale):
             queue.send_message(text)
     log = stack.host_log.read_text
-    eventually(lambda: log().count('"rescue.foreign"') == len(foreign), what="a look at the foreign ones")
-    eventually(lambda: '"ticket":1000000000000000' in log(), what="a look at the stale ones")
+    eventually(lambda: log().count('"work.foreign"') == len(foreign), what="a look at the foreign ones")
+    eventually(lambda: '"generation":1000000000000000' in log(), what="a look at the stale ones")
     assert document.get_blob_properties().etag == before
     with QueueServiceClient.from_connection_string(stack.azurite.connection_string) as queues:
         assert not [queue.name for queue in queues.list_queues() if queue.name.endswith("-poison")]

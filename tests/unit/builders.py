@@ -10,7 +10,21 @@ from hypothesis import strategies as st
 
 from shared.domain import naming
 from shared.domain.errors import Blame
-from shared.domain.recording import Chunk, ChunkState, LastError, Manifest, Recording
+from shared.domain.media import Proof
+from shared.domain.recording import (
+    Chunk,
+    ChunkState,
+    Entry,
+    Lease,
+    Manifest,
+    PendingAlert,
+    Plan,
+    Problem,
+    Recording,
+    Source,
+    Spare,
+    Step,
+)
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -18,7 +32,7 @@ ACCOUNT = "https://customer.blob.core.windows.net"
 CONTAINER_URL = f"{ACCOUNT}/recordings"
 MEDIA = "https://us-api.asm.skype.com/v1/objects/{}/content/video"
 METADATA = "https://us-api.asm.skype.com/v1/objects/{}/content/acsmetadata"
-DELETE = "https://us-api.asm.skype.com/v1/objects/{}"
+DELETE = "https://us-api.asm.skype.com/v1/objects/{}/content/deletedata"
 FOLDER = "20261122/call-1/eyJQbGF0-guid"
 
 
@@ -30,13 +44,13 @@ def chunk(index: int = 0, state: ChunkState = ChunkState.PENDING, **changes: Any
         document_id=document,
         index=index,
         state=state,
-        media_location=MEDIA.format(document),
-        metadata_location=METADATA.format(document),
-        delete_location=DELETE.format(document),
-        blob=f"{FOLDER}/{index}-audiomp3.{document}.mp3",
-        metadata_blob=f"{FOLDER}/{index}-acsmetadata.{document}.json",
-        next_try_at=None if state is ChunkState.LOST else NOON,
-        first_seen_at=NOON,
+        at_risk_from=NOON + 24 * HOUR,
+        abandon_after=NOON + 25 * HOUR,
+        reported_at=NOON,
+        sources=(Source(MEDIA.format(document), NOON),),
+        metadata_sources=(METADATA.format(document),),
+        delete_locations=(DELETE.format(document),),
+        next_attempt_at=None if state in (ChunkState.LOST, ChunkState.UNCONFIRMED) else NOON,
     )
     return replace(plain, **changes)
 
@@ -47,13 +61,11 @@ def recording(*chunks: Chunk, **changes: Any) -> Recording:
         key=naming.recording_key("recording-1"),
         container_url=CONTAINER_URL,
         created_at=NOON - HOUR,
-        deadline=NOON + 24 * HOUR,
         recording_id="recording-1",
         call_id="call-1",
         folder=FOLDER,
         recording_start=NOON - HOUR,
         duration=HOUR,
-        event_time=NOON,
         chunks=chunks,
     )
     return replace(plain, **changes)
@@ -71,37 +83,45 @@ def _maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.none() | strategy
 
 
-_LAST_ERRORS = st.builds(LastError, _TEXTS, st.sampled_from(Blame), _TEXTS, _TIMES, trace_id=_maybe(_TEXTS))
+_PROBLEMS = st.builds(Problem, _TEXTS, st.sampled_from(Blame), _TEXTS, _TIMES, trace_id=_maybe(_TEXTS))
 _CHUNKS = st.builds(
     Chunk,
     key=_TEXTS,
     document_id=_TEXTS,
     index=st.integers(0, 10**6),
     state=st.sampled_from(ChunkState),
-    media_location=_maybe(_TEXTS),
+    at_risk_from=_TIMES,
+    abandon_after=_TIMES,
+    reported_at=_TIMES,
+    sources=st.lists(st.builds(Source, _TEXTS, _TIMES, st.booleans(), st.integers(0, 99)), max_size=3).map(tuple),
+    exports=st.lists(_TEXTS, max_size=2).map(tuple),
+    proof=st.sampled_from(Proof),
+    spare=_maybe(st.builds(Spare, st.sampled_from(("destination", "fallback")), _TEXTS, st.integers(0, 2**40))),
+    lease=_maybe(st.builds(Lease, st.sampled_from(Step), _TEXTS, _TIMES)),
+    warned=_maybe(_DURATIONS),
     blob=_maybe(_TEXTS),
     size=_maybe(st.integers(0, 2**53)),
-    tries=st.integers(0, 10**6),
-    ticket=st.integers(1, 2**53),
-    next_try_at=_maybe(_TIMES),
-    tried_after_deadline=st.booleans(),
-    last_error=_maybe(_LAST_ERRORS),
+    attempts=st.integers(0, 10**6),
+    generation=st.integers(1, 2**53),
+    next_attempt_at=_maybe(_TIMES),
+    last_error=_maybe(_PROBLEMS),
     finished_at=_maybe(_TIMES),
 )
-_MANIFESTS = st.builds(Manifest, st.sampled_from(("pending", "written", "given_up")), st.integers(0, 9), _maybe(_TIMES))
+_PLANS = st.builds(Plan, _maybe(_TIMES), st.integers(0, 9))
 RECORDINGS = st.builds(
     Recording,
     key=_TEXTS,
     container_url=_TEXTS,
     created_at=_TIMES,
-    deadline=_TIMES,
     recording_id=_maybe(_TEXTS),
-    started_here=st.booleans(),
     duration=_maybe(_DURATIONS),
     events=st.lists(_TEXTS, max_size=3).map(tuple),
-    alerts=st.lists(_TEXTS, max_size=3).map(tuple),
+    timeline=st.lists(st.builds(Entry, _TEXTS, _TIMES, _TEXTS), max_size=3).map(tuple),
+    outbox=st.lists(st.builds(PendingAlert, st.integers(1, 99), _TEXTS, _TEXTS, _TIMES), max_size=3).map(tuple),
     chunks=st.lists(_CHUNKS, max_size=3).map(tuple),
-    check_at=_maybe(_TIMES),
-    manifest=_MANIFESTS,
+    event_check_at=_maybe(_TIMES),
+    manifest=st.builds(Manifest, st.sampled_from(("pending", "written", "given_up")), _maybe(_TEXTS)),
+    finishing=_PLANS,
     closed_at=_maybe(_TIMES),
+    revision=st.integers(0, 2**40),
 )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 KEYS = LEAST | {
     "ACS_CONNECTION_STRING": "endpoint=https://n.communication.azure.com;accesskey=a2V5IQ==",
-    "RECORDING_STORAGE_CONNECTION_STRING": STORAGE,
+    "RECORDING_STORAGE_CONNECTION_STRING": STORAGE.replace("AccountName=app", "AccountName=acc"),
 }
 TOPIC = {"ALERT_TOPIC_ENDPOINT": "https://t.westeurope-1.eventgrid.azure.net/api/events"}
 IDENTITY = {"AzureWebJobsStorage": "", "AzureWebJobsStorage__accountName": "app"}
@@ -65,9 +65,19 @@ def test_alerts_go_where_the_settings_say(changes: dict[str, str], kind: type[An
         (IDENTITY, True),
         (TOPIC, True),
         (TOPIC | {"ALERT_TOPIC_KEY": "a2V5"}, False),
+        ({"RECORDING_STORAGE_CONNECTION_STRING": STORAGE}, True),  # the key of another account
+        ({"RECORDING_CONTAINERS_ALLOWED": "https://acc.blob.core.windows.net/more"}, False),
+        ({"RECORDING_CONTAINERS_ALLOWED": "https://two.blob.core.windows.net/recordings"}, True),
+        (
+            {"RECORDING_STORAGE_CONNECTION_STRING": "BlobEndpoint=https://acc.blob.core.windows.net;AccountKey=x"},
+            False,
+        ),
+        ({"RECORDING_STORAGE_CONNECTION_STRING": "AccountName=acc;AccountKey=x"}, False),
+        ({"RECORDING_STORAGE_CONNECTION_STRING": "AccountKey=x"}, True),
     ],
 )
 def test_an_identity_is_asked_for_only_where_no_key_serves(*, changes: dict[str, str], is_needed: bool) -> None:
+    """A container in an account without a key was asked anonymously, and refused for ever."""
     assert (app_module._credential(load_settings(KEYS | changes)) is not None) is is_needed
 
 

@@ -15,7 +15,9 @@ import pytest
 
 import function_app
 from shared import handlers
-from shared.adapters.queue import QUEUE, URGENT_QUEUE
+from shared.adapters.queue import QUEUES as QUEUE_NAMES
+from shared.app import HARD_BUDGET
+from shared.ports import Lane
 from shared.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +33,11 @@ def bound() -> dict[str, list[dict[str, Any]]]:
 
 
 BOUND = bound()
-QUEUES = {"rescue_chunk": QUEUE, "rescue_urgent_chunk": URGENT_QUEUE}
+QUEUES = {
+    "rescue_chunk": QUEUE_NAMES[Lane.NORMAL],
+    "rescue_urgent_chunk": QUEUE_NAMES[Lane.URGENT],
+    "background_work": QUEUE_NAMES[Lane.BACKGROUND],
+}
 
 
 def test_all_functions_are_found() -> None:
@@ -113,13 +119,15 @@ def span(text: str) -> timedelta:
 def test_a_try_ends_before_the_host_ends_it() -> None:
     """Killed at functionTimeout, a worker takes every other function of its process with it."""
     assert Settings.time_budget + timedelta(minutes=2) < span(HOST["functionTimeout"])
-    # Consumption plans give five minutes where nothing is set; one block may take a while beyond the budget.
-    assert Settings.time_budget <= timedelta(minutes=4)
+    # What cannot be continued has nearly all of it.
+    assert span(HOST["functionTimeout"]) - timedelta(minutes=1) == HARD_BUDGET
 
 
 def test_the_queue_settings_fit_the_threads_of_the_rescues() -> None:
     queues = HOST["extensions"]["queues"]
-    assert (queues["batchSize"] + queues["newBatchThreshold"]) * len(QUEUES) == handlers._RESCUES_AT_ONCE
+    assert (queues["batchSize"] + queues["newBatchThreshold"]) == handlers._AT_ONCE
+    assert handlers._rescues._max_workers == 2 * handlers._AT_ONCE
+    assert handlers._background._max_workers == handlers._AT_ONCE
     assert queues["messageEncoding"] == "base64"
     assert queues["maxDequeueCount"] >= 5
     assert span(queues["maxPollingInterval"]) <= timedelta(seconds=10)

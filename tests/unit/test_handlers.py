@@ -17,17 +17,17 @@ from shared import handlers
 from shared.domain.errors import StorageUnavailable
 from shared.domain.naming import recording_key
 from shared.domain.recording import ChunkState, Manifest
-from shared.ports import RescueMessage
+from shared.ports import OpenEntry, WorkItem
 from shared.settings import SettingsError
 from shared.worker.message import encode_message
 from tests.support.fakes import MediaFile, World, watched
 from tests.unit.builders import HOUR, MEDIA, METADATA, NOON, chunk, recording
-from tests.unit.watch_rig import told
+from tests.unit.rig import event, mp3
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from shared.api.responses import Answer
+    from shared.api.responses import Response
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def broken(world: World) -> World:
     return world
 
 
-def post(body: Any, **headers: str) -> Answer:
+def post(body: Any, **headers: str) -> Response:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return handlers.start_recording(data, {name.replace("_", "-"): value for name, value in headers.items()})
 
@@ -104,18 +104,20 @@ def test_an_unknown_recording_and_a_bad_query_are_problems(world: World) -> None
     assert handlers.list_recordings({"state": "odd", "limit": "x", "cursor": "!"}).status == 400
 
 
-def test_a_replay_is_accepted_with_the_story_or_had_nothing_to_do(world: World) -> None:
-    world.ledger.save(recording(chunk(0, next_try_at=NOON + HOUR)), etag=None)
+def test_a_replay_says_what_it_set_going_or_that_there_is_nothing_to_do(world: World) -> None:
+    one = recording(chunk(0, next_attempt_at=NOON + HOUR))
+    world.ledger.create(one, entry=OpenEntry(one.key, NOON, None, "saving"))
     given = handlers.replay_recording("recording-1")
     assert (given.status, given.mimetype) == (202, "application/json")
-    assert json.loads(given.body)["chunks"][0]["nextTryAt"] == "2026-11-22T12:00:00.000Z"
-    assert given.body == handlers.get_recording("recording-1").body
+    document = json.loads(given.body)
+    assert document["chunks"][0]["nextAttemptAt"] == "2026-11-22T12:00:00.000Z"
+    assert document["replay"] == {"setGoing": [0], "heldByWorker": [], "nothingToDo": False}
     assert len(world.queue.waiting) == 1
     done = chunk(0, ChunkState.RESCUED, metadata_state="saved")
-    one = recording(done, key=recording_key("done"), manifest=Manifest("written"), closed_at=NOON)
-    world.ledger.save(one, etag=None)
-    given = handlers.replay_recording(one.key)
-    assert (given.status, given.body) == (200, handlers.get_recording(one.key).body)
+    closed = recording(done, key=recording_key("done"), manifest=Manifest("written"), closed_at=NOON)
+    world.ledger.archive(closed, etag=None)
+    given = handlers.replay_recording(closed.key)
+    assert (given.status, json.loads(given.body)["replay"]["nothingToDo"]) == (200, True)
     given = handlers.replay_recording("unknown")
     assert (given.status, given.mimetype) == (404, "application/problem+json")
     assert json.loads(given.body)["code"] == "recording_unknown"
@@ -135,11 +137,11 @@ def test_an_unexpected_error_of_another_trigger_goes_to_the_host(
     broken: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Event Grid delivers again, the queue too; the cause is told here, for only the last exception crosses."""
-    body = encode_message(RescueMessage("0" * 32, "0" * 16, 1))
+    body = encode_message(WorkItem("0" * 32, "0" * 16, 1))
     actions: list[Callable[[], None]] = [
-        lambda: handlers.recording_file_status_updated(told()),
+        lambda: handlers.recording_file_status_updated(event()),
         handlers.sweep,
-        lambda: asyncio.run(handlers.rescue_chunk(body, dequeue_count=1)),
+        lambda: asyncio.run(handlers.work(body, message_id="1")),
     ]
     for action in actions:
         caplog.clear()
@@ -149,8 +151,8 @@ def test_an_unexpected_error_of_another_trigger_goes_to_the_host(
 
 
 def test_an_event_is_recorded(world: World) -> None:
-    handlers.recording_file_status_updated(told())
-    assert len(world.ledger.documents) == 1
+    handlers.recording_file_status_updated(event())
+    assert len(world.ledger.open) == 1
 
 
 def test_the_timer_sweeps(world: World) -> None:
@@ -161,10 +163,10 @@ def test_the_timer_sweeps(world: World) -> None:
 
 def rescuable(world: World) -> bytes:
     one = recording(chunk(0))
-    world.ledger.save(one, etag=None)
-    world.media.files[MEDIA.format(chunk(0).document_id)] = MediaFile(b"ID3 and more")
+    world.ledger.create(one, entry=OpenEntry(one.key, NOON, None, "saving"))
+    world.media.files[MEDIA.format(chunk(0).document_id)] = MediaFile(mp3())
     world.media.files[METADATA.format(chunk(0).document_id)] = MediaFile(b"{}")
-    return encode_message(RescueMessage(one.key, one.chunks[0].key, 1))
+    return encode_message(WorkItem(one.key, one.chunks[0].key, 1))
 
 
 def test_a_message_is_handled_in_a_thread_of_our_own_that_logs_for_its_invocation(world: World) -> None:
@@ -177,16 +179,16 @@ def test_a_message_is_handled_in_a_thread_of_our_own_that_logs_for_its_invocatio
         return call()
 
     app_module._built[:] = [world.app(media=watched(world.media, noting))]
-    asyncio.run(handlers.rescue_chunk(rescuable(world), dequeue_count=1, context=context))
+    asyncio.run(handlers.work(rescuable(world), message_id="1", context=context))
     assert world.ledger.recording(recording().key).chunks[0].state is ChunkState.RESCUED
     assert all(one.startswith("rescue") and one.endswith(" invocation") for one in seen)
     assert seen
 
 
 def test_a_foreign_message_is_dropped_and_logged(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    asyncio.run(handlers.rescue_chunk(b"nonsense", dequeue_count=1))
-    assert "rescue.foreign" in caplog.text
-    assert world.ledger.documents == {}
+    asyncio.run(handlers.work(b"nonsense", message_id="1"))
+    assert "work.foreign" in caplog.text
+    assert world.ledger.open == {}
 
 
 def test_settings_that_are_not_usable_are_told_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,12 +234,14 @@ def test_the_functions_hand_over_what_they_got(world: World) -> None:
     assert called(function_app.replay_recording, again).status_code == 202
     some = func.HttpRequest("GET", "/x", params={"limit": "0"}, body=b"")
     assert called(function_app.list_recordings, some).status_code == 400
-    assert called(function_app.recording_file_status_updated, told()) is None
+    assert called(function_app.recording_file_status_updated, event()) is None
     assert called(function_app.sweep, None) is None
 
 
-@pytest.mark.parametrize("function", [function_app.rescue_chunk, function_app.rescue_urgent_chunk])
-def test_both_queues_lead_to_the_same_rescue(world: World, function: Any) -> None:
-    message = SimpleNamespace(get_body=lambda: rescuable(world), dequeue_count=None)
+@pytest.mark.parametrize(
+    "function", [function_app.rescue_chunk, function_app.rescue_urgent_chunk, function_app.background_work]
+)
+def test_all_queues_lead_to_the_same_worker(world: World, function: Any) -> None:
+    message = SimpleNamespace(get_body=lambda: rescuable(world), id=None)
     assert asyncio.run(called(function, message, SimpleNamespace())) is None
     assert world.ledger.recording(recording().key).chunks[0].state is ChunkState.RESCUED

@@ -37,6 +37,7 @@ class FakeAcs:
         self.calls: set[str] = set()
         self.states: dict[str, str] = {}
         self.containers: dict[str, ContainerUrl] = {}
+        self.connections: dict[str, str] = {}
         self._by_call: dict[str, str] = {}
         self._by_repeatability: dict[str, StartedRecording] = {}
 
@@ -66,6 +67,9 @@ class FakeAcs:
         if recording_id not in self.states:
             raise RecordingNotFound(status=404)
         return self.states[recording_id]
+
+    def server_call_id(self, call_connection_id: str) -> str | None:
+        return self.connections.get(call_connection_id)
 
 
 def recording_id_of(number: int) -> str:

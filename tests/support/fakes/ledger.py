@@ -1,49 +1,99 @@
-"""The ledger as a dictionary; documents go through the real JSON, so that what is kept is what would be."""
+"""The ledger as dictionaries; documents go through the real JSON, so that what is kept is what would be."""
 
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_right
 
 from shared.domain.codec import decode, encode
 from shared.domain.errors import BlobExists, PreconditionFailed, StorageCorrupted
 from shared.domain.recording import Recording
+from shared.ports import IndexEntry, OpenEntry, Version
 
 
 class FakeLedger:
-    """Port `Ledger`."""
+    """Port `Ledger`. `page`: how many names one page of a listing holds."""
+
+    page = 5000
 
     def __init__(self) -> None:
         self._versions = itertools.count(1)
-        self.documents: dict[str, tuple[bytes, str]] = {}
-        self.open: set[str] = set()
+        self.open: dict[str, tuple[bytes, str, OpenEntry]] = {}
+        self.closed: dict[str, tuple[bytes, str]] = {}
+        self.index: dict[str, dict[str, str]] = {}
         self.notes: dict[str, bytes] = {}
         self.rejected: dict[str, bytes] = {}
+        self.quarantined: dict[str, bytes] = {}
 
-    def load(self, key: str) -> tuple[Recording, str] | None:
-        found = self.documents.get(key)
-        try:
-            return (decode(Recording, found[0]), found[1]) if found else None
-        except ValueError as error:
-            raise StorageCorrupted(f"the ledger document {key} cannot be read") from error
+    @property
+    def documents(self) -> dict[str, tuple[bytes, str]]:
+        """All documents, open and closed, by key."""
+        return self.closed | {key: (data, etag) for key, (data, etag, _) in self.open.items()}
 
-    def save(self, recording: Recording, *, etag: str | None) -> str:
-        found = self.documents.get(recording.key)
-        if (found[1] if found else None) != etag:
+    def load(self, key: str) -> Version | None:
+        found = self.open.get(key)
+        if found:
+            return Version(_decoded(key, found[0]), found[1])
+        closed = self.closed.get(key)
+        return Version(_decoded(key, closed[0]), closed[1], is_open=False) if closed else None
+
+    def create(self, recording: Recording, *, entry: OpenEntry) -> str:
+        if recording.key in self.open:
             raise PreconditionFailed
+        return self._put(recording, entry)
+
+    def save(self, recording: Recording, *, etag: str, entry: OpenEntry) -> str:
+        if recording.key not in self.open or self.open[recording.key][1] != etag:
+            raise PreconditionFailed
+        return self._put(recording, entry)
+
+    def _put(self, recording: Recording, entry: OpenEntry) -> str:
         new = f'"{next(self._versions)}"'
-        self.documents[recording.key] = (encode(recording), new)
+        self.open[recording.key] = (encode(recording), new, entry)
         return new
 
-    def put_marker(self, name: str) -> None:
-        self.open.add(name)
+    def archive(self, recording: Recording, *, etag: str | None) -> str:
+        closed = self.closed.get(recording.key)
+        if closed is None or decode(Recording, closed[0]).revision < recording.revision:
+            closed = (encode(recording), f'"{next(self._versions)}"')
+            self.closed[recording.key] = closed
+        if etag is not None:
+            self.remove(recording.key, etag=etag)
+        return closed[1]
 
-    def delete_marker(self, name: str) -> None:
-        self.open.discard(name)
+    def remove(self, key: str, *, etag: str) -> None:
+        if key in self.open:
+            if self.open[key][1] != etag:
+                raise PreconditionFailed
+            del self.open[key]
 
-    def markers(self, *, limit: int, cursor: str | None = None) -> tuple[list[str], str | None]:
-        names = sorted(name for name in self.open if cursor is None or name > cursor)
-        page = names[:limit]
-        return page, page[-1] if len(names) > limit else None
+    def open_entries(self, *, cursor: str | None = None) -> tuple[list[OpenEntry], str | None]:
+        keys = sorted(self.open)
+        first = bisect_right(keys, cursor) if cursor else 0
+        page = keys[first : first + self.page]
+        more = page[-1] if page and first + self.page < len(keys) else None
+        return [self.open[key][2] for key in page], more
+
+    def quarantine(self, key: str) -> None:
+        for kept in (self.open, self.closed):
+            if key in kept:
+                data = kept[key][0]
+                try:
+                    decode(Recording, data)
+                except ValueError:
+                    self.quarantined[key] = data
+                    del kept[key]
+
+    def put_entry(self, name: str, metadata: dict[str, str]) -> None:
+        self.index[name] = dict(metadata)
+
+    def delete_entry(self, name: str) -> None:
+        self.index.pop(name, None)
+
+    def entries(self, prefix: str, *, cursor: str | None = None) -> tuple[list[IndexEntry], str | None]:
+        names = sorted(name for name in self.index if name.startswith(prefix) and name > (cursor or ""))
+        page = names[: self.page]
+        return [IndexEntry(name, self.index[name]) for name in page], page[-1] if len(names) > len(page) else None
 
     def put_note(self, name: str, data: bytes, *, is_new_only: bool = False) -> None:
         if is_new_only and name in self.notes:
@@ -57,5 +107,15 @@ class FakeLedger:
         self.rejected[name] = data
 
     def recording(self, key: str) -> Recording:
-        """The recording as it stands; KeyError."""
-        return decode(Recording, self.documents[key][0])
+        """The recording as it is; KeyError."""
+        version = self.load(key)
+        if version is None:
+            raise KeyError(key)
+        return version.recording
+
+
+def _decoded(key: str, data: bytes) -> Recording:
+    try:
+        return decode(Recording, data)
+    except ValueError as error:
+        raise StorageCorrupted(f"the ledger document {key} cannot be read") from error

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from shared.domain.errors import AlertNotSent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shared.domain.recording import PendingAlert
+
 
 class FakeNotifier:
-    """Port `Notifier`. `alerts` has (name, recording key, fields) in the order they came."""
+    """Port `Notifier`. `alerts` has (name, recording key, alert) in the order they came; `is_down`: it takes none."""
 
     def __init__(self) -> None:
-        self.alerts: list[tuple[str, str, dict[str, object]]] = []
+        self.alerts: list[tuple[str, str, PendingAlert]] = []
+        self.is_down = False
 
-    def alert(self, *, name: str, recording_key: str, fields: dict[str, object]) -> None:
-        self.alerts.append((name, recording_key, fields))
+    def publish(self, *, recording_key: str, alerts: Sequence[PendingAlert], fields: dict[str, object]) -> None:  # noqa: ARG002
+        if self.is_down:
+            raise AlertNotSent("the topic does not answer")
+        self.alerts += [(alert.name, recording_key, alert) for alert in alerts]
 
     @property
     def names(self) -> list[str]:

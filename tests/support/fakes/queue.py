@@ -8,14 +8,17 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.domain.errors import StorageInvalid
+from shared.ports import Lane
 from shared.worker.message import decode_message, encode_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shared.ports import Clock, RescueMessage
+    from shared.ports import Clock, WorkItem
 
 MAX_DEQUEUE = 5
+MOST_PEEKED = 32
+_ORDER = (Lane.URGENT, Lane.NORMAL, Lane.BACKGROUND)
 
 
 @dataclass
@@ -26,18 +29,18 @@ class Delivery:
     body: bytes
     due: datetime
     dequeue_count: int = 0
-    is_urgent: bool = False
+    lane: Lane = Lane.NORMAL
 
     @property
-    def message(self) -> RescueMessage:
+    def item(self) -> WorkItem:
         found = decode_message(self.body)
         if found is None:
-            raise ValueError("not a rescue message")
+            raise ValueError("not a work item")
         return found
 
 
 class FakeQueue:
-    """Port `RescueQueue`, and what the host does with a queue: `receive`, `finish`, `fail`."""
+    """Port `WorkQueue`, and what the host does with a queue: `receive`, `finish`, `fail`."""
 
     def __init__(self, clock: Clock, *, keep_rejected: Callable[[str, bytes], None]) -> None:
         self._clock = clock
@@ -46,15 +49,16 @@ class FakeQueue:
         self.waiting: list[Delivery] = []
         self.poison: list[bytes] = []
 
-    def send(self, message: RescueMessage, *, delay: timedelta, is_urgent: bool = False) -> None:
+    def send(self, item: WorkItem, *, delay: timedelta, lane: Lane = Lane.NORMAL) -> None:
         if not timedelta(0) <= delay <= timedelta(days=7):
             raise StorageInvalid(f"a delay of {delay}")
         whole = timedelta(seconds=round(delay.total_seconds()))
         due = self._clock.now() + whole
-        self.waiting.append(Delivery(next(self._ids), encode_message(message), due, is_urgent=is_urgent))
+        self.waiting.append(Delivery(next(self._ids), encode_message(item), due, lane=lane))
 
-    def length(self) -> int:
-        return len(self.waiting)
+    def is_backed_up(self, lane: Lane) -> bool:
+        now = self._clock.now()
+        return sum(one.lane is lane and one.due <= now for one in self.waiting) >= MOST_PEEKED
 
     def next_due(self) -> datetime | None:
         """When the next message can be received."""
@@ -67,7 +71,7 @@ class FakeQueue:
         """
         now = self._clock.now()
         while visible := [delivery for delivery in self.waiting if delivery.due <= now]:
-            delivery = min(visible, key=lambda one: (not one.is_urgent, one.due, one.id))
+            delivery = min(visible, key=lambda one: (_ORDER.index(one.lane), one.due, one.id))
             delivery.dequeue_count += 1
             delivery.due = now + lease
             if delivery.dequeue_count <= MAX_DEQUEUE:
@@ -88,7 +92,7 @@ class FakeQueue:
         else:
             delivery.due = self._clock.now()
 
-    def drain_poison(self, *, limit: int) -> list[RescueMessage]:
+    def drain_poison(self, *, limit: int) -> list[WorkItem]:
         taken, self.poison = self.poison[:limit], self.poison[limit:]
         messages = []
         for body in taken:

@@ -89,6 +89,6 @@ class World:
         self.clock.moment = max(self.clock.moment, due)
         delivery = self.queue.receive()
         if delivery is not None:
-            app.rescue.handle(delivery.message, dequeue_count=delivery.dequeue_count)
+            app.worker.handle(delivery.item, message_id=str(delivery.id))
             self.queue.finish(delivery)
         return delivery

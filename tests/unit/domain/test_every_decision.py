@@ -1,0 +1,118 @@
+"""A bounded walk over decisions, breadth first from new chunks: every fact at three moments, until `MOST` shapes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain import facts as f
+from shared.domain.context import Context
+from shared.domain.errors import Blame
+from shared.domain.lifecycle import decide
+from shared.domain.media import Proof
+from shared.domain.recording import IN_PLACE_STATES, Chunk, ChunkState, Problem, Recording, Step
+from shared.domain.steps import Rules, chunk_due, chunk_step, next_due
+from tests.unit.builders import FOLDER, NOON, chunk, recording
+
+RULES = Rules()
+# Within the window; after it; after the days of delivery and of late looks.
+MOMENTS = tuple(NOON + timedelta(hours=hours) for hours in (1, 26, 300))
+MOST = 1200
+
+
+def failure(code: str, *, is_persons: bool = False) -> f.Failure:
+    return f.Failure(code, Blame.ACS, "m", needs_person=is_persons)
+
+
+def all_facts(of: Recording) -> list[f.Fact]:
+    one = of.chunks[0]
+    key, plan = one.key, one.generation
+    export, kept = f"{FOLDER}/0-audiomp3.x.mp3", f"{of.key}/{FOLDER}/0-audiomp3.x.mp3"
+    facts: list[f.Fact] = [
+        f.StepStarted(key, plan, chunk_step(one) or Step.FETCH, "m", NOON + timedelta(hours=2)),
+        f.ExportFound(key, plan, export, 9, '"1"', Proof.NONE),
+        f.ExportFound(key, plan - 1, export, 9, '"1"', Proof.LENGTH, metadata_blob="m.json"),
+        f.ExportDoubtful(key, plan, export, 9, failure("export_broken")),
+        f.Stored(key, plan, export, is_fallback=False, size=9, proof=Proof.LENGTH, sha256="aa"),
+        f.Stored(key, plan - 1, kept, is_fallback=True, size=9, proof=Proof.LENGTH),
+        f.Stored(key, plan, kept, is_fallback=True, size=9, proof=Proof.NONE, refusal=failure("media_unproven")),
+        f.Copied(key, plan, export, '"2"'),
+        f.Copied(key, plan, export, '"2"', is_same=True),
+        f.CopyMissing(key, plan, failure("fallback_missing")),
+        f.Continued(key, plan, chunk_step(one) or Step.FETCH),
+        f.WorkerDied(key, plan),
+        f.Overdue(key, plan),
+        f.NowhereFound(key, plan),
+        f.MetadataSaved(key, plan, "m.json"),
+        f.MetadataAbsent(key, plan),
+        f.Proved(key, plan, one.blob or export, '"3"', 9, "aa", is_media=True),
+        f.Proved(key, plan, one.placed.name if one.placed else export, '"3"', 8, "bb", is_media=False),
+        f.LengthConfirmed(key, plan, one.blob or export),
+        f.Cleaned(key, plan, one.leftovers),
+        f.Deleted(key, plan),
+        f.Finished("manifest.json", of.revision),
+        f.Warned(),
+        f.Replayed(),
+        f.Linked("other"),
+        f.Published(tuple(alert.seq for alert in of.outbox)),
+        f.AcsAnswered("inactive"),
+        f.StartAnswered("rid"),
+    ]
+    for step in (Step.VERIFY, Step.FETCH, Step.LAST_LOOK, Step.DELIVER, Step.METADATA, Step.PROVE):
+        facts += [f.Failed(key, plan, step, failure(code)) for code in ("media_unavailable", "export_not_found")]
+        facts.append(f.Failed(key, plan, step, failure("storage_refused", is_persons=True), progress=1))
+    facts += [
+        f.StepFailed(step, failure("storage_unavailable"))
+        for step in (Step.FINISH, Step.CLEAN, Step.DELETE_AT_ACS, Step.PUBLISH, Step.ASK_ACS)
+    ]
+    return facts
+
+
+def shape(of: Recording) -> tuple[object, ...]:
+    """What of a recording decides how it goes on: counters and moments are left out, or cut short."""
+    one = of.chunks[0]
+    return (
+        one.state, one.is_exhausted, one.is_last_attempt_done, one.metadata_state, one.digest_state, one.placed is None,
+        one.spare and one.spare.where, one.lease and one.lease.step, one.is_confirmed, min(one.failures, 2),
+        min(one.crashes, 3), min(one.digest_attempts, 3), bool(one.leftovers), one.next_attempt_at is None,
+        one.sha256 is None, of.closed_at is None, of.manifest.state,
+    )  # fmt: skip
+
+
+def is_stuck(of: Recording) -> bool:
+    for one in of.chunks:
+        if chunk_step(one) is not None and chunk_due(one) is None:
+            return True
+    return of.closed_at is None and next_due(of, RULES) is None
+
+
+NEW: tuple[Chunk, ...] = (
+    chunk(state=ChunkState.EXPECTED, exports=(f"{FOLDER}/0-audiomp3.x.mp3",)),
+    chunk(state=ChunkState.EXPECTED, sources=(), metadata_sources=(), exports=(f"{FOLDER}/0-audiomp3.x.mp3",)),
+    chunk(),
+    chunk(sources=(), metadata_sources=(), metadata_state="absent"),
+    chunk(last_error=Problem("media_not_found", Blame.ACS, "m", NOON), is_exhausted=True),
+)
+
+
+@pytest.mark.parametrize("new", NEW, ids=["expected", "expected-only", "pending", "no-source", "exhausted"])
+def test_no_reachable_recording_is_stuck_and_finished_stays_finished(new: Chunk) -> None:
+    start = recording(new)
+    seen, edge = {shape(start)}, [start]
+    while edge and len(seen) < MOST:
+        before = edge.pop(0)
+        for now in MOMENTS:
+            context = Context(now=now, random=0.5, rules=RULES)
+            for fact in all_facts(before):
+                after = decide(before, fact, context)
+                assert not is_stuck(after), f"{fact} after {before.chunks[0]} gives {after.chunks[0]}"
+                if before.chunks[0].state in IN_PLACE_STATES:
+                    assert after.chunks[0].state is before.chunks[0].state, fact
+                # Timelines and outboxes only grow: they are no part of the walk.
+                known = replace(after, timeline=(), outbox=())
+                if shape(known) not in seen:
+                    seen.add(shape(known))
+                    edge.append(known)
+    assert {state for state, *_ in seen} >= {ChunkState.EXPORTED, ChunkState.RESCUED, ChunkState.DELIVERED}

@@ -1,0 +1,89 @@
+"""Decisions as tables: the fence, and facts about bytes at any generation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain import facts as f
+from shared.domain.context import Context
+from shared.domain.errors import Blame
+from shared.domain.lifecycle import decide
+from shared.domain.media import Proof
+from shared.domain.recording import TRANSITIONS, ChunkState, Lease, Step
+from shared.domain.steps import Rules, chunk_step
+from tests.unit.builders import FOLDER, HOUR, NOON, chunk, recording
+
+NAME = f"{FOLDER}/0-audiomp3.x.mp3"
+FAILURE = f.Failure("media_unavailable", Blame.ACS, "no")
+
+
+def context(hours: float = 1) -> Context:
+    return Context(now=NOON + hours * HOUR, random=0.5, rules=Rules())
+
+
+@pytest.mark.parametrize("state", list(ChunkState))
+def test_a_chunk_moves_along_the_table_only(state: ChunkState) -> None:
+    for target in ChunkState:
+        if target is state or target in TRANSITIONS[state]:
+            assert chunk(state=state).to(target).state is target
+        else:
+            with pytest.raises(ValueError, match="does not go"):
+                chunk(state=state).to(target)
+
+
+@pytest.mark.parametrize("state", list(ChunkState))
+def test_a_plan_of_another_generation_changes_nothing(state: ChunkState) -> None:
+    given = recording(chunk(state=state, generation=5))
+    key = given.chunks[0].key
+    for generation in (4, 6):
+        for fact in (
+            f.Failed(key, generation, Step.FETCH, FAILURE),
+            f.Continued(key, generation, Step.FETCH),
+            f.WorkerDied(key, generation),
+            f.Overdue(key, generation),
+            f.NowhereFound(key, generation),
+            f.StepStarted(key, generation, Step.FETCH, "m", NOON),
+        ):
+            assert decide(given, fact, context()) is given
+
+
+@pytest.mark.parametrize("generation", [1, 5, 9])
+@pytest.mark.parametrize("state", list(ChunkState))
+def test_bytes_in_the_destination_count_at_any_generation(state: ChunkState, generation: int) -> None:
+    given = recording(chunk(state=state, generation=5, lease=Lease(Step.FETCH, "m", NOON + 2 * HOUR)))
+    key = given.chunks[0].key
+    is_done = not TRANSITIONS[state]
+    export = decide(given, f.ExportFound(key, generation, NAME, 9, '"1"', Proof.LENGTH), context())
+    assert export.chunks[0].state is (state if is_done else ChunkState.EXPORTED)
+    stored = f.Stored(key, generation, NAME, is_fallback=False, size=9, proof=Proof.LENGTH)
+    assert decide(given, stored, context()).chunks[0].state is (state if is_done else ChunkState.RESCUED)
+
+
+def test_an_unproven_copy_of_a_chunk_in_the_fallback_is_a_leftover() -> None:
+    given = recording(chunk(state=ChunkState.IN_FALLBACK, fallback_blob="k/a.mp3", size=9, blob="a.mp3"))
+    key = given.chunks[0].key
+    for name, left in (("k/b.mp3", ("k/b.mp3",)), ("k/a.mp3", ())):
+        stored = f.Stored(key, 1, name, is_fallback=True, size=3, proof=Proof.NONE, refusal=FAILURE)
+        after = decide(given, stored, context(30)).chunks[0]
+        assert after == replace(given.chunks[0], leftovers=left)
+
+
+def test_a_fetch_fails_until_the_window_is_over_and_one_last_look_was_made() -> None:
+    given, now = recording(chunk(is_confirmed=True)), 0.5
+    for _ in range(5000):
+        one = given.chunks[0]
+        if chunk_step(one) is not Step.FETCH:
+            break
+        given = decide(given, f.Failed(one.key, one.generation, Step.FETCH, FAILURE), context(now))
+        due = given.chunks[0].next_attempt_at
+        assert due is not None
+        now = max((due - NOON) / timedelta(hours=1), now)
+    one = given.chunks[0]
+    assert chunk_step(one) is Step.LAST_LOOK
+    assert one.abandon_after < NOON + now * HOUR < one.abandon_after + HOUR
+    lost = decide(given, f.NowhereFound(one.key, one.generation), context(now))
+    assert lost.chunks[0].state is ChunkState.LOST
+    assert lost.outbox[-1].name == "lost"
