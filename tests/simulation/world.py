@@ -1,377 +1,240 @@
-"""The fakes under trouble: every call of a port passes one gate, which fails it, slows it, loses its answer, kills its
-process or lets another function run in between, as the seed says.
+"""The fakes under trouble: every call of a port passes one gate: it fails, its answer is lost, or its process dies.
+
+A world is made from a seed: recordings of some chunks, exported or not, reported once or again, plainly or in a sparse
+form; troubles that last for a while; crashes at any effect; several processes. It runs through the window and the days
+of delivery, then the troubles end, and everything has to be where it belongs.
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from dataclasses import replace
-from datetime import timedelta
+import hashlib
+import random as random_module
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from shared.domain.codec import decode, encode
-from shared.domain.errors import Blame, MediaNotFound, PreconditionFailed, RecorderError, StorageError, Unexpected
-from shared.domain.locations import ContainerUrl
-from shared.domain.recording import Recording
-from tests.simulation.liar import lie_of
-from tests.simulation.trouble import after_lost_answer, error_of, refusal_of
-from tests.support.fakes import (
-    FakeContainer,
-    FakeContainers,
-    FakeLedger,
-    FakeMedia,
-    MediaFile,
-    World,
-    settings,
-    watched,
+from shared.domain.errors import (
+    AcsUnavailable,
+    AlertNotSent,
+    Blame,
+    MediaThrottled,
+    MediaUnavailable,
+    RecorderError,
+    StorageAccessDenied,
+    StorageThrottled,
+    StorageUnavailable,
 )
-from tests.support.fakes.acs import honest
-from tests.support.fakes.storage import Blob
+from tests.support.fakes import NOON, FakeContainers, watched
+from tests.unit.rig import HOUR, MINUTE, Rig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from datetime import datetime
-    from random import Random
+    from collections.abc import Callable
 
     from shared.app import App
-    from shared.domain.locations import AllowList
-    from shared.ports import Container, MediaResponse, RescueMessage
-    from tests.simulation.trouble import Trouble
-    from tests.simulation.truth import TrueChunk
+    from shared.domain.locations import ContainerUrl
+    from shared.ports import Container, WorkItem
 
-BLOCK_BYTES = 600
-CONTAINERS = (
-    ContainerUrl.parse("https://customer.blob.core.windows.net/recordings"),
-    ContainerUrl.parse("https://customer.blob.core.windows.net/others/team"),
-)
-# Nine chunks of which ACS gives nothing for a day cost some 70 000.
-MOST_EFFECTS = 120_000
-# What a call takes.
-_STEPS = tuple(timedelta(milliseconds=count) for count in range(1, 40))
 # What changes the world: between any two of these a process may die.
 CHANGES = frozenset(
-    {"save", "put_marker", "delete_marker", "put_note", "send", "drain_poison", "alert", "start_recording"}
-    | {"stage", "commit", "put", "copy_from", "delete", "note_sha256"}
+    {"create", "save", "archive", "remove", "put_entry", "put_note", "send", "drain_poison", "publish"}
+    | {"stage", "commit", "put", "delete", "note_sha256", "stage_from", "start_recording"}
 )
-WRITES = frozenset({"stage", "commit", "put", "copy_from", "delete", "note_sha256", "probe"})
+_MOST_EFFECTS = 60_000
 
 
 class Crash(BaseException):
     """The process is gone. Not an Exception: nothing in the app may catch it."""
 
 
-class Violation(AssertionError):
-    """An invariant is broken."""
+@dataclass(frozen=True)
+class Trouble:
+    """`service` fails at `rate` from `begin` to `end`: `kind` is error, refusal, lost (the answer) or crash."""
+
+    service: str
+    kind: str
+    begin: datetime
+    end: datetime
+    rate: float
 
 
-class SimLedger(FakeLedger):
-    """Keeps recordings as they are. Each tenth goes through its document, and late in a long world, which only repeats
-    itself, each hundredth: it costs most of a run otherwise.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.kept: dict[str, tuple[Recording, str]] = {}
-        self._saves = 0
-
-    def load(self, key: str) -> tuple[Recording, str] | None:
-        return self.kept.get(key)
-
-    def save(self, recording: Recording, *, etag: str | None) -> str:
-        standing = self.kept.get(recording.key)
-        if (standing[1] if standing else None) != etag:
-            raise PreconditionFailed
-        for chunk in recording.chunks:
-            if chunk.last_error and chunk.last_error.code == Unexpected.code:
-                raise Violation(f"a try of chunk {chunk.index} met a bug: {chunk.last_error.message}")
-        self._saves += 1
-        if self._saves % (10 if self._saves < 200 else 100) == 0:
-            recording = decode(Recording, encode(recording))
-        self.kept[recording.key] = (recording, str(self._saves))
-        return str(self._saves)
-
-    def recording(self, key: str) -> Recording:
-        return self.kept[key][0]
-
-
-class WitnessContainer(FakeContainer):
-    """Remembers when each blob was written, and by whom; nothing but a manifest may be written twice."""
-
-    def __init__(
-        self,
-        *,
-        blame: Blame,
-        clock: Callable[[], datetime],
-        on_manifest: Callable[[WitnessContainer, bytes], None] = lambda _container, _data: None,
-    ) -> None:
-        super().__init__(blame=blame)
-        self._clock = clock
-        self._on_manifest = on_manifest
-        self.written: dict[str, tuple[datetime, str]] = {}
-
-    def _write(self, name: str, blob: Blob) -> None:
-        is_manifest = name.rpartition("/")[2].startswith("manifest.")
-        if is_manifest:
-            self._on_manifest(self, blob.data)
-        elif name in self.blobs:
-            raise Violation(f"{name} is overwritten")
-        super()._write(name, blob)
-        self.written[name] = (self._clock(), "app")
-
-    def export(self, name: str, data: bytes) -> bool:
-        """ACS puts a file there, unless there is one; whether it could."""
-        if name in self.blobs and self.blobs[name].data:
-            return False
-        self.blobs.pop(name, None)
-        super()._write(name, Blob(data, "", "application/octet-stream"))
-        self.written[name] = (self._clock(), "acs")
-        return True
-
-
-class SimContainers(FakeContainers):
+class _Gated(FakeContainers):
     """Containers behind the gate."""
 
-    def __init__(self, allowed: AllowList, sim: SimWorld) -> None:
-        super().__init__(allowed)
-        self._sim = sim
-        self.own = WitnessContainer(blame=Blame.APP, clock=sim.now)
-        self._fallback: Container = sim.gated("fallback", self.own)
-        for place in allowed.places:
-            key = (place.account_url, place.container)
-            told = WitnessContainer(blame=Blame.DESTINATION, clock=sim.now, on_manifest=sim.told)
-            self.places.setdefault(key, told)
-        self._gated: dict[tuple[str, str], Container] = {
-            key: sim.gated("destination", container) for key, container in self.places.items()
-        }
+    def __init__(self, inner: FakeContainers, gate: Callable[[str, Any], Any]) -> None:
+        self._inner = inner
+        self._gate = gate
 
     def destination(self, container: ContainerUrl) -> Container:
-        super().destination(container)
-        return self._gated[container.account_url, container.container]
+        found: Container = self._gate("destination", self._inner.destination(container))
+        return found
 
     def fallback(self) -> Container:
-        return self._fallback
+        found: Container = self._gate("fallback", self._inner.fallback())
+        return found
 
 
-class SimMedia(FakeMedia):
-    """ACS's media host: not there before its time, gone after it, and under trouble a liar."""
+@dataclass
+class SimWorld:
+    """Several processes over one set of fakes. `crash_at`: at which points a process dies (two at each change)."""
 
-    def __init__(self, sim: SimWorld) -> None:
-        super().__init__()
-        self._sim = sim
-        self.chunks: dict[str, tuple[TrueChunk, datetime]] = {}
-        self.metadata: dict[str, TrueChunk] = {}
-        self.deletions: dict[str, TrueChunk] = {}
-        self.gone: set[str] = set()
-        self._opened: dict[str, MediaFile] = {}
+    seed: int
+    processes: int = 2
+    troubles: list[Trouble] = field(default_factory=list)
+    crash_at: frozenset[int] = frozenset()
+    settings: Any = None
 
-    def add(self, chunk: TrueChunk, *, gone_at: datetime) -> None:
-        self.chunks[chunk.location] = (chunk, gone_at)
-        self.metadata[chunk.metadata_location] = chunk
-        if chunk.delete_location:
-            self.deletions[chunk.delete_location] = chunk
-
-    def _there(self, chunk: TrueChunk) -> None:
-        _, gone_at = self.chunks[chunk.location]
-        if self._sim.now() >= gone_at or chunk.document_id in self.gone:
-            raise MediaNotFound("404")
-
-    @contextmanager
-    def open(self, location: str, *, start: int, length: int) -> Iterator[MediaResponse]:
-        found = self.chunks.get(location)
-        if found is None:
-            raise MediaNotFound("404")
-        chunk, now = found[0], self._sim.now()
-        self._there(chunk)
-        file = chunk.version(now)
-        if now < chunk.ready_at:
-            if chunk.early == "missing":
-                raise MediaNotFound("404")
-            file = MediaFile(b"", file.content_type, file.etag)
-        elif chunk.changes_quietly:
-            file = self._quiet(chunk, start)
-        yield (self._sim.lie() or honest)(file, start, length)
-
-    def _quiet(self, chunk: TrueChunk, start: int) -> MediaFile:
-        """Changes between two tries, never within one, where nobody could tell: so not while others are at it."""
-        if start == 0 and not self._sim.preempt_rate:
-            self._opened[chunk.document_id] = chunk.version(self._sim.now())
-        return self._opened.get(chunk.document_id, chunk.versions[0][1])
-
-    def read_all(self, location: str, *, limit: int) -> bytes:  # noqa: ARG002 - the port's; all are small here
-        chunk = self.metadata.get(location)
-        if chunk is None:
-            raise MediaNotFound("404")
-        self._there(chunk)
-        return chunk.metadata if self._sim.lie() is None else b"<html>Service unavailable</html>"
-
-    def delete(self, location: str) -> None:
-        chunk = self.deletions.get(location)
-        if chunk is None:
-            raise Violation(f"{location} is not to be deleted")
-        self._sim.on_delete(chunk)
-        self.gone.add(chunk.document_id)
-
-
-class SimWorld(World):
-    """All fakes behind the gate, and several processes of the app over them."""
-
-    def __init__(self, random: Random, *, begins: datetime, troubles: list[Trouble], processes: int) -> None:
-        given = settings(
-            places=CONTAINERS,
-            block_bytes=BLOCK_BYTES,
-            delivery_window=timedelta(days=2),
-            delete_at_acs=random.random() < 0.25,
-            silent_after=timedelta(hours=random.choice((1, 4))),
-        )
-        super().__init__(given, now=begins)
-        self.rng = random
-        self.random = random
-        self.troubles = troubles
-        self._sort_troubles()
-        self.refusals = {trouble: refusal_of(random) for trouble in troubles if trouble.kind == "refusal"}
-        self.preempt_rate = random.choice((0, 0, 0.02, 0.1))
-        self.effects = 0
-        self.writes = 0  # counted before and after each change of the world
-        self.crash_points = sorted(random.sample(range(1, 120), random.choice((0, 0, 1, 3))))
-        self.crashed_at: list[datetime] = []
+    def __post_init__(self) -> None:
+        self.rng = random_module.Random(self.seed)  # noqa: S311 - reproducible, and nothing secret
+        self.rig = Rig(given=self.settings, seed=self.seed) if self.settings else Rig(seed=self.seed)
+        self.changes = self.effects = self.crashes = 0
         self.trace: list[str] = []
-        self.busy: list[int] = []  # processes with a function under way
-        self.between: Callable[[], None] = lambda: None
-        self.on_delete: Callable[[TrueChunk], None] = lambda _chunk: None
-        self.on_manifest: Callable[[WitnessContainer, bytes], None] = lambda _container, _data: None
-        self.sim_ledger = self.ledger = SimLedger()
-        self.sim_media = SimMedia(self)
-        self.sim_containers = SimContainers(given.allowed, self)
-        self.containers = self.sim_containers
-        self.media = self.sim_media
-        self.queue._keep_rejected = self.ledger.keep_rejected
-        self.ports = replace(
-            self.ports,
-            acs=self.gated("acs", self.acs),
-            media=self.gated("media", self.sim_media),
-            containers=self.sim_containers,
-            ledger=self.gated("ledger", self.ledger),
-            queue=self.gated("queue", self.queue),
-            notifier=self.gated("notifier", self.notifier),
-            random=random,
+        ports = self.rig.ports
+        self._ports = replace(
+            ports,
+            acs=self._gate("acs", ports.acs),
+            media=self._gate("media", ports.media),
+            containers=_Gated(self.rig.containers, self._gate),
+            ledger=self._gate("ledger", ports.ledger),
+            queue=self._gate("queue", ports.queue),
+            notifier=self._gate("notifier", ports.notifier),
         )
-        self.processes: list[App] = [self.app() for _ in range(processes)]
+        self.apps: list[App] = [self._process() for _ in range(self.processes)]
 
-    def _sort_troubles(self) -> None:
-        """By service, and till when there are any: asked several times at each effect."""
-        self._troubles: dict[str, list[Trouble]] = {}
-        for one in self.troubles:
-            self._troubles.setdefault(one.service, []).append(one)
-        self._troubled_until = {service: max(t.end for t in its) for service, its in self._troubles.items()}
+    def _process(self) -> App:
+        from shared.app import compose  # noqa: PLC0415 - composed for each process
 
-    def mend(self) -> None:
-        """Somebody mends now what nobody else would have."""
-        for number, one in enumerate(self.troubles):
-            if one.end > self.now():
-                self.troubles[number] = mended = replace(one, end=self.now())
-                self.refusals[mended] = self.refusals[one]
-        self._sort_troubles()
+        return compose(self.rig.settings, self._ports)
 
-    def now(self) -> datetime:
-        return self.clock.moment
+    # --- the gate
 
-    def told(self, container: WitnessContainer, data: bytes) -> None:
-        self.on_manifest(container, data)
-
-    def say(self, text: str) -> None:
-        self.trace.append(f"{self.now():%d %H:%M:%S} {'  ' * len(self.busy)}{text}")
-
-    def on(self, service: str, *kinds: str) -> Sequence[Trouble]:
-        """What troubles the service now."""
-        now = self.clock.moment
-        if service not in self._troubles or now >= self._troubled_until[service]:
-            return ()
-        return [one for one in self._troubles[service] if one.kind in kinds and one.is_on(now)]
-
-    def lie(self) -> Callable[[MediaFile, int, int], MediaResponse] | None:
-        """A lie, if the media host tells one now."""
-        for trouble in self.on("media", "lie", "range"):
-            if self.rng.random() < trouble.rate:
-                return lie_of(self.rng, trouble.kind)
-        return None
-
-    def gated(self, service: str, port: Any) -> Any:
-        """`port`, each call of it through the gate."""
-
-        def around(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
-            if name == "send":
-                self._check_order(arguments[0])
+    def _gate(self, service: str, port: Any) -> Any:
+        def around(name: str, call: Callable[[], Any], _arguments: tuple[Any, ...]) -> Any:
             return self._pass(service, name, call)
 
         return watched(port, around)
 
-    def _check_order(self, message: RescueMessage) -> None:
-        """Ledger first, then queue: a message's plan stands already."""
-        found = self.ledger.load(message.recording_key)
-        chunk = found[0].chunk(message.chunk_key) if found else None
-        if chunk is None or chunk.ticket < message.ticket:
-            raise Violation("a message was sent before its try stood in the ledger")
-
     def _pass(self, service: str, name: str, call: Callable[[], Any]) -> Any:
         self.effects += 1
-        if self.effects > MOST_EFFECTS:
-            raise Violation("an endless loop: too many effects")
-        self.clock.moment += _STEPS[self.rng.randrange(39)]
-        for trouble in self.on(service, "slow"):
-            self.clock.advance(timedelta(seconds=60 * trouble.rate * self.rng.random()))
-        if name in CHANGES:
-            self.writes += 1
-            self._crash(f"before {service}.{name}")
-        if self.rng.random() < self.preempt_rate and len(self.busy) < len(self.processes):
-            self.between()
-        self._refuse(service, name)
+        if self.effects > _MOST_EFFECTS:
+            raise AssertionError("an endless loop: too many effects")
+        self.rig.clock.advance(timedelta(milliseconds=self.rng.randrange(1, 40)))
+        is_change = name in CHANGES
+        if is_change:
+            self._maybe_crash(f"before {service}.{name}")
+        self._maybe_fail(service, name)
         result = call()
-        if name in CHANGES:
-            self.writes += 1
-            self._crash(f"after {service}.{name}")
-        for trouble in self.on(service, "lost"):
-            if self.rng.random() < trouble.rate and name != "open":
-                error = after_lost_answer(self.rng, service, name)
-                self.say(f"lost answer of {service}.{name}: {error.code}")
-                raise error
+        if is_change:
+            self._maybe_crash(f"after {service}.{name}")
+            for trouble in self._on(service, "lost"):
+                if self.rng.random() < trouble.rate:
+                    self.trace.append(f"lost answer of {service}.{name}")
+                    raise self._error(service)
         return result
 
-    def _refuse(self, service: str, name: str) -> None:
-        for trouble in self.on(service, "refusal"):
-            error = self.refusals[trouble]
-            if name in WRITES or error.code in ("container_missing", "storage_network_denied"):
-                raise type(error)(str(error), blame=error.blame)
-        for trouble in self.on(service, "error"):
-            if self.rng.random() < trouble.rate:
-                error_ = error_of(self.rng, service, name)
-                self.say(f"{service}.{name}: {error_.code}")
-                raise error_
-
-    def _crash(self, where: str) -> None:
-        if self.busy and self.crash_points and self.writes == self.crash_points[0]:
-            self.crash_points.pop(0)
-            self.say(f"crash at write {self.writes}, {where}")
-            self.crashed_at.append(self.now())
+    def _maybe_crash(self, where: str) -> None:
+        self.changes += 1
+        is_due = self.changes in self.crash_at
+        for trouble in self._on("worker", "crash"):
+            is_due = is_due or self.rng.random() < trouble.rate
+        if is_due:
+            self.crashes += 1
+            self.trace.append(f"crash {where}")
             raise Crash
-        for trouble in self.on("worker", "crash"):
-            if self.busy and self.rng.random() < trouble.rate:
-                self.say(f"crash {where}")
-                self.crashed_at.append(self.now())
-                raise Crash
 
-    def run(self, what: str, function: Callable[[App], None], *, expected: type[RecorderError] = StorageError) -> bool:
-        """Runs one function in one of the processes; whether it returned. A crash costs that process its memory."""
-        number = self.rng.choice([one for one in range(len(self.processes)) if one not in self.busy])
-        self.say(f"{what} [{number}]")
-        self.busy.append(number)
+    def _maybe_fail(self, service: str, name: str) -> None:
+        for trouble in self._on(service, "refusal"):
+            if name != "read" and trouble.rate:
+                raise StorageAccessDenied("403", blame=Blame.DESTINATION)
+        for trouble in self._on(service, "error"):
+            if self.rng.random() < trouble.rate:
+                raise self._error(service)
+
+    def _on(self, service: str, kind: str) -> list[Trouble]:
+        now = self.rig.clock.now()
+        return [
+            one for one in self.troubles if (one.service, one.kind) == (service, kind) and one.begin <= now < one.end
+        ]
+
+    def _error(self, service: str) -> RecorderError:
+        if service == "acs":
+            return AcsUnavailable("503", status=503)
+        if service == "media":
+            return self.rng.choice((MediaUnavailable("503"), MediaThrottled("429", retry_after=timedelta(hours=20))))
+        if service == "notifier":
+            return AlertNotSent("no answer")
+        return self.rng.choice((StorageUnavailable("500"), StorageThrottled("503")))
+
+    # --- running
+
+    def function(self, action: Callable[[App], None]) -> bool:
+        """One function in one of the processes; whether it returned. A crash costs that process its memory."""
+        number = self.rng.randrange(len(self.apps))
         try:
-            function(self.processes[number])
+            action(self.apps[number])
         except Crash:
-            self.processes[number] = self.app()
-            raise
-        except (StorageError, expected) as error:
-            self.say(f"raised {error.code}: {error}")
+            self.apps[number] = self._process()
             return False
-        finally:
-            self.busy.remove(number)
+        except RecorderError:
+            return False
         return True
+
+    def deliver_event(self, raw: str) -> None:
+        """As Event Grid does: again until it is acknowledged."""
+        for attempt in range(30):
+            if self.function(lambda app: app.intake.handle(raw)):
+                return
+            self.rig.clock.advance(min(HOUR, MINUTE * (1 << attempt)))
+        raise AssertionError("the event was never acknowledged")
+
+    def messages(self, until: datetime) -> None:
+        """The host's queue functions until then: at least once, poisoned after five failures, some of them doubled."""
+        queue = self.rig.queue
+        while True:
+            due = queue.next_due()
+            if due is None or due > until:
+                self.rig.clock.moment = max(self.rig.clock.moment, until)
+                return
+            self.rig.clock.moment = max(self.rig.clock.moment, due)
+            delivery = queue.receive(lease=timedelta(minutes=10))
+            if delivery is None:
+                continue
+            if self._handled(delivery.item, str(delivery.id)):
+                if self.rng.random() < 0.05:
+                    self._handled(delivery.item, "doubled")
+                queue.finish(delivery)
+            else:
+                queue.fail(delivery)
+
+    def _handled(self, item: WorkItem, message_id: str) -> bool:
+        return self.function(lambda app: app.worker.handle(item, message_id=message_id))
+
+    def live(self, time: timedelta, *, step: timedelta = 5 * MINUTE) -> None:
+        """Messages and sweeps for so long; where nothing is open the time just passes."""
+        end = self.rig.clock.now() + time
+        while self.rig.clock.now() < end:
+            if not self.rig.ledger.open and not self.rig.queue.waiting:
+                self.rig.clock.moment = end
+                return
+            self.messages(min(end, self.rig.clock.now() + step))
+            self.function(lambda app: app.sweep.run())
+            if self.rig.queue.next_due() is None:
+                self._skip_to_next_due(end)
+
+    def _skip_to_next_due(self, end: datetime) -> None:
+        """Where nothing happens before some document is due, the sweeps in between change nothing."""
+        moments = [entry.due for _, _, entry in self.rig.ledger.open.values() if entry.due]
+        if moments and min(moments) > self.rig.clock.now():
+            self.rig.clock.moment = min(end, *moments)
+
+    def clear(self) -> None:
+        """The troubles end."""
+        self.troubles.clear()
+        self.crash_at = frozenset()
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+BEGIN = NOON
