@@ -44,7 +44,7 @@ REFUSED_BY_FLEX = {
     "WEBSITE_VNET_ROUTE_ALL",
 }
 # A queue that Bicep makes before function_app.py binds it. Take a name away when the code has it.
-QUEUES_TO_COME = {"recording-background"}
+QUEUES_TO_COME: set[str] = set()
 EVENT_TYPES = ["Microsoft.Communication.RecordingFileStatusUpdated", "Microsoft.Communication.CallStarted"]
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import json
 import uuid
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from azure.communication.callautomation import AzureBlobContainerRecordingStorage, CallAutomationClient
 
-from local.acs import EventForm
+from local.acs import FULL, EventForm
 from local.acs.documents import file_status_event
 from local.acs.transport import EmulatorTransport
 from local.eventgrid import Subscription
@@ -91,7 +91,8 @@ def test_the_cloud_events_schema_is_understood(world: World) -> None:
         story = recorded.whole()
         assert story["route"] == "rescued"
         ended = datetime.fromisoformat(world.stack.acs.truth(recorded.id)["endedAt"])
-        assert datetime.fromisoformat(story["deadline"]) <= ended + timedelta(hours=24)
+        [reported] = [entry for entry in story["timeline"] if entry["kind"] == "reported"]
+        assert ended <= datetime.fromisoformat(reported["at"])
     finally:
         world.stack.eventgrid.unsubscribe("cloud")
         world.stack.services.subscribe(world.stack.host_url)
@@ -108,7 +109,7 @@ def test_a_recording_that_was_not_started_here_is_saved_too(world: World) -> Non
     recording_id = str(started.recording_id)
     path = f"/api/recordings/{quote(recording_id, safe='')}"
     assert world.get(path).status == 404
-    acs.end_call(call.call_id, plan=plan(20_000, export="firewall"))
+    acs.end_call(call.call_id, plan=plan(20_000, export="firewall", event_form=FULL))
     key = eventually(lambda: world.get(path).json().get("key"))
     recorded = Recorded(world, call, {"recordingId": recording_id, "key": key})
     story = recorded.whole()
@@ -121,13 +122,13 @@ def test_events_of_other_kinds_are_acknowledged_and_noted(world: World) -> None:
     event = {
         "id": "foreign-1",
         "subject": "/something/else",
-        "eventType": "Microsoft.Communication.CallStarted",
+        "eventType": "Microsoft.Communication.CallEnded",
         "eventTime": "2026-11-22T00:00:00Z",
         "dataVersion": "1.0",
         "data": {},
     }
     assert world.deliver(event) == 202
-    assert world.logged("event.ignored", type="Microsoft.Communication.CallStarted", id="foreign-1")
+    assert world.logged("event.ignored", type="Microsoft.Communication.CallEnded", id="foreign-1")
     assert len(_rejected(world)) == before
 
 
@@ -156,9 +157,9 @@ def test_a_forged_location_is_never_asked(world: World) -> None:
         chunk[name] = chunk[name].replace("us-storage.asm.skype.com", "us-storage.asm.skype.com.evil.example")
     assert world.deliver(event) == 202
     eventually(lambda: "location_foreign" in recorded.story()["alerts"])
-    eventually(lambda: recorded.story()["tries"])
+    eventually(lambda: recorded.story()["attempts"])
     chunk = recorded.chunk()
-    assert (chunk["state"], chunk["lastError"]["code"]) == ("expected", "export_not_found")
+    assert (chunk["state"], chunk["lastError"]["code"]) == ("pending", "media_location_refused")
     # The true event of the same recording comes, and all is well.
     world.stack.acs.publish_again(recorded.id)
     assert recorded.whole()["state"] == "complete"
