@@ -66,7 +66,7 @@ fuzz: setup ## atheris over everything that strangers can send (SECONDS=60 for e
 .PHONY: simulate
 SEEDS ?= 2000
 SEED_START ?= 1
-simulate: setup ## whole worlds from seeds, every invariant checked (SEEDS=2000 SEED_START=1; one seed: ARGS=--trace)
+simulate: setup ## whole worlds from seeds, every invariant checked (SEEDS=2000 SEED_START=1)
 	$(PY) -m tests.simulation --seeds $(SEEDS) --start $(SEED_START) $(ARGS)
 
 .PHONY: chaos load

@@ -92,11 +92,11 @@ class Engine(_Product):
         self._has_digests = config.get("digests", True)
         if not self._has_digests:
             _take_out_digests()
-        from shared.transfer.engine import Transfer
+        from shared.transfer.engine import Engine as TransferEngine
         from shared.transfer.throttle import Throttle
 
         settings, ports = self.settings, self.ports
-        self._transfer = Transfer(
+        self._transfer = TransferEngine(
             media=ports.media,
             slots=ports.slots,
             throttle=Throttle(clock=ports.clock, most=settings.blocks_in_flight),
@@ -107,14 +107,14 @@ class Engine(_Product):
 
     def run(self, task: Task) -> str | None:
         """See `Client`."""
-        from shared.transfer.engine import Job, Progress
+        from shared.transfer.job import Job, Progress
 
         until = datetime.now(UTC) + timedelta(hours=1)
 
         def bring(names: tuple[str, str]) -> str:
             path, name = names
-            job = Job(self.location(path), self._target, name, "wav", until)
-            return self._transfer.run(job, Progress()).sha256
+            job = Job(self.location(path), self._target, lambda _form: name, "wav", until, until)
+            return str(self._transfer.run(job, Progress()).sha256)
 
         digest = _at_once(bring, task)
         return digest if self._has_digests else None
@@ -125,10 +125,10 @@ def _take_out_digests() -> None:
     from types import SimpleNamespace
 
     from shared.transfer import engine as transfer
-    from shared.transfer import ranges
+    from shared.transfer import job, ranges
 
     nothing = SimpleNamespace(update=lambda _: None, hexdigest=lambda: "0" * 64)
-    vars(transfer)["hashlib"] = SimpleNamespace(sha256=lambda _=b"": nothing)
+    vars(job)["hashlib"] = vars(transfer)["hashlib"] = SimpleNamespace(sha256=lambda _=b"": nothing)
     vars(ranges)["zlib"] = SimpleNamespace(crc32=lambda _: 0)
 
 
@@ -146,18 +146,18 @@ class Whole(_Product):
     def prepare(self, task: Task) -> None:
         """The events, as Event Grid would have brought them."""
         for path, name in task.names():
-            self._app.watch.handle(json.dumps([failed_export(self.location(path), name)]))
+            self._app.intake.handle(json.dumps([failed_export(self.location(path), name)]))
 
     def run(self, task: Task) -> str | None:
         """See `Client`."""
         messages, self._queue.sent = self._queue.sent, []
         with ThreadPoolExecutor(6 if task.count > 1 else 1) as pool:
-            list(pool.map(self._app.rescue.handle, messages))
+            list(pool.map(lambda one: self._app.worker.handle(one, message_id="bench"), messages))
         found = [self.ports.ledger.load(message.recording_key) for message in messages]
         for each in found:
-            if each is None or each[0].closed_at is None:
+            if each is None or each.recording.closed_at is None:
                 raise RuntimeError(f"a rescue failed: {each}")
-        return found[0][0].chunks[0].sha256 if found[0] else None
+        return found[0].recording.chunks[0].sha256 if found[0] else None
 
 
 class Patient(Whole):
@@ -171,11 +171,11 @@ class Patient(Whole):
             messages, self._queue.sent = self._queue.sent, []
             time.sleep(self._queue.delay)
             for message in messages:
-                self._app.rescue.handle(message)
+                self._app.worker.handle(message, message_id="bench")
         found = self.ports.ledger.load(key)
-        if found is None or found[0].closed_at is None:
+        if found is None or found.recording.closed_at is None:
             raise RuntimeError(f"the rescue did not end: {found}")
-        digest: str | None = found[0].chunks[0].sha256
+        digest: str | None = found.recording.chunks[0].sha256
         return digest
 
 

@@ -106,7 +106,11 @@ def measure(*, events: int, rounds: int) -> dict[str, Any]:
         (empty / "function_app.py").write_text(_NO_OP)
         shutil.copy(ROOT / "host.json", empty / "host.json")
         # A try of the rescue would share the process and be measured, too: they are put off.
-        environment = {**services.settings, "AzureWebJobs.rescue_chunk.Disabled": "true"}
+        environment = {
+            **services.settings,
+            "AzureWebJobs.rescue_chunk.Disabled": "true",
+            "AzureWebJobs.background_work.Disabled": "true",
+        }
         hosts = {
             "no-op": (HostProcess(empty, environment=environment, log=folder / "empty.log"), "nothing"),
             "event": (HostProcess(ROOT, environment=environment, log=folder / "app.log"), EVENT_FUNCTION),

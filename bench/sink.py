@@ -246,7 +246,11 @@ def _finished_name(number: int) -> str:
 def _blob_xml(name: str, kept: dict[str, Any] | None) -> str:
     size, etag = (kept["size"], kept["etag"].strip('"')) if kept else (2000, "0x1")
     properties = f"<Content-Length>{size}</Content-Length><Etag>{etag}</Etag><BlobType>BlockBlob</BlobType>"
-    return f"<Blob><Name>{quote(name)}</Name><Properties>{properties}</Properties></Blob>"
+    noted = {key.removeprefix("x-ms-meta-"): value for key, value in (kept or {}).get("metadata", {}).items()}
+    metadata = "".join(f"<{key}>{value}</{key}>" for key, value in noted.items())
+    return (
+        f"<Blob><Name>{quote(name)}</Name><Properties>{properties}</Properties><Metadata>{metadata}</Metadata></Blob>"
+    )
 
 
 def _blocks_xml(blocks: Any) -> str:

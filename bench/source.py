@@ -94,7 +94,7 @@ class Source:
         total = int(size[1])
         headers = {"Content-Type": "application/octet-stream", "Accept-Ranges": "bytes", "ETag": f'"{total}"'}
         if "metadata" in request.path:
-            connection.answer("200 OK", {"Content-Type": "application/json"}, b'{"chunkDocumentId": "bench"}')
+            connection.answer("200 OK", {"Content-Type": "application/json"}, b'{"participants": []}')
             return
         asked = _RANGE.fullmatch(request.headers.get("range", ""))
         start, last = (int(asked[1]), int(asked[2] or total - 1)) if asked else (0, total - 1)

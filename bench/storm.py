@@ -19,8 +19,9 @@ from bench.load.run import Load, Options
 from bench.report import Goal, Results, goals_table
 from bench.servers import Servers
 from shared.app import azure_ports, compose
-from shared.domain.naming import marker, recording_key
+from shared.domain.naming import recording_key
 from shared.domain.recording import Chunk, ChunkState, Recording
+from shared.ports import OpenEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,14 +73,14 @@ def listings(*, finished: tuple[int, ...], unfinished: int) -> list[dict[str, An
         ports = azure_ports(settings)
         for number in range(unfinished):
             recording = _unfinished(number)
-            ports.ledger.put_marker(recording.marker or "")
-            ports.ledger.save(recording, etag=None)
+            entry = OpenEntry(recording.key, recording.chunks[0].next_attempt_at, recording.at_risk_from, "saving")
+            ports.ledger.create(recording, entry=entry)
         app = compose(settings, ports)
         ledger = blobs.get_container_client(settings.ledger_container)
         for count in finished:
             _control(servers, f"finished/{count}", method="PUT")
             row = {
-                "listing": _asked(servers, lambda: app.story.unfinished(state=None, limit=None, cursor=None)),
+                "listing": _asked(servers, lambda: app.views.unfinished(state=None, limit=None, cursor=None)),
                 "sweep": _asked(servers, app.sweep.run),
                 "everything": _asked(servers, lambda: sum(1 for _ in ledger.list_blob_names())),
             }
@@ -89,18 +90,25 @@ def listings(*, finished: tuple[int, ...], unfinished: int) -> list[dict[str, An
 
 
 def _unfinished(number: int) -> Recording:
-    """One whose next try is still to come, so that a sweep has nothing to do but to look."""
+    """One whose next attempt is still to come, so that a sweep has nothing to do but to look."""
     now = datetime.now(UTC)
-    key, deadline = recording_key(f"unfinished {number}"), now + timedelta(hours=20)
+    key, end = recording_key(f"unfinished {number}"), now + timedelta(hours=20)
     later = now + timedelta(hours=1)
-    chunk = Chunk(key=key[:16], document_id=key, index=0, state=ChunkState.PENDING, next_try_at=later)
+    chunk = Chunk(
+        key=key[:16],
+        document_id=key,
+        index=0,
+        state=ChunkState.PENDING,
+        at_risk_from=end,
+        abandon_after=end + timedelta(hours=1),
+        reported_at=now,
+        next_attempt_at=later,
+    )
     return Recording(
         key=key,
         container_url="https://bench.blob.core.windows.net/recordings",
         created_at=now,
-        deadline=deadline,
         chunks=(chunk,),
-        marker=marker(deadline=deadline, key=key),
     )
 
 

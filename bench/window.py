@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.measure import machine
 from bench.report import PLOTS, Goal, write
-from shared.domain.backoff import History, RetryPolicy, next_try
+from shared.domain.backoff import History, RetryPolicy, next_attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,12 +31,12 @@ def ours(end: datetime, chance: random.Random) -> datetime | None:
     policy = RetryPolicy()
     at, failures, is_late = EVENT + timedelta(seconds=chance.random()), 0, False
     while at < end:
-        plan = next_try(policy, History(failures, DEADLINE, EVENT, is_late), now=at, random=chance.random())
+        plan = next_attempt(policy, History(failures, DEADLINE, DEADLINE, is_late), now=at, random=chance.random())
         if plan is None:
             return None
         # A storage queue shows a message up to two seconds late: the host's polling interval.
         at = plan.at + timedelta(seconds=2 * chance.random())
-        failures, is_late = failures + 1, is_late or plan.is_after_deadline
+        failures, is_late = failures + 1, is_late or plan.is_last
     return at if at <= DEADLINE else None
 
 

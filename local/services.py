@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 HOST_PORT = 7071
 CONTAINER = "recordings"
-QUEUES = ("recording-rescues", "recording-rescues-urgent")
+QUEUES = ("recording-rescues", "recording-rescues-urgent", "recording-background")
 EVENT_FUNCTION = "recording_file_status_updated"
 SETTINGS, EXAMPLE = "local.settings.json", "local.settings.json.example"
 _HANDSHAKE_SECONDS = 30.0

@@ -72,7 +72,8 @@ class Storage:
 
     def documents(self) -> int:
         """How many recordings the ledger has."""
-        return len(self.names(LEDGER, "recordings/"))
+        names = [*self.names(LEDGER, "open/"), *self.names(LEDGER, "closed/")]
+        return len({name.rpartition("/")[2] for name in names})
 
     def markers(self) -> list[str]:
         """The unfinished ones."""
@@ -116,7 +117,7 @@ class Prover:
                 continue
             story = self._one(fate, recording_id, counted)
             routes[str(story.get("route"))] += 1
-            tries.append(int(story.get("tries", 0)))
+            tries.append(int(story.get("attempts", 0)))
         self._leftovers(counted)
         self.summary = {
             "routes": dict(routes),
@@ -148,7 +149,7 @@ class Prover:
             is_whole = self._chunk(f"{label} chunk {real['index']}", own, real, chunk_metadata(made, chunk))
             counted["chunks whole"] += is_whole
             counted["bytes compared"] += real["bytes"]
-            counted["handovers"] += own.get("handovers", 0)
+            counted["handovers"] += own.get("continuations", 0)
             counted["crashes met by chunks"] += own.get("crashes", 0)
             if is_whole:
                 self._safe_documents.add(real["documentId"])

@@ -17,7 +17,7 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 from bench.load.fairness import fairness
 from bench.load.transactions import LoggedAzurite, transactions
 from bench.load.watch import MIB, Watcher
-from local.acs import AcsConfig, ChunkPlan, EndPlan
+from local.acs import FULL, AcsConfig, ChunkPlan, EndPlan
 from local.acs.request import read_start_request
 from local.clock import Clock
 from local.services import CONTAINER
@@ -81,7 +81,8 @@ class Load:
         stack = Stack(
             workers=self._options.workers,
             clock=Clock(start=datetime.now(UTC) - _AGO),
-            acs_config=AcsConfig(seed=self._options.seed, call_started=False),
+            # Events that name their recording: its document is found by that id when all is compared.
+            acs_config=AcsConfig(seed=self._options.seed, call_started=False, event=FULL),
             log_dir=self._log_dir,
         )
         stack.services.azurite = azurite
@@ -173,7 +174,7 @@ class Load:
             "all rescued after, s": round(seconds, 1) if self.is_whole else None,
             "rescued a second": round(rescued / seconds, 1),
             "queued anew by the sweep": log.counted["sweep.requeued"],
-            "failed tries": log.counted["rescue.failed"],
+            "failed tries": log.counted["fetch.failed"],
             "worker CPU a recording, ms": round(watcher.cpu / max(1, rescued) * 1000, 1),
         }
         keys = {recording_key(recording) for recording in urgent.values()}

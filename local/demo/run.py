@@ -51,7 +51,7 @@ class Performance:
     def __init__(self, scene: Scene, *, app: str, control: str, say: Callable[[str], None]) -> None:
         self.scene = scene
         self.say = say
-        self.story: dict[str, Any] = {"chunks": [], "tries": 0, "state": "started", "chunkStates": {}}
+        self.story: dict[str, Any] = {"chunks": [], "attempts": 0, "state": "started", "chunkStates": {}}
         self.truth: dict[str, Any] = {"chunks": []}
         self.recording_id = ""
         self._app = app
@@ -123,7 +123,7 @@ class Performance:
         chunks = self.story["chunks"]
         sizes = {chunk["documentId"]: chunk["size"] for chunk in chunks if chunk.get("size")}
         done = sum(sizes.get(real["documentId"], staged.get(real["documentId"], 0)) for real in self.truth["chunks"])
-        times = [chunk["nextTryAt"] for chunk in chunks if chunk.get("nextTryAt") and chunk["state"] != "rescuing"]
+        times = [chunk["nextAttemptAt"] for chunk in chunks if chunk.get("nextAttemptAt")]
         is_safe = all(chunk.get("where") != "acs" for chunk in chunks)
         return Row(
             name=self.scene.name,
@@ -132,9 +132,9 @@ class Performance:
             or self.story["state"],
             done=done,
             total=sum(real["bytes"] for real in self.truth["chunks"]),
-            tries=self.story["tries"],
+            tries=self.story["attempts"],
             next_try=_in_seconds(min(times, default=None)),
-            left="" if is_safe and chunks else countdown(self.story.get("deadline")),
+            left="" if is_safe and chunks else countdown(self.story.get("atRiskFrom")),
         )
 
 
@@ -248,7 +248,7 @@ def _results(performance: Performance, proof: Proof) -> list[Result]:
             size=one.size,
             source=one.source_sha256,
             container=one.container_sha256 or "missing",
-            tries=chunks.get(one.index, {}).get("tries", 0),
+            tries=chunks.get(one.index, {}).get("attempts", 0),
             seconds=performance.seconds(chunks.get(one.index, {})),
             is_same=one.source_sha256 == one.container_sha256,
         )

@@ -88,7 +88,7 @@ def moment(text: str) -> datetime:
 
 def countdown(until: str | None) -> str:
     """`HH:MM:SS` from now to `until`; empty if that is None."""
-    if until is None:
+    if not until:
         return ""
     left = max(timedelta(0), moment(until) - datetime.now(UTC))
     minutes, seconds = divmod(int(left.total_seconds()), 60)
@@ -110,11 +110,13 @@ class Narrator:
             before = self._chunks.get(chunk["index"], {})
             name = "the recording" if count == 1 else f"chunk {chunk['index'] + 1} of {count}"
             changed = chunk["state"] != before.get("state")
-            has_failed = bool(before) and chunk["tries"] > before["tries"] and chunk.get("lastError")
+            if chunk["state"] == "pending" and chunk.get("heldUntil") and not before.get("heldUntil"):
+                self._say(f"the app fetches {name} from ACS, block by block")
+            has_failed = bool(before) and chunk["attempts"] > before["attempts"] and chunk.get("lastError")
             if has_failed and (not changed or chunk["state"] == "pending"):
-                self._say(_failure(name, chunk, status["deadline"]))
+                self._say(_failure(name, chunk, str(status.get("atRiskFrom") or "")))
             elif changed:
-                self._say(_state(name, chunk, status["deadline"]))
+                self._say(_state(name, chunk, str(status.get("atRiskFrom") or "")))
             self._chunks[chunk["index"]] = chunk
         if status.get("closedAt") and not self._is_closed:
             self._is_closed = True
@@ -122,11 +124,11 @@ class Narrator:
 
 
 def _failure(name: str, chunk: dict[str, Any], deadline: str) -> str:
-    code, at = chunk["lastError"]["code"], chunk.get("nextTryAt")
+    code, at = chunk["lastError"]["code"], chunk.get("nextAttemptAt")
     wait = max(0.0, (moment(at) - datetime.now(UTC)).total_seconds()) if at else 0.0
     left = f", ACS keeps it for {countdown(deadline)}" if chunk["state"] != "in_fallback" else ""
     return (
-        f"attempt {chunk['tries']} for {name} failed: {_WHY.get(code, code)} ({code}, blame: "
+        f"attempt {chunk['attempts']} for {name} failed: {_WHY.get(code, code)} ({code}, blame: "
         f"{chunk['lastError']['blame']}); next in {wait:.1f} s{left}"
     )
 
@@ -137,7 +139,6 @@ def _state(name: str, chunk: dict[str, Any], deadline: str) -> str:
         "expected": f"ACS reports that it exported {name}; the app checks that",
         "exported": f"{name} is in the container, {size}, not empty: the export is verified",
         "pending": f"ACS has not exported {name}, and keeps it for {left}: the app will fetch it",
-        "rescuing": f"the app fetches {name} from ACS, block by block",
         "rescued": f"rescued: {name}, {size}, checked, is where the export would have put it",
         "in_fallback": f"{_WHY['container_missing']}, so {name} is stored in the app's own fallback container: "
         f"{size} are safe whatever ACS deletes",
