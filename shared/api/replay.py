@@ -43,8 +43,8 @@ class Replay:
     def replay(self, identity: str, *, by: str = "api") -> ReplayResult:
         """Sets going what can go on. RecordingUnknown, StorageError. What the queue does not take, the sweep sends."""
         version = find(self._store, identity)
-        now = self._clock.now()
         after = self._store.record(version, f.Replayed(), by=by)
+        now = self._clock.now()  # after the decision: what it made due is due by now
         before = {chunk.key: chunk.generation for chunk in version.recording.chunks}
         going = tuple(chunk.index for chunk in after.recording.chunks if before.get(chunk.key) != chunk.generation)
         held = tuple(

@@ -67,6 +67,26 @@ def test_a_delivery_that_is_given_up_closes_and_goes_on_after_a_replay() -> None
     rig.assert_at_rest()
 
 
+def test_a_replay_asks_at_once_though_the_clock_moves_on() -> None:
+    """What the replay makes due is due a moment after it was asked for: no message was sent, and nothing asked."""
+    rig = Rig()
+    rig.acs.calls.add("call-1")
+    started = rig.process.start.start({"serverCallId": "call-1"}, idempotency_key=None).answer
+    real = rig.clock.now
+
+    def moving() -> Any:
+        rig.clock.advance(MINUTE / 1000)
+        return real()
+
+    rig.clock.now = moving  # type: ignore[method-assign]  # as a real one does
+    rig.process.replay.replay(started["key"])
+    rig.clock.now = real  # type: ignore[method-assign]  # it stands still again
+    assert len(rig.queue.waiting) == 1
+    rig.clock.advance(MINUTE)
+    rig.run()
+    assert "still_recording" in rig.kinds
+
+
 def test_a_file_of_the_same_bytes_in_the_destination_is_enough() -> None:
     """ACS exported it after all, under a name of its own."""
     rig = in_fallback()
