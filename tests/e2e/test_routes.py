@@ -90,7 +90,7 @@ def test_a_refusing_container_costs_nothing_but_time(world: World) -> None:
     assert recorded.story()["state"] == "safe"
     # The state is in the ledger a moment before the alert is.
     assert eventually(lambda: recorded.story()["alerts"]) == ["container_missing"]
-    assert world.logged("alert.container_missing", recording=recorded.key)
+    eventually(lambda: world.logged("alert.container_missing", recording=recorded.key))
     assert len(world.names("recording-fallback", recorded.key)) == 2
     listed = world.get("/api/recordings?state=safe").json()["recordings"]
     assert recorded.key in [one["key"] for one in listed]
