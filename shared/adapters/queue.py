@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,8 @@ class StorageWorkQueue:
         """See the port. Messages never expire: the default of seven days is as long as the longest delay."""
         client = self._clients[lane]
         text = encode_message(item).decode()
-        seconds = max(0, round(delay.total_seconds()))
+        # Never earlier than was asked for: what comes too early finds nothing due.
+        seconds = max(0, math.ceil(delay.total_seconds()))
         try:
             with storage_errors():
                 client.send_message(text, visibility_timeout=seconds, time_to_live=-1, **_QUICK)

@@ -53,6 +53,8 @@ _NOW = {
     ChunkState.LOST: "chunk.lost",
     ChunkState.UNCONFIRMED: "chunk.unconfirmed",
 }
+# The clock of the process that planned a step may be ahead of ours by so much: a message is not sent twice for it.
+_CLOCKS_DIFFER = timedelta(seconds=2)
 # No message leads to more steps than this: a step that changes nothing would be asked for again and again.
 _MOST_STEPS = 40
 
@@ -173,7 +175,7 @@ class Worker:
         done: set[tuple[Step, int]] = set()
         for _ in range(_MOST_STEPS):
             upcoming = recording_steps(version.recording, self._store.rules)
-            due = next((one for one in upcoming if one.at <= self._clock.now()), None)
+            due = next((one for one in upcoming if one.at <= self._clock.now() + _CLOCKS_DIFFER), None)
             if due is None or (due.step, version.recording.revision) in done:
                 return
             if due.step in BACKGROUND_STEPS and not in_background:

@@ -76,7 +76,8 @@ class Recorded:
 
         def closed() -> dict[str, Any] | None:
             story = self.story()
-            return story if story.get("closedAt") else None
+            # A digest, a deletion at ACS or a copy to be cleaned may follow the close.
+            return story if story.get("closedAt") and "nextDueAt" not in story else None
 
         story = eventually(closed, seconds=seconds, what="the end of the story")
         recording = self.world.stack.acs.resource.find(self.id)

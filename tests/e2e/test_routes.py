@@ -91,13 +91,13 @@ def test_a_refusing_container_costs_nothing_but_time(world: World) -> None:
     # The state is in the ledger a moment before the alert is.
     assert eventually(lambda: recorded.story()["alerts"]) == ["container_missing"]
     eventually(lambda: world.logged("alert.container_missing", recording=recorded.key))
-    assert len(world.names("recording-fallback", recorded.key)) == 2
+    eventually(lambda: len(world.names("recording-fallback", recorded.key)) == 2, what="media and metadata")
     listed = world.get("/api/recordings?state=safe").json()["recordings"]
     assert recorded.key in [one["key"] for one in listed]
     world.blobs.create_container(ARCHIVE)
     story = recorded.whole()
     assert (story["route"], story["chunks"][0]["where"]) == ("delivered", "destination")
-    assert not world.names("recording-fallback", recorded.key)
+    eventually(lambda: not world.names("recording-fallback", recorded.key))
 
 
 def test_a_place_within_a_container_is_kept_to(world: World) -> None:

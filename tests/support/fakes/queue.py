@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -52,7 +53,7 @@ class FakeQueue:
     def send(self, item: WorkItem, *, delay: timedelta, lane: Lane = Lane.NORMAL) -> None:
         if not timedelta(0) <= delay <= timedelta(days=7):
             raise StorageInvalid(f"a delay of {delay}")
-        whole = timedelta(seconds=round(delay.total_seconds()))
+        whole = timedelta(seconds=math.ceil(delay.total_seconds()))
         due = self._clock.now() + whole
         self.waiting.append(Delivery(next(self._ids), encode_message(item), due, lane=lane))
 

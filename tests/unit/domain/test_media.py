@@ -282,7 +282,7 @@ def test_hostile_bytes_cost_little_time(data: bytes, piece: int) -> None:
     begun = time.process_time()
     by_stream(data, piece=piece)
     by_reads(data, first=data)
-    assert time.process_time() - begun < 1
+    assert time.process_time() - begun < 2
 
 
 @given(st.sampled_from([one[1] for one in FILES if len(one[1]) < 70_000]), st.data())
