@@ -38,7 +38,6 @@ NAMES = (
     "RESCUE_TIME_BUDGET_SECONDS",
     "RESCUE_BLOCK_MIB",
     "RESCUE_MEMORY_MIB",
-    "RESCUE_CHECKSUM",
     "DELIVERY_DAYS",
     "DELETE_AT_ACS",
     "ALERT_HOURS_LEFT",
@@ -104,7 +103,6 @@ class Settings:
     time_budget: timedelta = timedelta(seconds=240)
     block_bytes: int = 8 * MIB
     memory_bytes: int = 40 * MIB
-    checksum: str = "md5"
     delivery_window: timedelta = timedelta(days=7)
     delete_at_acs: bool = False
     alert_left: tuple[timedelta, ...] = (timedelta(hours=6), timedelta(hours=1))
@@ -171,7 +169,6 @@ class _Reader:
             "time_budget": budget,
             "block_bytes": block * MIB,
             "memory_bytes": memory * MIB,
-            "checksum": self.choice("RESCUE_CHECKSUM", ("md5", "crc64", "off")),
             "delivery_window": self.duration("DELIVERY_DAYS", 7, unit=timedelta(days=1), least=0.01, most=365),
             "delete_at_acs": self.choice("DELETE_AT_ACS", ("false", "true")) == "true",
             "alert_left": self.hours_list("ALERT_HOURS_LEFT", "6,1"),
