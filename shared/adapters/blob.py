@@ -21,9 +21,9 @@ from azure.storage.blob import (
 from shared.adapters.connections import LateOnce, seconds_to_send
 from shared.adapters.translate import storage_errors
 from shared.adapters.transport import pooled_transport
+from shared.adapters.verification import AccountChecksum
 from shared.domain.errors import Blame, BlobExists, BlobMissing, ContainerMissing, ContainerNotAllowed, StorageInvalid
 from shared.ports import BlobFacts, Blobs, Block, Container
-from shared.transfer.checksum import AccountChecksum
 from shared.transfer.streams import CONTENT_TYPES
 
 if TYPE_CHECKING:
