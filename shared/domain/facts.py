@@ -206,7 +206,7 @@ class RecordingFact:
 
 @dataclass(frozen=True)
 class Finished(RecordingFact):
-    """The manifest is at `blob`. `chunk_keys`: the chunks it tells of, all in the state it was written for."""
+    """The manifest is at `blob` (None: none can be written). `revision`: of the recording that it tells of."""
 
     blob: str | None
     revision: int
