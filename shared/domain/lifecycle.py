@@ -14,6 +14,7 @@ Theory of operation
     | deliver   | placed, delivered     | again, slower; copy gone: pending   | undeliverable                  |
     | metadata  | saved                 | again                               | absent                         |
     | prove     | digest known          | again, three attempts               | digest unavailable, and why    |
+    | check     | intact, or damaged    | again, three attempts               | unreachable, and why           |
     | finish    | closed                | again, slower                       | manifest given up, closed      |
 
     Facts about bytes count at any generation and in any state; the rest only for the plan they belong to (the fence).
@@ -26,7 +27,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from shared.domain import byte_facts, plan_facts, recording_facts
+from shared.domain import byte_facts, checking, plan_facts, recording_facts
 from shared.domain import facts as f
 from shared.domain.backoff import spread
 from shared.domain.errors import Blame
@@ -81,6 +82,8 @@ def _failed(recording: Recording, chunk: Chunk, fact: f.Failed, c: Context) -> R
         return plan_facts.metadata_failed(recording, chunk, fact.failure, c)
     if fact.step is Step.PROVE:
         return byte_facts.prove_failed(recording, chunk, fact.failure, fact, c)
+    if fact.step is Step.CHECK:
+        return checking.check_failed(recording, chunk, fact.failure, c)
     if fact.step is Step.LAST_LOOK:
         return plan_facts.look_failed(recording, chunk, fact, c)
     if fact.refuted:
@@ -103,7 +106,7 @@ def _worker_died(recording: Recording, chunk: Chunk, fact: f.WorkerDied, c: Cont
     if is_often:
         recording = alert_once(recording, counted, replace(failure, code="worker_crashing"), c)
     step = chunk.lease.step if chunk.lease else Step.FETCH
-    if step in (Step.DELIVER, Step.PROVE):
+    if step in (Step.DELIVER, Step.PROVE, Step.CHECK):
         return _failed(recording, counted, f.Failed(chunk.key, chunk.generation, step, failure), c)
     wait = c.rules.retry.longest if is_often else None
     return plan_facts.attempt_failed(recording, counted, fact, failure, c, at_least=wait)
@@ -133,6 +136,7 @@ _OF_CHUNK: dict[type[Any], Callable[..., Recording]] = {
     f.MetadataAbsent: byte_facts.metadata_absent,
     f.Proved: byte_facts.proved,
     f.LengthConfirmed: byte_facts.length_confirmed,
+    f.FileChecked: checking.file_checked,
     f.Cleaned: byte_facts.cleaned,
     f.Deleted: byte_facts.deleted,
 }

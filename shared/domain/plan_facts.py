@@ -131,6 +131,9 @@ def nowhere_found(recording: Recording, chunk: Chunk, _fact: f.NowhereFound, c: 
     over = replace(chunk, is_exhausted=False, lease=None, next_attempt_at=None)
     if chunk.spare:
         return _spare_taken(recording, over, chunk.spare, c)
+    if chunk.before_damage is not None:
+        still = over.to(ChunkState.DAMAGED)
+        return noted(recording.with_chunk(still), "still_damaged", at=c.now, chunk=chunk)
     if chunk.state in MISSING_STATES:
         return noted(recording.with_chunk(over), "looked_again", at=c.now, chunk=chunk)
     code = chunk.last_error.code if chunk.last_error else None

@@ -12,7 +12,8 @@ Theory of operation
 
 Rules
 1. `Chunk.to` is the only way to change a state.
-2. Bytes that are in place (`exported`, `rescued`, `delivered`) end the chunk's way: nothing moves it out of there.
+2. Bytes that are in place (`exported`, `rescued`, `delivered`) end the chunk's way. Only a look at the file moves it
+   out of there: one that is gone or differs is `damaged`, until a look finds it intact or a replay brings the bytes.
 3. A recording's state is computed from its chunks, never stored on its own.
 4. The document lies under `open/` as long as anything is owed: work, an alert, a copy to be cleaned up.
 """
@@ -40,24 +41,27 @@ class ChunkState(StrEnum):
     UNDELIVERABLE = "undeliverable"  # safe in the fallback; the delivery was given up
     LOST = "lost"  # the window closed before the bytes were safe
     UNCONFIRMED = "unconfirmed"  # the window closed, and no source ever confirmed that there is such a chunk
+    DAMAGED = "damaged"  # its file was in place; a later look found it gone or different
 
 
 S = ChunkState
 _BYTES = {S.EXPORTED, S.RESCUED, S.IN_FALLBACK}
 TRANSITIONS: dict[ChunkState, frozenset[ChunkState]] = {
     S.EXPECTED: frozenset({S.PENDING, S.LOST, S.UNCONFIRMED} | _BYTES),
-    S.PENDING: frozenset({S.LOST, S.UNCONFIRMED} | _BYTES),
+    S.PENDING: frozenset({S.LOST, S.UNCONFIRMED, S.DAMAGED} | _BYTES),
     S.IN_FALLBACK: frozenset({S.DELIVERED, S.EXPORTED, S.RESCUED, S.PENDING, S.UNDELIVERABLE, S.LOST}),
     S.UNDELIVERABLE: frozenset({S.IN_FALLBACK, S.DELIVERED, S.EXPORTED, S.RESCUED, S.PENDING}),
     S.LOST: frozenset({S.PENDING} | _BYTES),
     S.UNCONFIRMED: frozenset({S.PENDING, S.LOST} | _BYTES),
-    S.EXPORTED: frozenset(),
-    S.RESCUED: frozenset(),
-    S.DELIVERED: frozenset(),
+    S.EXPORTED: frozenset({S.DAMAGED}),
+    S.RESCUED: frozenset({S.DAMAGED}),
+    S.DELIVERED: frozenset({S.DAMAGED}),
+    S.DAMAGED: frozenset({S.DELIVERED, S.PENDING} | _BYTES),
 }
 IN_PLACE_STATES = frozenset({S.EXPORTED, S.RESCUED, S.DELIVERED})
 IN_FALLBACK_STATES = frozenset({S.IN_FALLBACK, S.UNDELIVERABLE})
 SAFE_STATES = IN_PLACE_STATES | IN_FALLBACK_STATES
+CHECKED_STATES = IN_PLACE_STATES | {S.DAMAGED}  # those with a file that can be looked at again
 AT_RISK_STATES = frozenset({S.EXPECTED, S.PENDING})
 MISSING_STATES = frozenset({S.LOST, S.UNCONFIRMED})
 
@@ -69,6 +73,7 @@ class RecordingState(StrEnum):
     SAVING = "saving"  # at least one chunk is not safe yet
     SAFE = "safe"  # every byte is safe, some of them still in the fallback
     COMPLETE = "complete"  # everything is in the destination
+    DAMAGED = "damaged"  # at least one file that was in place is gone or differs
     LOST = "lost"  # at least one chunk is lost, the rest is in the destination
     UNCONFIRMED = "unconfirmed"  # no source ever confirmed some chunk, the rest is in the destination
     NO_EVENT = "no_event"  # it was started, and no event about it ever came
@@ -78,7 +83,7 @@ UNFINISHED_STATES = (RecordingState.STARTED, RecordingState.SAVING, RecordingSta
 
 
 class Step(StrEnum):
-    """A piece of work on a chunk (the first six) or on the whole recording."""
+    """A piece of work on a chunk (the first seven) or on the whole recording."""
 
     VERIFY = "verify"  # is the reported export there, and is it media?
     FETCH = "fetch"  # ACS -> destination, else fallback
@@ -86,6 +91,7 @@ class Step(StrEnum):
     DELIVER = "deliver"  # fallback -> destination
     METADATA = "metadata"  # acsmetadata beside the media
     PROVE = "prove"  # read back: SHA-256 and structure
+    CHECK = "check"  # a verification was asked for: read again, and compared with the SHA-256 that is known
     ASK_ACS = "ask_acs"  # no event came: is it still being recorded?
     WARN = "warn"  # the end of the window is near
     FINISH = "finish"  # the manifest, and the recording is closed
@@ -151,6 +157,27 @@ class Placed:
     etag: str
 
 
+class CheckResult(StrEnum):
+    """What a look at a file that is in place comes to."""
+
+    INTACT = "intact"
+    MISSING = "missing"  # the file, or its container, is gone
+    DIFFERS = "differs"  # another size, or another SHA-256
+    UNKNOWN = "unknown"  # the same size under another ETag: only a SHA-256 can tell
+    UNREACHABLE = "unreachable"  # the container gave no answer, or will not let the file be read
+
+
+@dataclass(frozen=True)
+class Check:
+    """The newest look at the file: its result and what was found. `sha256` None: the bytes were not read."""
+
+    result: CheckResult
+    at: datetime
+    size: int | None = None
+    etag: str | None = None
+    sha256: str | None = None
+
+
 @dataclass(frozen=True)
 class Chunk:
     """One file of a recording. Sizes in bytes, `sha256` in hex.
@@ -162,6 +189,8 @@ class Chunk:
     `other_files` are names in the destination that hold other bytes than the copy in the fallback.
     `warned` is the smallest threshold that a deadline alert was raised for. `attempts` counts all of them, `failures`
     those that failed since the last progress (it sets the pace).
+    `check`: the newest look at the file in place; `is_check_due`: its bytes are to be read again and compared.
+    `before_damage`: the state of a damaged chunk before; `blob`, `size` and `sha256` stay those of the file it had.
     """
 
     key: str
@@ -192,6 +221,10 @@ class Chunk:
     digest_state: str = "none"  # none | pending | done | unavailable
     digest_problem: str | None = None
     digest_attempts: int = 0
+    check: Check | None = None
+    is_check_due: bool = False
+    check_attempts: int = 0
+    before_damage: ChunkState | None = None
     metadata_state: str = "pending"  # pending | saved | absent
     metadata_blob: str | None = None
     fallback_blob: str | None = None
@@ -322,6 +355,7 @@ class Recording:
     deleting: Plan = Plan()
     links: tuple[str, ...] = ()
     replayed_at: datetime | None = None
+    verified_at: datetime | None = None
     closed_at: datetime | None = None
     revision: int = 0
 
@@ -335,6 +369,8 @@ class Recording:
             return RecordingState.SAVING
         if states & IN_FALLBACK_STATES:
             return RecordingState.SAFE
+        if ChunkState.DAMAGED in states:
+            return RecordingState.DAMAGED
         if ChunkState.LOST in states:
             return RecordingState.LOST
         return RecordingState.UNCONFIRMED if ChunkState.UNCONFIRMED in states else RecordingState.COMPLETE
@@ -359,5 +395,5 @@ def states_diagram() -> str:
     """The table as a Mermaid state diagram, for docs/architecture.md (a test keeps the two equal)."""
     lines = ["stateDiagram-v2", "    [*] --> expected", "    [*] --> pending"]
     lines += [f"    {a} --> {b}" for a, targets in TRANSITIONS.items() for b in sorted(targets)]
-    lines += [f"    {a} --> [*]" for a, targets in TRANSITIONS.items() if not targets]
+    lines += [f"    {a} --> [*]" for a in TRANSITIONS if a in IN_PLACE_STATES]
     return "\n".join(lines)

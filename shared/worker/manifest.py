@@ -32,10 +32,15 @@ ROUTES = {
 
 def route(recording: Recording) -> str | None:
     """How the recording came: exported, rescued, delivered (rescued by way of the fallback), mixed or lost."""
-    routes = {ROUTES[chunk.state] for chunk in recording.chunks if chunk.state in ROUTES}
+    routes = {name for chunk in recording.chunks if (name := route_of(chunk))}
     if not routes:
         return None
     return routes.pop() if len(routes) == 1 else "mixed"
+
+
+def route_of(chunk: Chunk) -> str | None:
+    """How the chunk came; a damaged one: how its file came before."""
+    return ROUTES.get(chunk.before_damage or chunk.state)
 
 
 def manifest(recording: Recording, *, now: datetime) -> bytes:
@@ -76,7 +81,8 @@ def _chunk(chunk: Chunk) -> dict[str, Any]:
     fields = {
         "index": chunk.index,
         "documentId": chunk.document_id,
-        "route": ROUTES.get(chunk.state),
+        "route": route_of(chunk),
+        "state": chunk.state if chunk.state is ChunkState.DAMAGED else None,
         "blob": chunk.blob,
         "metadataBlob": chunk.metadata_blob,
         "size": chunk.size,
