@@ -106,7 +106,7 @@ class Media(Protocol):
 
 @dataclass(frozen=True)
 class BlobFacts:
-    """A committed blob. `sha256` is the one noted in its metadata by whoever wrote it (hex), if any."""
+    """A committed blob. `sha256` is the one noted in its metadata by its writer (hex), if any."""
 
     name: str
     size: int
