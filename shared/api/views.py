@@ -12,11 +12,11 @@ from shared import index
 from shared.domain import naming, places
 from shared.domain.codec import to_plain
 from shared.domain.errors import Blame, Fault, InvalidRequest, RecorderError
+from shared.domain.facets import route
 from shared.domain.locations import ContainerUrl
 from shared.domain.recording import IN_FALLBACK_STATES, UNFINISHED_STATES, ChunkState
 from shared.domain.reopen import is_at_acs
 from shared.domain.steps import chunk_step, next_due
-from shared.worker.manifest import route
 
 if TYPE_CHECKING:
     from shared.domain.recording import Chunk, Recording

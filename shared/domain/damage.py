@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from shared.domain.errors import Blame
 from shared.domain.journal import alerted
-from shared.domain.recording import Check, CheckResult, ChunkState
+from shared.domain.recording import CheckResult, ChunkState, Problem, Step
 
 if TYPE_CHECKING:
     from shared.domain.context import Context
-    from shared.domain.recording import Chunk, Recording
+    from shared.domain.recording import Check, Chunk, Recording
 
 
 def damaged(recording: Recording, chunk: Chunk, found: Check, c: Context) -> Recording:
@@ -23,10 +24,11 @@ def damaged(recording: Recording, chunk: Chunk, found: Check, c: Context) -> Rec
         is_check_due=False,
         before_damage=chunk.before_damage if is_known else chunk.state,
     )
-    recording = recording.with_chunk(hurt)
     if is_known and chunk.check is not None and chunk.check.result is found.result:
-        return recording
+        return recording.with_chunk(hurt)
     message = described(chunk, found)
+    hurt = hurt.failed(Problem("damaged", Blame.DESTINATION, message, c.now, step=Step.CHECK))
+    recording = recording.with_chunk(hurt)
     return alerted(recording, "damaged", at=c.now, chunk=chunk, code=found.result.value, message=message)
 
 

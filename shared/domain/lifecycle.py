@@ -33,7 +33,7 @@ from shared.domain.backoff import spread
 from shared.domain.errors import Blame
 from shared.domain.journal import noted
 from shared.domain.planning import alert_once, cause_alerted
-from shared.domain.recording import Manifest, Step
+from shared.domain.recording import IN_PLACE_STATES, TRANSITIONS, Manifest, Step
 from shared.domain.steps import is_settled
 
 if TYPE_CHECKING:
@@ -144,3 +144,11 @@ _FENCED = frozenset(
     {f.StepStarted, f.Failed, f.Continued, f.WorkerDied, f.Overdue, f.NowhereFound, f.ExportDoubtful, f.CopyMissing}
 )
 _OF_RECORDING: dict[type[Any], Callable[..., Recording]] = recording_facts.DECISIONS
+
+
+def states_diagram() -> str:
+    """The table as a Mermaid state diagram, for docs/architecture.md (a test keeps the two equal)."""
+    lines = ["stateDiagram-v2", "    [*] --> expected", "    [*] --> pending"]
+    lines += [f"    {a} --> {b}" for a, targets in TRANSITIONS.items() for b in sorted(targets)]
+    lines += [f"    {a} --> [*]" for a in TRANSITIONS if a in IN_PLACE_STATES]
+    return "\n".join(lines)

@@ -12,15 +12,15 @@ Theory of operation
 
 Rules
 1. `Chunk.to` is the only way to change a state.
-2. Bytes that are in place (`exported`, `rescued`, `delivered`) end the chunk's way. Only a look at the file moves it
-   out of there: one that is gone or differs is `damaged`, until a look finds it intact or a replay brings the bytes.
+2. Bytes that are in place (`exported`, `rescued`, `delivered`) end the chunk's way, until a look finds the file gone or
+   different (`damaged`); a look that finds it intact, or a replay, ends that.
 3. A recording's state is computed from its chunks, never stored on its own.
 4. The document lies under `open/` as long as anything is owed: work, an alert, a copy to be cleaned up.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta  # noqa: TC003 - read at run time by codec.py
 from enum import StrEnum
 from typing import Any
@@ -61,7 +61,7 @@ TRANSITIONS: dict[ChunkState, frozenset[ChunkState]] = {
 IN_PLACE_STATES = frozenset({S.EXPORTED, S.RESCUED, S.DELIVERED})
 IN_FALLBACK_STATES = frozenset({S.IN_FALLBACK, S.UNDELIVERABLE})
 SAFE_STATES = IN_PLACE_STATES | IN_FALLBACK_STATES
-CHECKED_STATES = IN_PLACE_STATES | {S.DAMAGED}  # those with a file that can be looked at again
+CHECKED_STATES = IN_PLACE_STATES | {S.DAMAGED}  # their files can be looked at again
 AT_RISK_STATES = frozenset({S.EXPECTED, S.PENDING})
 MISSING_STATES = frozenset({S.LOST, S.UNCONFIRMED})
 
@@ -79,6 +79,8 @@ class RecordingState(StrEnum):
     NO_EVENT = "no_event"  # it was started, and no event about it ever came
 
 
+# A document holds many chunks: of each the newest failures are enough to see what is wrong, and for how long.
+MOST_ERRORS = 8
 UNFINISHED_STATES = (RecordingState.STARTED, RecordingState.SAVING, RecordingState.SAFE)
 
 
@@ -107,6 +109,7 @@ class Lease:
     step: Step
     holder: str
     until: datetime
+    since: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -119,13 +122,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Problem:
-    """The newest failure: a code of `errors.py`, whose fault it is, and when."""
+    """A failure: a code of `errors.py`, whose fault it is, when, and at which step."""
 
     code: str
     blame: Blame
     message: str
     at: datetime
     trace_id: str | None = None
+    step: Step | None = None
 
 
 @dataclass(frozen=True)
@@ -187,10 +191,11 @@ class Chunk:
     `folder` is fixed when the first fetch begins. `blob` is the full name in the destination, `fallback_blob` that of
     the copy in the fallback. `leftovers` are exact names in the fallback that may be there and are of no more use.
     `other_files` are names in the destination that hold other bytes than the copy in the fallback.
-    `warned` is the smallest threshold that a deadline alert was raised for. `attempts` counts all of them, `failures`
-    those that failed since the last progress (it sets the pace).
-    `check`: the newest look at the file in place; `is_check_due`: its bytes are to be read again and compared.
-    `before_damage`: the state of a damaged chunk before; `blob`, `size` and `sha256` stay those of the file it had.
+    `warned` is the smallest threshold that a deadline alert was raised for. `attempts` counts those to bring the bytes
+    in place, the one that did it among them; `failures` those that failed since the last progress (it sets the pace).
+    `errors` are the newest failures at any step, newest last. `safe_at`: when its bytes stopped to depend on ACS.
+    `check`: the newest look at the file in place; `is_check_due`: its bytes are to be read again. `before_damage`: what
+    a damaged chunk was; it keeps `blob`, `size` and `sha256`.
     """
 
     key: str
@@ -241,8 +246,10 @@ class Chunk:
     crashes: int = 0
     continuations: int = 0
     last_error: Problem | None = None
+    errors: tuple[Problem, ...] = ()
     warned: timedelta | None = None
     finished_at: datetime | None = None
+    safe_at: datetime | None = None
     deletion: str = "off"  # off | pending | done | failed
 
     def to(self, state: ChunkState, **changes: Any) -> Chunk:
@@ -250,6 +257,10 @@ class Chunk:
         if state is not self.state and state not in TRANSITIONS[self.state]:
             raise ValueError(f"a chunk does not go from {self.state} to {state}")
         return replace(self, state=state, **changes)
+
+    def failed(self, problem: Problem) -> Chunk:
+        """The chunk with one more failure that is known of it."""
+        return replace(self, last_error=problem, errors=(*self.errors, problem)[-MOST_ERRORS:])
 
     def rescheduled(self, at: datetime) -> Chunk:
         """The chunk with its next attempt at `at`, under a new generation: all earlier messages become void."""
@@ -369,11 +380,8 @@ class Recording:
             return RecordingState.SAVING
         if states & IN_FALLBACK_STATES:
             return RecordingState.SAFE
-        if ChunkState.DAMAGED in states:
-            return RecordingState.DAMAGED
-        if ChunkState.LOST in states:
-            return RecordingState.LOST
-        return RecordingState.UNCONFIRMED if ChunkState.UNCONFIRMED in states else RecordingState.COMPLETE
+        worst = (state.value for state in (S.DAMAGED, S.LOST, S.UNCONFIRMED) if state in states)
+        return RecordingState(next(worst, RecordingState.COMPLETE))
 
     @property
     def at_risk_from(self) -> datetime | None:
@@ -389,11 +397,3 @@ class Recording:
         if self.chunk(changed.key) is None:
             raise ValueError(f"recording {self.key} has no chunk {changed.key}")
         return replace(self, chunks=tuple(changed if c.key == changed.key else c for c in self.chunks))
-
-
-def states_diagram() -> str:
-    """The table as a Mermaid state diagram, for docs/architecture.md (a test keeps the two equal)."""
-    lines = ["stateDiagram-v2", "    [*] --> expected", "    [*] --> pending"]
-    lines += [f"    {a} --> {b}" for a, targets in TRANSITIONS.items() for b in sorted(targets)]
-    lines += [f"    {a} --> [*]" for a in TRANSITIONS if a in IN_PLACE_STATES]
-    return "\n".join(lines)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.domain.codec import format_time, to_plain
 from shared.domain.errors import BlobExists, DestinationConflict
+from shared.domain.facets import route, route_of
 from shared.domain.recording import IN_PLACE_STATES, ChunkState
 
 if TYPE_CHECKING:
@@ -21,26 +22,6 @@ if TYPE_CHECKING:
 # Much more than the largest there is.
 _LIMIT = 16 * 1024 * 1024
 SCHEMA = "acs-byos-recorder/manifest/1"
-ROUTES = {
-    ChunkState.EXPORTED: "exported",
-    ChunkState.RESCUED: "rescued",
-    ChunkState.DELIVERED: "delivered",
-    ChunkState.LOST: "lost",
-    ChunkState.UNCONFIRMED: "unconfirmed",
-}
-
-
-def route(recording: Recording) -> str | None:
-    """How the recording came: exported, rescued, delivered (rescued by way of the fallback), mixed or lost."""
-    routes = {name for chunk in recording.chunks if (name := route_of(chunk))}
-    if not routes:
-        return None
-    return routes.pop() if len(routes) == 1 else "mixed"
-
-
-def route_of(chunk: Chunk) -> str | None:
-    """How the chunk came; a damaged one: how its file came before."""
-    return ROUTES.get(chunk.before_damage or chunk.state)
 
 
 def manifest(recording: Recording, *, now: datetime) -> bytes:
