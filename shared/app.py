@@ -26,6 +26,7 @@ from shared.settings import Settings, load_settings
 from shared.start.preflight import Preflight
 from shared.start.start import Start
 from shared.store import RecordingStore
+from shared.sweep.audit import Audit
 from shared.sweep.sweep import Sweep
 from shared.transfer.copy import Copier
 from shared.transfer.engine import Engine
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 # A sweep ends well before the next one begins.
 _SWEEP_BUDGET = timedelta(minutes=4)
+_AUDIT_BUDGET = timedelta(seconds=30)
 # What cannot be continued by the next invocation (a digest, a body without ranges) has nearly all of `functionTimeout`
 # (host.json; a test keeps the two apart by this minute).
 HARD_BUDGET = timedelta(minutes=29)
@@ -91,6 +93,7 @@ class App:
     intake: EventIntake
     worker: Worker
     sweep: Sweep
+    audit: Audit
     views: RecordingViews
     replay: Replay
     verification: Verification
@@ -143,6 +146,9 @@ def compose(settings: Settings, ports: Ports) -> App:
             clock=clock,
             time_budget=_SWEEP_BUDGET,
             overdue_after=overdue_after,
+        ),
+        audit=Audit(
+            ledger=ports.ledger, queue=ports.queue, clock=clock, days=settings.audited, time_budget=_AUDIT_BUDGET
         ),
         views=RecordingViews(store=store, clock=clock, fallback_container=settings.fallback_container),
         replay=Replay(store=store, clock=clock),

@@ -105,6 +105,7 @@ def recording_file_status_updated(event: str) -> None:
 def sweep() -> None:
     """The timer."""
     _reporting(lambda app: app.sweep.run())
+    _reporting(lambda app: app.audit.run())
 
 
 def _reporting(action: Callable[[App], None]) -> None:
