@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from shared.api.listing import Listing
 from shared.api.replay import Replay
 from shared.api.views import RecordingViews
 from shared.domain.backoff import RetryPolicy
@@ -90,6 +91,7 @@ class App:
     worker: Worker
     sweep: Sweep
     views: RecordingViews
+    listing: Listing
     replay: Replay
 
 
@@ -111,6 +113,9 @@ def compose(settings: Settings, ports: Ports) -> App:
     clock, containers = ports.clock, ports.containers
     rules = rules_of(settings)
     store = RecordingStore(ledger=ports.ledger, queue=ports.queue, clock=clock, random=ports.random, rules=rules)
+    views = RecordingViews(
+        store=store, clock=clock, containers=containers, fallback_container=settings.fallback_container
+    )
     # What waits for a worker waits no longer than one invocation may take.
     overdue_after = settings.time_budget
     allowed: dict[str, Any] = {"allowed": settings.allowed, "default_container": settings.default_container}
@@ -140,7 +145,8 @@ def compose(settings: Settings, ports: Ports) -> App:
             time_budget=_SWEEP_BUDGET,
             overdue_after=overdue_after,
         ),
-        views=RecordingViews(store=store, clock=clock, fallback_container=settings.fallback_container),
+        views=views,
+        listing=Listing(store=store, views=views),
         replay=Replay(store=store, clock=clock),
     )
 

@@ -209,20 +209,24 @@ def copy_missing(recording: Recording, chunk: Chunk, fact: f.CopyMissing, c: Con
     if chunk.state not in IN_FALLBACK_STATES:
         return recording
     waits = "pending" if chunk.metadata_sources else chunk.metadata_state
-    gone = replace(
-        chunk.to(ChunkState.PENDING),
-        size=None,
-        sha256=None,
-        proof=Proof.NONE,
-        digest_state="none",
-        fallback_blob=None,
-        placed=None,
-        finished_at=None,
-        failures=0,
-        metadata_state=waits,
-        is_last_attempt_done=False,
-        safe_at=None,
-    ).failed(fact.failure.at(c.now, step=Step.DELIVER)).rescheduled(c.now)
+    gone = (
+        replace(
+            chunk.to(ChunkState.PENDING),
+            size=None,
+            sha256=None,
+            proof=Proof.NONE,
+            digest_state="none",
+            fallback_blob=None,
+            placed=None,
+            finished_at=None,
+            failures=0,
+            metadata_state=waits,
+            is_last_attempt_done=False,
+            safe_at=None,
+        )
+        .failed(fact.failure.at(c.now, step=Step.DELIVER))
+        .rescheduled(c.now)
+    )
     recording = alerted(recording.with_chunk(gone), fact.failure.code, at=c.now, chunk=chunk)
     return noted(recording, "copy_missing", at=c.now, chunk=chunk)
 
