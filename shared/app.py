@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from shared.api.listing import Listing
 from shared.api.replay import Replay
 from shared.api.verification import Verification
 from shared.api.views import RecordingViews
@@ -95,6 +96,7 @@ class App:
     sweep: Sweep
     audit: Audit
     views: RecordingViews
+    listing: Listing
     replay: Replay
     verification: Verification
 
@@ -118,6 +120,9 @@ def compose(settings: Settings, ports: Ports) -> App:
     rules = rules_of(settings)
     store = RecordingStore(ledger=ports.ledger, queue=ports.queue, clock=clock, random=ports.random, rules=rules)
     steps = _steps(settings, ports)
+    views = RecordingViews(
+        store=store, clock=clock, containers=containers, fallback_container=settings.fallback_container
+    )
     # What waits for a worker waits no longer than one invocation may take.
     overdue_after = settings.time_budget
     allowed: dict[str, Any] = {"allowed": settings.allowed, "default_container": settings.default_container}
@@ -150,7 +155,8 @@ def compose(settings: Settings, ports: Ports) -> App:
         audit=Audit(
             ledger=ports.ledger, queue=ports.queue, clock=clock, days=settings.audited, time_budget=_AUDIT_BUDGET
         ),
-        views=RecordingViews(store=store, clock=clock, fallback_container=settings.fallback_container),
+        views=views,
+        listing=Listing(store=store, views=views),
         replay=Replay(store=store, clock=clock),
         verification=Verification(
             store=store, check=steps.check, clock=clock, fallback_container=settings.fallback_container

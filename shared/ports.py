@@ -363,7 +363,7 @@ class Lane(StrEnum):
 
 @dataclass(frozen=True)
 class WorkItem:
-    """Something may be due. `part`: a chunk's key, `recording`, `outbox` or `audit`; `generation`: of the chunk's plan."""
+    """Something may be due. `part`: a chunk's key, `recording`, `outbox` or `audit`; `generation`: the plan's."""
 
     recording_key: str
     part: str
