@@ -49,6 +49,20 @@ def verify_recording(req: func.HttpRequest) -> func.HttpResponse:
     return _http(handlers.verify_recording(req.route_params["recordingId"]))
 
 
+@app.function_name("replay_recordings")
+@app.route(route="replays", methods=["POST"])
+def replay_recordings(req: func.HttpRequest) -> func.HttpResponse:
+    """Replays all recordings that the body selects; a dry run unless it says otherwise."""
+    return _http(handlers.replay_recordings(req.get_body()))
+
+
+@app.function_name("verify_recordings")
+@app.route(route="verifications", methods=["POST"])
+def verify_recordings(req: func.HttpRequest) -> func.HttpResponse:
+    """Verifies all recordings that the body selects; a dry run unless it says otherwise."""
+    return _http(handlers.verify_recordings(req.get_body()))
+
+
 # `str`, not EventGridEvent: that one loses a CloudEvent's type, topic and time in the versions the hosts bring.
 @app.function_name("recording_file_status_updated")
 @app.event_grid_trigger(arg_name="event")

@@ -15,9 +15,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from shared.api.bulk import Bulk
 from shared.api.listing import Listing
 from shared.api.replay import Replay
+from shared.api.replays import Replays
 from shared.api.verification import Verification
+from shared.api.verifications import Verifications
 from shared.api.views import RecordingViews
 from shared.domain.backoff import RetryPolicy
 from shared.domain.steps import Rules
@@ -99,6 +102,8 @@ class App:
     listing: Listing
     replay: Replay
     verification: Verification
+    replays: Replays
+    verifications: Verifications
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -123,6 +128,12 @@ def compose(settings: Settings, ports: Ports) -> App:
     views = RecordingViews(
         store=store, clock=clock, containers=containers, fallback_container=settings.fallback_container
     )
+    listing = Listing(store=store, views=views)
+    replay = Replay(store=store, clock=clock)
+    verification = Verification(
+        store=store, check=steps.check, clock=clock, fallback_container=settings.fallback_container
+    )
+    bulk = Bulk(store=store, listing=listing, clock=clock)
     # What waits for a worker waits no longer than one invocation may take.
     overdue_after = settings.time_budget
     allowed: dict[str, Any] = {"allowed": settings.allowed, "default_container": settings.default_container}
@@ -156,11 +167,11 @@ def compose(settings: Settings, ports: Ports) -> App:
             ledger=ports.ledger, queue=ports.queue, clock=clock, days=settings.audited, time_budget=_AUDIT_BUDGET
         ),
         views=views,
-        listing=Listing(store=store, views=views),
-        replay=Replay(store=store, clock=clock),
-        verification=Verification(
-            store=store, check=steps.check, clock=clock, fallback_container=settings.fallback_container
-        ),
+        listing=listing,
+        replay=replay,
+        verification=verification,
+        replays=Replays(bulk=bulk, replay=replay),
+        verifications=Verifications(bulk=bulk, verification=verification),
     )
 
 

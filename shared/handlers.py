@@ -90,6 +90,27 @@ def verify_recording(identity: str) -> Response:
     return _responding(lambda app: json_response(app.verification.verify(identity), status=202))
 
 
+def replay_recordings(body: bytes) -> Response:
+    """`POST /api/replays`."""
+    return _with_json(body, lambda app, selected: app.replays.run(selected))
+
+
+def verify_recordings(body: bytes) -> Response:
+    """`POST /api/verifications`."""
+    return _with_json(body, lambda app, selected: app.verifications.run(selected))
+
+
+def _with_json(body: bytes, action: Callable[[App, Any], dict[str, Any]]) -> Response:
+    """The answer to a body of JSON, which may be left out."""
+    if len(body) > MOST_BODY_BYTES:
+        return problem(413, "body_too_large", f"The body must not be larger than {MOST_BODY_BYTES} bytes")
+    try:
+        decoded = json.loads(body) if body.strip() else None
+    except (ValueError, RecursionError):
+        return problem(400, "not_json", "The body must be JSON", detail="It cannot be read as JSON")
+    return _responding(lambda app: json_response(action(app, decoded)))
+
+
 def list_recordings(url: str) -> Response:
     """`GET /api/recordings`. From the URL, for a host's mapping of parameters holds each name once."""
     return _responding(lambda app: json_response(app.listing.page(parse_query(_parameters(url)))))

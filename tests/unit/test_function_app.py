@@ -43,6 +43,7 @@ QUEUES = {
 def test_all_functions_are_found() -> None:
     """Two functions of one name, or one bad annotation, would lose them all."""
     http = {"start_recording", "list_recordings", "get_recording", "replay_recording", "verify_recording"}
+    http |= {"replay_recordings", "verify_recordings"}
     assert set(BOUND) == http | {"recording_file_status_updated", "sweep"} | set(QUEUES)
 
 
@@ -54,6 +55,8 @@ def test_all_functions_are_found() -> None:
         ("get_recording", "GET", "recordings/{recordingId}"),
         ("replay_recording", "POST", "recordings/{recordingId}/replay"),
         ("verify_recording", "POST", "recordings/{recordingId}/verify"),
+        ("replay_recordings", "POST", "replays"),
+        ("verify_recordings", "POST", "verifications"),
     ],
 )
 def test_http_functions_have_their_routes_and_want_a_key(function: str, method: str, route: str) -> None:
