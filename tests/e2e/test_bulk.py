@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tests.e2e.support import ARCHIVE, plan
@@ -10,7 +11,7 @@ from tests.local.host.support import call
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from tests.e2e.support import World
+    from tests.e2e.support import Recorded, World
 
 
 def post(world: World, path: str, body: Any, *, status: int = 200) -> dict[str, Any]:
@@ -22,6 +23,14 @@ def post(world: World, path: str, body: Any, *, status: int = 200) -> dict[str, 
     return found
 
 
+def has_cause(recorded: Recorded, cause: str) -> bool:
+    return bool(recorded.story().get("cause") == cause)
+
+
+def is_read(recorded: Recorded) -> bool:
+    return "sha256" in recorded.chunk().get("check", {})
+
+
 def test_what_waits_for_a_container_goes_on_when_it_is_mended(world: World) -> None:
     """Three recordings fail on one container; it is made again, and one call sets all of them going."""
     world.blobs.delete_container(ARCHIVE)
@@ -31,7 +40,7 @@ def test_what_waits_for_a_container_goes_on_when_it_is_mended(world: World) -> N
         other = world.start()
         for recorded in waiting:
             recorded.wait_for("in_fallback")
-            eventually(lambda one=recorded: one.story().get("cause") == "container_missing", what="the cause")
+            eventually(partial(has_cause, recorded, "container_missing"), what="the cause")
     finally:
         world.blobs.create_container(ARCHIVE)
     selected = {"cause": "container_missing", "container": url, "state": "unfinished"}
@@ -57,7 +66,7 @@ def test_what_waits_for_a_container_goes_on_when_it_is_mended(world: World) -> N
     looked = post(world, "verifications", period | {"dryRun": False})
     assert {(one["outcome"], one["digest"]) for one in looked["results"]} == {("intact", "pending")}
     for recorded in waiting:
-        eventually(lambda one=recorded: "sha256" in one.chunk().get("check", {}), what="the digest")
+        eventually(partial(is_read, recorded), what="the digest")
 
 
 def test_a_body_that_cannot_be_used_is_a_problem_that_names_every_fault(world: World) -> None:
