@@ -30,10 +30,19 @@ _NOT_HERE = frozenset(
 )
 
 
-def step_started(recording: Recording, chunk: Chunk, fact: f.StepStarted, _c: Context) -> Recording:
+def step_started(recording: Recording, chunk: Chunk, fact: f.StepStarted, c: Context) -> Recording:
     """The lease. With the first fetch the folder is fixed: from now on bytes may be staged there."""
+    if chunk.lease and chunk.lease.holder != fact.holder and c.now < chunk.lease.until:
+        return recording
     folder = places.folder_of(recording, chunk) if fact.step is Step.FETCH else chunk.folder
     return recording.with_chunk(replace(chunk, lease=Lease(fact.step, fact.holder, fact.until), folder=folder))
+
+
+def lease_kept(recording: Recording, chunk: Chunk, fact: f.LeaseKept, _c: Context) -> Recording:
+    """The lease lasts longer, as long as it is still that worker's."""
+    if chunk.lease is None or (chunk.lease.step, chunk.lease.holder) != (fact.step, fact.holder):
+        return recording
+    return recording.with_chunk(replace(chunk, lease=replace(chunk.lease, until=fact.until)))
 
 
 def attempt_failed(

@@ -15,21 +15,19 @@ from shared.domain.media import Verdict
 from shared.transfer.digest import read_back
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from shared.domain.recording import Chunk, Recording
     from shared.ports import Clock, Containers
+    from shared.transfer.budget import Budget
 
 
 class Prove:
     """Reads files back."""
 
-    def __init__(self, *, containers: Containers, clock: Clock, hard_budget: timedelta) -> None:
+    def __init__(self, *, containers: Containers, clock: Clock) -> None:
         self._containers = containers
         self._clock = clock
-        self._hard_budget = hard_budget
 
-    def prove(self, recording: Recording, chunk: Chunk) -> list[f.Fact]:
+    def prove(self, recording: Recording, chunk: Chunk, budget: Budget) -> list[f.Fact]:
         """Proved. StorageError (BlobMissing, PreconditionFailed where the file has changed, BlobArchived)."""
         destination = self._containers.destination(places.container_of(recording))
         name = chunk.placed.name if chunk.placed else chunk.blob or ""
@@ -41,8 +39,9 @@ class Prove:
             name,
             etag=facts.etag,
             size=facts.size,
-            until=self._clock.now() + self._hard_budget,
+            until=budget.hard_until,
             clock=self._clock,
+            keep=budget.keep,
         )
         verdict = {Verdict.WHOLE: True, Verdict.BROKEN: False}.get(digest.checked.verdict)
         return [
