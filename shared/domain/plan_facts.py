@@ -100,8 +100,8 @@ def deliver_failed(recording: Recording, chunk: Chunk, failure: f.Failure, fact:
     again = noted_failure(chunk, failure, c)
     recording = noted(recording, "delivery_failed", at=c.now, chunk=chunk, code=failure.code, detail=failure.message)
     if c.now >= chunk.abandon_after + c.rules.delivery_window:
-        given_up = replace(again.to(ChunkState.UNDELIVERABLE), lease=None, next_attempt_at=None)
-        recording = recording.with_chunk(given_up)
+        given_up = replace(again.to(ChunkState.UNDELIVERABLE), placed=None, failures=0, digest_attempts=0)
+        recording = recording.with_chunk(going_on(given_up, c, is_same_plan=True))
         return alerted(recording, "delivery_given_up", at=c.now, chunk=chunk, code=failure.code)
     return cause_alerted(recording.with_chunk(slowly(again, c)), again, failure, c)
 

@@ -1,4 +1,4 @@
-"""Step `prove`: all bytes of a file in the destination are read back, for their SHA-256 and their structure.
+"""Step `prove`: all bytes of a chunk are read back where they are, for their SHA-256 and their structure.
 
 A SHA-256 cannot be continued in another process, so this is one pass, in the background, bounded by the function's
 own time. Nothing waits for it.
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from shared.domain import facts as f
 from shared.domain import places
-from shared.domain.errors import BlobMissing
+from shared.domain.errors import BlobMissing, FallbackMissing
 from shared.domain.media import Verdict
+from shared.domain.recording import ChunkState
 from shared.transfer.digest import read_back
 
 if TYPE_CHECKING:
@@ -28,14 +29,23 @@ class Prove:
         self._clock = clock
 
     def prove(self, recording: Recording, chunk: Chunk, budget: Budget) -> list[f.Fact]:
-        """Proved. StorageError (BlobMissing, PreconditionFailed where the file has changed, BlobArchived)."""
-        destination = self._containers.destination(places.container_of(recording))
-        name = chunk.placed.name if chunk.placed else chunk.blob or ""
-        facts = destination.stat(name)
+        """Proved, or CopyMissing where the copy that stays in the fallback is gone.
+
+        StorageError (BlobMissing, PreconditionFailed where the file has changed, BlobArchived).
+        """
+        is_kept = chunk.state is ChunkState.UNDELIVERABLE
+        if is_kept:
+            container, name = self._containers.fallback(), places.fallback_copy(recording, chunk)
+        else:
+            container = self._containers.destination(places.container_of(recording))
+            name = chunk.placed.name if chunk.placed else chunk.blob or ""
+        facts = container.stat(name)
+        if facts is None and is_kept:
+            return [f.CopyMissing(chunk.key, chunk.generation, f.Failure.of(FallbackMissing()))]
         if facts is None:
             raise BlobMissing(f"{name} is not there any more")
         digest = read_back(
-            destination,
+            container,
             name,
             etag=facts.etag,
             size=facts.size,

@@ -89,6 +89,13 @@ def is_stuck(of: Recording) -> bool:
     return of.closed_at is None and next_due(of, RULES) is None
 
 
+def assert_explained(one: Chunk) -> None:
+    """Bytes that nothing more is to be done for have a size, and a SHA-256 or the reason why not."""
+    if one.is_safe and chunk_step(one) is None:
+        assert one.size is not None, one
+        assert one.sha256 or one.digest_problem, one
+
+
 NEW: tuple[Chunk, ...] = (
     chunk(state=ChunkState.EXPECTED, exports=(f"{FOLDER}/0-audiomp3.x.mp3",)),
     chunk(state=ChunkState.EXPECTED, sources=(), metadata_sources=(), exports=(f"{FOLDER}/0-audiomp3.x.mp3",)),
@@ -109,6 +116,7 @@ def test_no_reachable_recording_is_stuck_and_finished_stays_finished(new: Chunk)
             for fact in all_facts(before):
                 after = decide(before, fact, context)
                 assert not is_stuck(after), f"{fact} after {before.chunks[0]} gives {after.chunks[0]}"
+                assert_explained(after.chunks[0])
                 if before.chunks[0].state in IN_PLACE_STATES:
                     assert after.chunks[0].state is before.chunks[0].state, fact
                 # Timelines and outboxes only grow: they are no part of the walk.
