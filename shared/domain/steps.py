@@ -52,6 +52,8 @@ def chunk_step(chunk: Chunk) -> Step | None:
         return Step.LAST_LOOK
     if chunk.state is ChunkState.IN_FALLBACK:
         return Step.PROVE if chunk.placed else Step.DELIVER
+    if chunk.state is ChunkState.UNDELIVERABLE:
+        return Step.PROVE if chunk.digest_state == "pending" else None
     return {ChunkState.EXPECTED: Step.VERIFY, ChunkState.PENDING: Step.FETCH}.get(chunk.state)
 
 
