@@ -141,7 +141,7 @@ class Tls:
         """See `Stream`. ssl.SSLError for an end that the other side did not announce: bytes may be missing."""
         while True:
             try:
-                return self._tls.read(len(view), view)  # type: ignore[return-value,arg-type]  # a count, with a buffer
+                return self._tls.read(len(view), view)  # type: ignore[return-value]  # a count, with a buffer
             except ssl.SSLWantReadError:
                 self._flush(time.monotonic() + seconds)
                 self._feed(seconds)
