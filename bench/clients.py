@@ -63,7 +63,6 @@ def settings_of(config: dict[str, Any]) -> Any:
         "ACS_CONNECTION_STRING": ACS,
         "RECORDING_CONTAINER_URL": f"{endpoint}/{CONTAINER}",
         "RECORDING_STORAGE_CONNECTION_STRING": storage,
-        "RESCUE_CHECKSUM": config.get("checksum", "md5"),
         "RESCUE_BLOCK_MIB": str(config.get("block_mib", 8)),
         "RESCUE_MEMORY_MIB": str(config.get("memory_mib", 40)),
         "LOCAL_ACS_ORIGIN": "http://127.0.0.1:1",
@@ -129,7 +128,7 @@ def _take_out_digests() -> None:
 
     nothing = SimpleNamespace(update=lambda _: None, hexdigest=lambda: "0" * 64)
     vars(job)["hashlib"] = vars(transfer)["hashlib"] = SimpleNamespace(sha256=lambda _=b"": nothing)
-    vars(ranges)["zlib"] = SimpleNamespace(crc32=lambda _: 0)
+    vars(ranges)["crc64"] = lambda _: 0
 
 
 class Whole(_Product):

@@ -249,6 +249,8 @@ class LateOnce:
 
     def increment(self, settings: dict[str, Any], request: Any, response: Any = None, error: Any = None) -> bool:
         """Whether to send it again, asked after each failure."""
+        if response is not None and response.headers.get("x-ms-error-code") == "FeatureNotSupported":
+            return False  # no other answer will come
         if _is_late(error) and any(_is_late(past.error) for past in settings["history"]):
             return False
         return bool(cast("Any", super()).increment(settings, request=request, response=response, error=error))

@@ -116,7 +116,7 @@ def media(server: Server) -> AcsMedia:
 def container(server: Server) -> BlobContainer:
     address = f"AccountName=a;AccountKey={KEY};BlobEndpoint={server.origin}/a"
     service = blob_service(settings(), account_url=None, connection_string=address, credential=None)
-    return BlobContainer(service, "recordings", blame=Blame.DESTINATION, checksum="md5", creates=False)
+    return BlobContainer(service, "recordings", blame=Blame.DESTINATION, creates=False)
 
 
 def put(server: Server, size: int) -> int:
