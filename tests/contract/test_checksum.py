@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from azure.storage.blob import BlobServiceClient
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,7 +20,7 @@ BLOCK = "0" * 41
 
 def place(server: Scripted) -> BlobContainer:
     address = f"AccountName=a;AccountKey={KEY};BlobEndpoint={server.origin}/a"
-    service: BlobServiceClient = blob_service(settings(), account_url=None, connection_string=address, credential=None)
+    service = blob_service(settings(), account_url=None, connection_string=address, credential=None)
     return BlobContainer(service, "recordings", blame=Blame.DESTINATION, creates=False)
 
 
