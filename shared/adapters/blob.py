@@ -21,6 +21,7 @@ from azure.storage.blob import (
 from shared.adapters.connections import LateOnce, seconds_to_send
 from shared.adapters.translate import storage_errors
 from shared.adapters.transport import pooled_transport
+from shared.adapters.verification import AccountChecksum
 from shared.domain.errors import (
     Blame,
     BlobExists,
@@ -32,7 +33,6 @@ from shared.domain.errors import (
     StorageRefused,
 )
 from shared.ports import BlobFacts, Blobs, Block, Container
-from shared.transfer.checksum import AccountChecksum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

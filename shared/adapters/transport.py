@@ -97,7 +97,7 @@ class _Streamed:
         del pipeline, decompress
         answer: Answer = response.internal_response
         self.request, self.response = response.request, response
-        self.content_length = int(response.headers.get("Content-Length") or 0)
+        self.content_length = answer.head.length or 0
         self._pieces = answer.pieces()
 
     def __iter__(self) -> Self:
