@@ -13,6 +13,7 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from shared.api.replay import Replay
@@ -43,6 +44,8 @@ from shared.worker.verify import Verify
 from shared.worker.worker import Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shared.ports import Acs, Clock, Containers, Ledger, Media, Notifier, Random, WorkQueue
 
 # A sweep ends well before the next one begins.
@@ -178,34 +181,77 @@ def _steps(settings: Settings, ports: Ports) -> Steps:
     )
 
 
-def azure_ports(settings: Settings) -> Ports:
-    """The real world: every adapter on its SDK, one identity for all that use one."""
-    from shared.adapters.acs import AcsMedia, AcsRecordings, acs_client
-    from shared.adapters.blob import BlobContainers, blob_service
-    from shared.adapters.ledger import BlobLedger
-    from shared.adapters.queue import StorageWorkQueue, queue_service
+class _AtFirstUse:
+    """A port that is built when it is first asked for anything: an event needs no ACS SDK, nor does a listing."""
 
-    credential = _credential(settings)
+    def __init__(self, build: Callable[[], Any]) -> None:
+        self._build = build
+        self._built: Any = None
+        self._lock = threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        with self._lock:
+            if self._built is None:
+                self._built = self._build()
+        return getattr(self._built, name)
+
+
+def azure_ports(settings: Settings) -> Ports:
+    """The real world: every adapter on its SDK, one identity for all that use one; each loaded at its first use."""
+    from shared.adapters.blob import blob_service
+    from shared.adapters.ledger import BlobLedger
+
+    credential = lru_cache(maxsize=1)(lambda: _credential(settings))
     account = settings.app_storage
     key = account.connection_string
     app_service = blob_service(
         settings,
         account_url=account.blob_url,
         connection_string=key.reveal() if key else None,
-        credential=credential,
+        credential=None if key else credential(),
     )
     ledger = BlobLedger(app_service, container=settings.ledger_container, rejected=settings.rejected_container)
+
+    def acs() -> Any:
+        from shared.adapters.acs import AcsRecordings, acs_client
+
+        return AcsRecordings(acs_client(settings, credential(), for_media=False))
+
+    def media() -> Any:
+        from shared.adapters.acs import AcsMedia, acs_client
+
+        return AcsMedia(acs_client(settings, credential(), for_media=True))
+
+    def containers() -> Any:
+        from shared.adapters.blob import BlobContainers
+
+        return BlobContainers(settings, app_service=app_service, credential=credential())
+
+    def queue() -> Any:
+        from shared.adapters.queue import StorageWorkQueue, queue_service
+
+        service = queue_service(account, None if key else credential())
+        return StorageWorkQueue(service, keep_rejected=ledger.keep_rejected)
+
+    def notifier() -> Any:
+        return _notifier(settings, credential())
+
+    is_silent = settings.alert_topic is None
     return Ports(
-        acs=AcsRecordings(acs_client(settings, credential, for_media=False)),
-        media=AcsMedia(acs_client(settings, credential, for_media=True)),
-        containers=BlobContainers(settings, app_service=app_service, credential=credential),
+        acs=_port(acs),
+        media=_port(media),
+        containers=_port(containers),
         ledger=ledger,
-        queue=StorageWorkQueue(queue_service(account, credential), keep_rejected=ledger.keep_rejected),
-        notifier=_notifier(settings, credential),
+        queue=_port(queue),
+        notifier=LogOnlyNotifier() if is_silent else _port(notifier),
         clock=SystemClock(),
         random=random_module.SystemRandom(),
         slots=ThreadSlots(room=settings.memory_bytes, least=settings.block_sizes.least),
     )
+
+
+def _port(build: Callable[[], Any]) -> Any:
+    return _AtFirstUse(build)
 
 
 def _credential(settings: Settings) -> Any:
