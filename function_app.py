@@ -24,8 +24,8 @@ def start_recording(req: func.HttpRequest) -> func.HttpResponse:
 @app.function_name("list_recordings")
 @app.route(route="recordings", methods=["GET"])
 def list_recordings(req: func.HttpRequest) -> func.HttpResponse:
-    """Lists the unfinished recordings, nearest deadline first."""
-    return _http(handlers.list_recordings(req.params))
+    """Lists recordings: the unfinished ones by risk, or what a filter asks for."""
+    return _http(handlers.list_recordings(req.url))
 
 
 @app.function_name("get_recording")

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from shared.api.listing import Listing
 from shared.api.replay import Replay
 from shared.api.views import RecordingViews
 from shared.domain.backoff import RetryPolicy
@@ -93,6 +94,7 @@ class App:
     worker: Worker
     sweep: Sweep
     views: RecordingViews
+    listing: Listing
     replay: Replay
 
 
@@ -114,6 +116,9 @@ def compose(settings: Settings, ports: Ports) -> App:
     clock, containers = ports.clock, ports.containers
     rules = rules_of(settings)
     store = RecordingStore(ledger=ports.ledger, queue=ports.queue, clock=clock, random=ports.random, rules=rules)
+    views = RecordingViews(
+        store=store, clock=clock, containers=containers, fallback_container=settings.fallback_container
+    )
     # What waits for a worker waits no longer than one invocation may take.
     overdue_after = settings.time_budget
     allowed: dict[str, Any] = {"allowed": settings.allowed, "default_container": settings.default_container}
@@ -143,7 +148,8 @@ def compose(settings: Settings, ports: Ports) -> App:
             time_budget=_SWEEP_BUDGET,
             overdue_after=overdue_after,
         ),
-        views=RecordingViews(store=store, clock=clock, fallback_container=settings.fallback_container),
+        views=views,
+        listing=Listing(store=store, views=views),
         replay=Replay(store=store, clock=clock),
     )
 

@@ -9,7 +9,9 @@ import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
 
+from shared.api.query import parse_query
 from shared.api.responses import Response, json_response, problem, problem_response
 from shared.app import the_app
 from shared.domain.errors import RecorderError
@@ -83,13 +85,13 @@ def replay_recording(identity: str) -> Response:
     return _responding(act)
 
 
-def list_recordings(query: Mapping[str, str]) -> Response:
-    """`GET /api/recordings`."""
-    return _responding(
-        lambda app: json_response(
-            app.views.unfinished(state=query.get("state"), limit=query.get("limit"), cursor=query.get("cursor"))
-        )
-    )
+def list_recordings(url: str) -> Response:
+    """`GET /api/recordings`. From the URL, for a host's mapping of parameters holds each name once."""
+    return _responding(lambda app: json_response(app.listing.page(parse_query(_parameters(url)))))
+
+
+def _parameters(url: str) -> list[tuple[str, str]]:
+    return parse_qsl(urlsplit(url).query, keep_blank_values=True)
 
 
 def recording_file_status_updated(event: str) -> None:

@@ -35,7 +35,7 @@ def step_started(recording: Recording, chunk: Chunk, fact: f.StepStarted, c: Con
     if chunk.lease and chunk.lease.holder != fact.holder and c.now < chunk.lease.until:
         return recording
     folder = places.folder_of(recording, chunk) if fact.step is Step.FETCH else chunk.folder
-    return recording.with_chunk(replace(chunk, lease=Lease(fact.step, fact.holder, fact.until), folder=folder))
+    return recording.with_chunk(replace(chunk, lease=Lease(fact.step, fact.holder, fact.until, c.now), folder=folder))
 
 
 def lease_kept(recording: Recording, chunk: Chunk, fact: f.LeaseKept, _c: Context) -> Recording:
@@ -161,6 +161,7 @@ def _spare_taken(recording: Recording, chunk: Chunk, spare: Spare, c: Context) -
         proof=Proof.NONE,
         digest_state="done" if spare.sha256 else "pending",
         finished_at=c.now,
+        safe_at=c.now,
         failures=0,
     )
     if spare.where == "destination":

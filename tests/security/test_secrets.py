@@ -251,7 +251,7 @@ def test_a_rescue_keeps_no_secret_that_a_service_or_an_event_told(caplog: pytest
     tower.hears(event(chunk(), leaky, storageType=secret, sessionEndReason=secret), "{" + secret)
     tower.works(messages=4)
     with serving(tower.app):
-        reported = [handlers.get_recording(RECORDING_ID), handlers.list_recordings({})]
+        reported = [handlers.get_recording(RECORDING_ID), handlers.list_recordings("/api/recordings")]
         reported.append(handlers.replay_recording(RECORDING_ID))
     tower.world.destination.refusal = None
     tower.works(messages=60)
