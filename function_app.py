@@ -5,6 +5,7 @@ lose every function of the app.
 import azure.functions as func
 
 from shared import handlers
+from shared.api import ui
 from shared.api.responses import Response
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
@@ -40,6 +41,21 @@ def get_recording(req: func.HttpRequest) -> func.HttpResponse:
 def replay_recording(req: func.HttpRequest) -> func.HttpResponse:
     """Sets going now what can go on of a recording, or what was given up of it."""
     return _http(handlers.replay_recording(req.route_params["recordingId"]))
+
+
+# Neither has data in it: what the page shows, it asks the API for, with a key.
+@app.function_name("page")
+@app.route(route="ui", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+def page(req: func.HttpRequest) -> func.HttpResponse:
+    """Serves the page for people."""
+    return _http(ui.page(req.url))
+
+
+@app.function_name("page_file")
+@app.route(route="ui/{file}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+def page_file(req: func.HttpRequest) -> func.HttpResponse:
+    """Serves the page's scripts and styles."""
+    return _http(ui.asset(req.route_params["file"]))
 
 
 # `str`, not EventGridEvent: that one loses a CloudEvent's type, topic and time in the versions the hosts bring.
