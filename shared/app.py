@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from shared.api.actions import Actions
+from shared.api.rejected import RejectedEvents
 from shared.api.replay import Replay
 from shared.api.views import RecordingViews
 from shared.domain.backoff import RetryPolicy
@@ -91,6 +93,8 @@ class App:
     sweep: Sweep
     views: RecordingViews
     replay: Replay
+    actions: Actions
+    rejected: RejectedEvents
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -114,6 +118,7 @@ def compose(settings: Settings, ports: Ports) -> App:
     # What waits for a worker waits no longer than one invocation may take.
     overdue_after = settings.time_budget
     allowed: dict[str, Any] = {"allowed": settings.allowed, "default_container": settings.default_container}
+    intake = EventIntake(store=store, clock=clock, **allowed)
     return App(
         settings=settings,
         store=store,
@@ -124,7 +129,7 @@ def compose(settings: Settings, ports: Ports) -> App:
             clock=clock,
             **allowed,
         ),
-        intake=EventIntake(store=store, clock=clock, **allowed),
+        intake=intake,
         worker=Worker(
             store=store,
             steps=_steps(settings, ports),
@@ -142,6 +147,8 @@ def compose(settings: Settings, ports: Ports) -> App:
         ),
         views=RecordingViews(store=store, clock=clock, fallback_container=settings.fallback_container),
         replay=Replay(store=store, clock=clock),
+        actions=Actions(store=store, acs=ports.acs),
+        rejected=RejectedEvents(ledger=ports.ledger, intake=intake, clock=clock),
     )
 
 

@@ -62,7 +62,7 @@ def take_queries(identity: str, query: Mapping[str, str]) -> None:
     with serving(tower.app):
         check_answer(handlers.get_recording(identity), success=200)
         check_answer(handlers.list_recordings(query), success=200)
-        given = handlers.replay_recording(identity)
+        given = handlers.replay_recording(identity, {})
         check_answer(given, success=202)
     assert len(tower.world.queue.waiting) == (2 if given.status == 202 else 1)
     tower.has_at_acs()
