@@ -10,7 +10,7 @@ from shared.domain.journal import alerted, noted
 from shared.domain.media import Proof
 from shared.domain.plan_facts import attempt_failed, deliver_failed
 from shared.domain.planning import cause_alerted, going_on, noted_failure, slowly
-from shared.domain.recording import IN_FALLBACK_STATES, ChunkState, Placed, Spare
+from shared.domain.recording import IN_FALLBACK_STATES, ChunkState, Placed, Spare, Step
 
 _DIGEST_ATTEMPTS = 3
 
@@ -97,9 +97,10 @@ def _kept_in_fallback(
         return recording
     blob = fact.name.removeprefix(f"{recording.key}/")
     kept = replace(chunk.to(ChunkState.IN_FALLBACK, **facts), blob=blob, fallback_blob=fact.name)
-    kept = replace(kept, is_exhausted=False, failures=0, failing_since=None, finished_at=c.now)
+    kept = replace(kept, is_exhausted=False, failures=0, failing_since=None, finished_at=c.now, safe_at=c.now)
+    kept = replace(kept, attempts=kept.attempts + 1)
     if fact.refusal:
-        kept = replace(kept, attempts=kept.attempts + 1, last_error=fact.refusal.at(c.now))
+        kept = kept.failed(fact.refusal.at(c.now, step=Step.FETCH))
     recording = noted(recording.with_chunk(kept.rescheduled(c.now)), "kept_in_fallback", at=c.now, chunk=chunk)
     return cause_alerted(recording, kept, fact.refusal, c) if fact.refusal else recording
 
@@ -220,8 +221,8 @@ def copy_missing(recording: Recording, chunk: Chunk, fact: f.CopyMissing, c: Con
         failures=0,
         metadata_state=waits,
         is_last_attempt_done=False,
-        last_error=fact.failure.at(c.now),
-    ).rescheduled(c.now)
+        safe_at=None,
+    ).failed(fact.failure.at(c.now, step=Step.DELIVER)).rescheduled(c.now)
     recording = alerted(recording.with_chunk(gone), fact.failure.code, at=c.now, chunk=chunk)
     return noted(recording, "copy_missing", at=c.now, chunk=chunk)
 
@@ -294,7 +295,9 @@ def _in_place(recording: Recording, chunk: Chunk, state: ChunkState, c: Context,
         failures=0,
         failing_since=None,
         digest_attempts=0,
+        attempts=chunk.attempts + 1,
         finished_at=c.now,
+        safe_at=chunk.safe_at or c.now,
         lease=None,
         next_attempt_at=None,
     )

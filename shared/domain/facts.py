@@ -35,9 +35,9 @@ class Failure:
         """The failure that `error` is."""
         return cls(error.code, error.blame, str(error)[:300], error.retry_after, error.trace_id, needs_person(error))
 
-    def at(self, moment: datetime) -> Problem:
+    def at(self, moment: datetime, *, step: Step | None) -> Problem:
         """The same as it is kept on a chunk."""
-        return Problem(self.code, self.blame, self.message, moment, self.trace_id)
+        return Problem(self.code, self.blame, self.message, moment, self.trace_id, step)
 
 
 @dataclass(frozen=True)

@@ -30,10 +30,10 @@ _NOT_HERE = frozenset(
 )
 
 
-def step_started(recording: Recording, chunk: Chunk, fact: f.StepStarted, _c: Context) -> Recording:
+def step_started(recording: Recording, chunk: Chunk, fact: f.StepStarted, c: Context) -> Recording:
     """The lease. With the first fetch the folder is fixed: from now on bytes may be staged there."""
     folder = places.folder_of(recording, chunk) if fact.step is Step.FETCH else chunk.folder
-    return recording.with_chunk(replace(chunk, lease=Lease(fact.step, fact.holder, fact.until), folder=folder))
+    return recording.with_chunk(replace(chunk, lease=Lease(fact.step, fact.holder, fact.until, c.now), folder=folder))
 
 
 def attempt_failed(
@@ -152,6 +152,7 @@ def _spare_taken(recording: Recording, chunk: Chunk, spare: Spare, c: Context) -
         proof=Proof.NONE,
         digest_state="done" if spare.sha256 else "pending",
         finished_at=c.now,
+        safe_at=c.now,
         failures=0,
     )
     if spare.where == "destination":

@@ -19,7 +19,7 @@ Rules
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta  # noqa: TC003 - read at run time by codec.py
 from enum import StrEnum
 from typing import Any
@@ -74,6 +74,8 @@ class RecordingState(StrEnum):
     NO_EVENT = "no_event"  # it was started, and no event about it ever came
 
 
+# A document holds many chunks: of each the newest failures are enough to see what is wrong, and for how long.
+MOST_ERRORS = 8
 UNFINISHED_STATES = (RecordingState.STARTED, RecordingState.SAVING, RecordingState.SAFE)
 
 
@@ -101,6 +103,7 @@ class Lease:
     step: Step
     holder: str
     until: datetime
+    since: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -113,13 +116,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Problem:
-    """The newest failure: a code of `errors.py`, whose fault it is, and when."""
+    """A failure: a code of `errors.py`, whose fault it is, when, and at which step."""
 
     code: str
     blame: Blame
     message: str
     at: datetime
     trace_id: str | None = None
+    step: Step | None = None
 
 
 @dataclass(frozen=True)
@@ -160,8 +164,9 @@ class Chunk:
     `folder` is fixed when the first fetch begins. `blob` is the full name in the destination, `fallback_blob` that of
     the copy in the fallback. `leftovers` are exact names in the fallback that may be there and are of no more use.
     `other_files` are names in the destination that hold other bytes than the copy in the fallback.
-    `warned` is the smallest threshold that a deadline alert was raised for. `attempts` counts all of them, `failures`
-    those that failed since the last progress (it sets the pace).
+    `warned` is the smallest threshold that a deadline alert was raised for. `attempts` counts those to bring the bytes
+    in place, the one that did it among them; `failures` those that failed since the last progress (it sets the pace).
+    `errors` are the newest failures at any step, newest last. `safe_at`: when its bytes stopped to depend on ACS.
     """
 
     key: str
@@ -208,8 +213,10 @@ class Chunk:
     crashes: int = 0
     continuations: int = 0
     last_error: Problem | None = None
+    errors: tuple[Problem, ...] = ()
     warned: timedelta | None = None
     finished_at: datetime | None = None
+    safe_at: datetime | None = None
     deletion: str = "off"  # off | pending | done | failed
 
     def to(self, state: ChunkState, **changes: Any) -> Chunk:
@@ -217,6 +224,10 @@ class Chunk:
         if state is not self.state and state not in TRANSITIONS[self.state]:
             raise ValueError(f"a chunk does not go from {self.state} to {state}")
         return replace(self, state=state, **changes)
+
+    def failed(self, problem: Problem) -> Chunk:
+        """The chunk with one more failure that is known of it."""
+        return replace(self, last_error=problem, errors=(*self.errors, problem)[-MOST_ERRORS:])
 
     def rescheduled(self, at: datetime) -> Chunk:
         """The chunk with its next attempt at `at`, under a new generation: all earlier messages become void."""

@@ -51,7 +51,7 @@ class Side(Protocol):
     missing: ContainerUrl
 
     def drop(self, place: ContainerUrl) -> None:
-        """Somebody deletes the container."""
+        """Deletes the container."""
 
     def call(self) -> dict[str, str]:
         """A call that can be recorded: its ids by locator."""
