@@ -16,7 +16,9 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from shared.api.actions import Actions
 from shared.api.listing import Listing
+from shared.api.rejected import RejectedEvents
 from shared.api.replay import Replay
 from shared.api.views import RecordingViews
 from shared.domain.backoff import RetryPolicy
@@ -96,6 +98,8 @@ class App:
     views: RecordingViews
     listing: Listing
     replay: Replay
+    actions: Actions
+    rejected: RejectedEvents
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -122,6 +126,7 @@ def compose(settings: Settings, ports: Ports) -> App:
     # What waits for a worker waits no longer than one invocation may take.
     overdue_after = settings.time_budget
     allowed: dict[str, Any] = {"allowed": settings.allowed, "default_container": settings.default_container}
+    intake = EventIntake(store=store, clock=clock, **allowed)
     return App(
         settings=settings,
         store=store,
@@ -132,7 +137,7 @@ def compose(settings: Settings, ports: Ports) -> App:
             clock=clock,
             **allowed,
         ),
-        intake=EventIntake(store=store, clock=clock, **allowed),
+        intake=intake,
         worker=Worker(
             store=store,
             steps=_steps(settings, ports),
@@ -151,6 +156,8 @@ def compose(settings: Settings, ports: Ports) -> App:
         views=views,
         listing=Listing(store=store, views=views),
         replay=Replay(store=store, clock=clock),
+        actions=Actions(store=store, acs=ports.acs),
+        rejected=RejectedEvents(ledger=ports.ledger, intake=intake, clock=clock),
     )
 
 

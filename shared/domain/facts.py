@@ -270,4 +270,11 @@ class Replayed(RecordingFact):
     """A person asks for everything that can go on to go on now."""
 
 
+@dataclass(frozen=True)
+class ActionTaken(RecordingFact):
+    """ACS did what was asked of it: `kind` is stopped, paused or resumed."""
+
+    kind: str
+
+
 Fact = ChunkFact | RecordingFact

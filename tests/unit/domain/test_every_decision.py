@@ -56,6 +56,7 @@ def all_facts(of: Recording) -> list[f.Fact]:
         f.Finished("manifest.json", of.revision),
         f.Warned(),
         f.Replayed(),
+        f.ActionTaken("paused"),
         f.Linked("other"),
         f.Published(tuple(alert.seq for alert in of.outbox)),
         f.AcsAnswered("inactive"),
