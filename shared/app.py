@@ -103,6 +103,7 @@ def rules_of(settings: Settings) -> Rules:
         silent_after=settings.silent_after,
         digests_exports=settings.digest_exports,
         deletes_at_acs=settings.delete_at_acs,
+        has_topic=settings.event_topic is not None,
     )
 
 
@@ -218,7 +219,7 @@ def _credential(settings: Settings) -> Any:
         or settings.acs_key is None
         or settings.acs_media_auth == "identity"
         or settings.needs_storage_identity
-        or (settings.alert_topic is not None and settings.alert_topic_key is None)
+        or (settings.event_topic is not None and settings.event_topic_key is None)
     )
     if not needs:
         return None
@@ -228,12 +229,12 @@ def _credential(settings: Settings) -> Any:
 
 
 def _notifier(settings: Settings, credential: Any) -> Notifier:
-    if settings.alert_topic is None:
+    if settings.event_topic is None:
         return LogOnlyNotifier()
     from shared.adapters.notify import TopicNotifier
 
-    key = settings.alert_topic_key
-    return TopicNotifier(settings.alert_topic, key=key.reveal() if key else None, credential=credential)
+    key = settings.event_topic_key
+    return TopicNotifier(settings.event_topic, key=key.reveal() if key else None, credential=credential)
 
 
 _lock = threading.Lock()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from shared.domain import facts as f
 from shared.domain import places
 from shared.domain.backoff import History, next_attempt
-from shared.domain.journal import alerted, noted
+from shared.domain.journal import alerted, announced, noted
 from shared.domain.media import Proof
 from shared.domain.planning import alert_once, cause_alerted, going_on, noted_failure, slowly
 from shared.domain.recording import MISSING_STATES, ChunkState, Lease, Spare, Step
@@ -30,10 +30,21 @@ _NOT_HERE = frozenset(
 )
 
 
-def step_started(recording: Recording, chunk: Chunk, fact: f.StepStarted, _c: Context) -> Recording:
+def step_started(recording: Recording, chunk: Chunk, fact: f.StepStarted, c: Context) -> Recording:
     """The lease. With the first fetch the folder is fixed: from now on bytes may be staged there."""
-    folder = places.folder_of(recording, chunk) if fact.step is Step.FETCH else chunk.folder
-    return recording.with_chunk(replace(chunk, lease=Lease(fact.step, fact.holder, fact.until), folder=folder))
+    leased = replace(chunk, lease=Lease(fact.step, fact.holder, fact.until))
+    if fact.step is not Step.FETCH:
+        return recording.with_chunk(leased)
+    recording = recording.with_chunk(replace(leased, folder=places.folder_of(recording, chunk)))
+    if any(entry.kind == "rescue_started" and entry.chunk == chunk.index for entry in recording.timeline):
+        return recording
+    begun = noted(recording, "rescue_started", at=c.now, chunk=chunk)
+    # A timeline that is full (a flood of invented chunks) keeps no entry, and nothing is announced either.
+    return (
+        announced(begun, "rescue_started", at=c.now, chunk=chunk)
+        if c.rules.has_topic and begun is not recording
+        else begun
+    )
 
 
 def attempt_failed(

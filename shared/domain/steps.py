@@ -32,6 +32,7 @@ class Rules:
     silent_after: timedelta = timedelta(hours=4)
     digests_exports: bool = True
     deletes_at_acs: bool = False
+    has_topic: bool = False  # what is no alert is kept in the outbox only for a topic
 
 
 @dataclass(frozen=True)
