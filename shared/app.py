@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared.api.replay import Replay
+from shared.api.verification import Verification
 from shared.api.views import RecordingViews
 from shared.domain.backoff import RetryPolicy
 from shared.domain.steps import Rules
@@ -30,6 +31,7 @@ from shared.transfer.copy import Copier
 from shared.transfer.engine import Engine
 from shared.transfer.slots import BlockSlots, ThreadSlots
 from shared.transfer.throttle import Throttle
+from shared.worker.check import Check
 from shared.worker.circuit_breaker import CircuitBreaker
 from shared.worker.deliver import Deliver
 from shared.worker.fetch import Fetch
@@ -91,6 +93,7 @@ class App:
     sweep: Sweep
     views: RecordingViews
     replay: Replay
+    verification: Verification
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -112,6 +115,7 @@ def compose(settings: Settings, ports: Ports) -> App:
     clock, containers = ports.clock, ports.containers
     rules = rules_of(settings)
     store = RecordingStore(ledger=ports.ledger, queue=ports.queue, clock=clock, random=ports.random, rules=rules)
+    steps = _steps(settings, ports)
     # What waits for a worker waits no longer than one invocation may take.
     overdue_after = settings.time_budget
     allowed: dict[str, Any] = {"allowed": settings.allowed, "default_container": settings.default_container}
@@ -128,7 +132,7 @@ def compose(settings: Settings, ports: Ports) -> App:
         intake=EventIntake(store=store, clock=clock, **allowed),
         worker=Worker(
             store=store,
-            steps=_steps(settings, ports),
+            steps=steps,
             clock=clock,
             time_budget=settings.time_budget,
             hard_budget=HARD_BUDGET,
@@ -143,6 +147,9 @@ def compose(settings: Settings, ports: Ports) -> App:
         ),
         views=RecordingViews(store=store, clock=clock, fallback_container=settings.fallback_container),
         replay=Replay(store=store, clock=clock),
+        verification=Verification(
+            store=store, check=steps.check, clock=clock, fallback_container=settings.fallback_container
+        ),
     )
 
 
@@ -175,6 +182,7 @@ def _steps(settings: Settings, ports: Ports) -> Steps:
             time_budget=settings.time_budget,
         ),
         metadata=metadata,
+        check=Check(containers=containers, clock=clock, hard_budget=HARD_BUDGET),
         prove=Prove(containers=containers, clock=clock, hard_budget=HARD_BUDGET),
         finish=Finish(store_index=ports.ledger, containers=containers, media=media, clock=clock),
         missing_event=MissingEvent(acs=ports.acs),

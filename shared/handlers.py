@@ -83,6 +83,11 @@ def replay_recording(identity: str) -> Response:
     return _responding(act)
 
 
+def verify_recording(identity: str) -> Response:
+    """`POST /api/recordings/{recordingId}/verify`: what was found at once; digests follow in the background."""
+    return _responding(lambda app: json_response(app.verification.verify(identity), status=202))
+
+
 def list_recordings(query: Mapping[str, str]) -> Response:
     """`GET /api/recordings`."""
     return _responding(

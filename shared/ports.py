@@ -5,7 +5,7 @@ on the fakes and on the real adapters alike. Every method may raise the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime, timedelta
 
+    from shared.domain.facets import Facets
     from shared.domain.locations import ContainerUrl
     from shared.domain.recording import PendingAlert, Recording
-    from shared.start.request import StartRequest
 
 
 class Clock(Protocol):
@@ -37,6 +37,33 @@ class Random(Protocol):
     def random(self) -> float:
         """The next number."""
         ...
+
+
+@dataclass(frozen=True)
+class ChannelAffinity:
+    """Which participant (raw id) speaks on which channel (0 to 4) of an unmixed recording."""
+
+    participant: str
+    channel: int
+
+
+@dataclass(frozen=True)
+class StartRequest:
+    """A start that can be carried out. `locator` is serverCallId, groupCallId, roomId or callConnectionId.
+
+    Enumerations in ACS's spelling.
+    """
+
+    locator: str
+    locator_id: str
+    container: ContainerUrl
+    content: str
+    channel: str
+    format: str
+    pause_on_start: bool | None = None
+    callback_url: str | None = None
+    ordering: tuple[str, ...] = ()
+    affinity: tuple[ChannelAffinity, ...] = field(default=())
 
 
 @dataclass(frozen=True)
@@ -227,13 +254,15 @@ class Version:
 @dataclass(frozen=True)
 class OpenEntry:
     """What a listing tells of an open document. `due`: when something is to be done; `risk`: the earliest end of
-    ACS's window for a chunk that still needs it. None where there is no such moment, or it cannot be read.
+    ACS's window for a chunk that still needs it; `facets`: what lists filter by. None where there is no such moment,
+    or it cannot be read.
     """
 
     key: str
     due: datetime | None
     risk: datetime | None
     state: str
+    facets: Facets | None = None
 
 
 @dataclass(frozen=True)
@@ -289,8 +318,20 @@ class Ledger(Protocol):
         """One that is gone already is no error."""
         ...
 
-    def entries(self, prefix: str, *, cursor: str | None = None) -> tuple[list[IndexEntry], str | None]:
-        """A page of index blobs whose name starts with `prefix`, by name, and the cursor of the next page."""
+    def entries(
+        self, prefix: str, *, cursor: str | None = None, limit: int | None = None
+    ) -> tuple[list[IndexEntry], str | None]:
+        """A page of index blobs whose name starts with `prefix`, by name, and the cursor of the next page.
+
+        At most 5,000, or `limit`.
+        """
+        ...
+
+    def folders(self, prefix: str) -> list[str]:
+        """The names between `prefix` (which ends with a slash) and the next slash, of all index blobs, sorted.
+
+        One request for 5,000 of them, however many blobs they hold.
+        """
         ...
 
     def put_note(self, name: str, data: bytes, *, is_new_only: bool = False) -> None:

@@ -12,10 +12,11 @@ from shared import index
 from shared.domain import naming, places
 from shared.domain.codec import to_plain
 from shared.domain.errors import Blame, Fault, InvalidRequest, RecorderError
+from shared.domain.facets import route
 from shared.domain.locations import ContainerUrl
 from shared.domain.recording import IN_FALLBACK_STATES, UNFINISHED_STATES, ChunkState
+from shared.domain.reopen import is_at_acs
 from shared.domain.steps import chunk_step, next_due
-from shared.worker.manifest import route
 
 if TYPE_CHECKING:
     from shared.domain.recording import Chunk, Recording
@@ -162,6 +163,8 @@ class RecordingViews:
             "digestProblem": chunk.digest_problem,
             "proof": chunk.proof,
             "provedAt": chunk.proved_at,
+            "check": chunk.check,
+            "checkDue": chunk.is_check_due or None,
             "attempts": chunk.attempts,
             "continuations": chunk.continuations or None,
             "crashes": chunk.crashes or None,
@@ -178,7 +181,9 @@ class RecordingViews:
         return {name: to_plain(value) for name, value in fields.items() if value is not None}
 
     def _where(self, recording: Recording, chunk: Chunk) -> tuple[str, str | None, str | None]:
-        """Where the bytes are now: destination, fallback or acs; and the files' URLs (without any signature)."""
+        """Where the bytes are now: destination, fallback, acs, or nowhere that is known (damaged, and the window is
+        over); and the files' URLs (without any signature).
+        """
         if chunk.is_in_place:
             container = ContainerUrl.parse(recording.container_url)
             return (
@@ -193,6 +198,9 @@ class RecordingViews:
                 f"{self._fallback}/{places.fallback_copy(recording, chunk)}",
                 f"{self._fallback}/{metadata}",
             )
+        if chunk.state is ChunkState.DAMAGED:
+            url = ContainerUrl.parse(recording.container_url).blob_url(chunk.blob or "")
+            return ("acs" if is_at_acs(chunk, self._clock.now()) else "nowhere"), url, None
         return "acs", None, None
 
 

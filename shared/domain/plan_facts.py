@@ -32,7 +32,7 @@ _NOT_HERE = frozenset(
 
 def step_started(recording: Recording, chunk: Chunk, fact: f.StepStarted, c: Context) -> Recording:
     """The lease. With the first fetch the folder is fixed: from now on bytes may be staged there."""
-    leased = replace(chunk, lease=Lease(fact.step, fact.holder, fact.until))
+    leased = replace(chunk, lease=Lease(fact.step, fact.holder, fact.until, c.now))
     if fact.step is not Step.FETCH:
         return recording.with_chunk(leased)
     recording = recording.with_chunk(replace(leased, folder=places.folder_of(recording, chunk)))
@@ -142,6 +142,9 @@ def nowhere_found(recording: Recording, chunk: Chunk, _fact: f.NowhereFound, c: 
     over = replace(chunk, is_exhausted=False, lease=None, next_attempt_at=None)
     if chunk.spare:
         return _spare_taken(recording, over, chunk.spare, c)
+    if chunk.before_damage is not None:
+        still = over.to(ChunkState.DAMAGED)
+        return noted(recording.with_chunk(still), "still_damaged", at=c.now, chunk=chunk)
     if chunk.state in MISSING_STATES:
         return noted(recording.with_chunk(over), "looked_again", at=c.now, chunk=chunk)
     code = chunk.last_error.code if chunk.last_error else None
@@ -163,6 +166,7 @@ def _spare_taken(recording: Recording, chunk: Chunk, spare: Spare, c: Context) -
         proof=Proof.NONE,
         digest_state="done" if spare.sha256 else "pending",
         finished_at=c.now,
+        safe_at=c.now,
         failures=0,
     )
     if spare.where == "destination":

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared.domain import facts as f
+from shared.domain.checking import verification_asked
 from shared.domain.journal import alerted, announced, is_raised, noted
 from shared.domain.planning import alert_once, later
 from shared.domain.recording import Manifest, Plan, RecordingState, Step
@@ -189,4 +190,5 @@ DECISIONS: dict[type[Any], Callable[..., Recording]] = {
     f.StartAnswered: start_answered,
     f.Linked: linked,
     f.Replayed: replayed,
+    f.VerificationAsked: verification_asked,
 }

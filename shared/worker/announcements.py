@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from shared.domain.codec import to_plain
 from shared.domain.errors import Blame
+from shared.domain.facets import ROUTES, route
 from shared.domain.recording import IN_FALLBACK_STATES
 from shared.domain.redaction import clean
-from shared.worker.manifest import ROUTES, route
 
 if TYPE_CHECKING:
     from datetime import datetime

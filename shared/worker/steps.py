@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shared.domain.recording import Chunk, Recording
+    from shared.worker.check import Check
     from shared.worker.deliver import Deliver
     from shared.worker.fetch import Fetch
     from shared.worker.finish import Finish
@@ -31,6 +32,7 @@ class Steps:
     deliver: Deliver
     metadata: MetadataStep
     prove: Prove
+    check: Check
     finish: Finish
     missing_event: MissingEvent
     publish: Publish
@@ -44,6 +46,7 @@ class Steps:
             Step.DELIVER: self.deliver.deliver,
             Step.METADATA: self.metadata.save,
             Step.PROVE: self.prove.prove,
+            Step.CHECK: self.check.check,
         }[step]
 
     def of_recording(self, step: Step) -> Callable[[Recording], list[f.Fact]]:

@@ -36,6 +36,7 @@ _FAILED = {
     Step.DELIVER: "delivery.failed",
     Step.METADATA: "metadata.failed",
     Step.PROVE: "prove.failed",
+    Step.CHECK: "check.failed",
     Step.FINISH: "manifest.failed",
     Step.CLEAN: "clean.failed",
     Step.DELETE_AT_ACS: "deletion.failed",
@@ -52,6 +53,7 @@ _NOW = {
     ChunkState.UNDELIVERABLE: "chunk.undeliverable",
     ChunkState.LOST: "chunk.lost",
     ChunkState.UNCONFIRMED: "chunk.unconfirmed",
+    ChunkState.DAMAGED: "chunk.damaged",
 }
 # The clock of the process that planned a step may be ahead of ours by so much: a message is not sent twice for it.
 _CLOCKS_DIFFER = timedelta(seconds=2)
@@ -119,7 +121,7 @@ class Worker:
 
     def _chunk_step(self, version: Version, chunk: Chunk, step: Step, message_id: str) -> Version:
         if step in LEASED_STEPS:
-            budget = self._hard_budget if step is Step.PROVE else self._time_budget
+            budget = self._hard_budget if step in (Step.PROVE, Step.CHECK) else self._time_budget
             until = self._clock.now() + budget + _LEASE_GRACE
             started = f.StepStarted(chunk.key, chunk.generation, step, message_id, until)
             version = self._store.record(version, started)

@@ -42,7 +42,7 @@ QUEUES = {
 
 def test_all_functions_are_found() -> None:
     """Two functions of one name, or one bad annotation, would lose them all."""
-    http = {"start_recording", "list_recordings", "get_recording", "replay_recording"}
+    http = {"start_recording", "list_recordings", "get_recording", "replay_recording", "verify_recording"}
     assert set(BOUND) == http | {"recording_file_status_updated", "sweep"} | set(QUEUES)
 
 
@@ -53,6 +53,7 @@ def test_all_functions_are_found() -> None:
         ("list_recordings", "GET", "recordings"),
         ("get_recording", "GET", "recordings/{recordingId}"),
         ("replay_recording", "POST", "recordings/{recordingId}/replay"),
+        ("verify_recording", "POST", "recordings/{recordingId}/verify"),
     ],
 )
 def test_http_functions_have_their_routes_and_want_a_key(function: str, method: str, route: str) -> None:
