@@ -100,6 +100,13 @@ def page_file(req: func.HttpRequest) -> func.HttpResponse:
     return _http(ui.asset(req.route_params["file"]))
 
 
+@app.function_name("verify_recording")
+@app.route(route="recordings/{recordingId}/verify", methods=["POST"])
+def verify_recording(req: func.HttpRequest) -> func.HttpResponse:
+    """Looks whether every file of a recording is still there and still the same."""
+    return _http(handlers.verify_recording(req.route_params["recordingId"]))
+
+
 # `str`, not EventGridEvent: that one loses a CloudEvent's type, topic and time in the versions the hosts bring.
 @app.function_name("recording_file_status_updated")
 @app.event_grid_trigger(arg_name="event")

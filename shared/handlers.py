@@ -64,6 +64,11 @@ def replay_recording(identity: str, headers: Mapping[str, str]) -> Response:
     return responding(act)
 
 
+def verify_recording(identity: str) -> Response:
+    """`POST /api/recordings/{recordingId}/verify`: what was found at once; digests follow in the background."""
+    return responding(lambda app: json_response(app.verification.verify(identity), status=202))
+
+
 def list_recordings(url: str) -> Response:
     """`GET /api/recordings`. From the URL, for a host's mapping of parameters holds each name once.
 

@@ -196,6 +196,20 @@ class LengthConfirmed(ChunkFact):
 
 
 @dataclass(frozen=True)
+class FileChecked(ChunkFact):
+    """What was found at `name`, where the chunk's file should be: nothing (`size` None), or a file.
+
+    `sha256`: of all its bytes, where they were read. `failure`: the container could not be asked.
+    """
+
+    name: str
+    size: int | None = None
+    etag: str | None = None
+    sha256: str | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
 class Cleaned(ChunkFact):
     """These exact names are gone from the fallback."""
 
@@ -263,6 +277,13 @@ class Linked(RecordingFact):
     """Another record is about the same recording."""
 
     key: str
+
+
+@dataclass(frozen=True)
+class VerificationAsked(RecordingFact):
+    """A person, or the audit, asks whether every file is as it was. `looks`: what was found at once."""
+
+    looks: tuple[FileChecked, ...]
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ _FAILED = {
     Step.DELIVER: "delivery.failed",
     Step.METADATA: "metadata.failed",
     Step.PROVE: "prove.failed",
+    Step.CHECK: "check.failed",
     Step.FINISH: "manifest.failed",
     Step.CLEAN: "clean.failed",
     Step.DELETE_AT_ACS: "deletion.failed",
@@ -53,6 +54,7 @@ _NOW = {
     ChunkState.UNDELIVERABLE: "chunk.undeliverable",
     ChunkState.LOST: "chunk.lost",
     ChunkState.UNCONFIRMED: "chunk.unconfirmed",
+    ChunkState.DAMAGED: "chunk.damaged",
 }
 # The clock of the process that planned a step may be ahead of ours by so much: a message is not sent twice for it.
 _CLOCKS_DIFFER = timedelta(seconds=2)

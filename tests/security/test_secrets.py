@@ -142,8 +142,8 @@ FULL = {
     "ACS_CONNECTION_STRING": f"endpoint=https://a.communication.azure.com/;accesskey={CANARY}",
     "RECORDING_CONTAINER_URL": "https://a.blob.core.windows.net/recordings",
     "RECORDING_STORAGE_CONNECTION_STRING": f"AccountName=a;AccountKey={CANARY}",
-    "ALERT_TOPIC_ENDPOINT": "https://a.westeurope-1.eventgrid.azure.net/api/events",
-    "ALERT_TOPIC_KEY": CANARY,
+    "EVENT_TOPIC_ENDPOINT": "https://a.westeurope-1.eventgrid.azure.net/api/events",
+    "EVENT_TOPIC_KEY": CANARY,
 }
 
 
@@ -169,7 +169,7 @@ _UNUSABLE = (
     f"https://[{CANARY}",
 )
 # Secrets that may be any text, so that all of these can be used.
-_ANY_TEXT = ("RECORDING_STORAGE_CONNECTION_STRING", "ALERT_TOPIC_KEY")
+_ANY_TEXT = ("RECORDING_STORAGE_CONNECTION_STRING", "EVENT_TOPIC_KEY")
 # The plain word is a good name for a container, and no secret there.
 _CONTAINERS = ("FALLBACK_CONTAINER", "LEDGER_CONTAINER", "REJECTED_EVENTS_CONTAINER")
 

@@ -51,15 +51,18 @@ ROUTES = [
     ("list_recordings", "GET", "recordings"),
     ("get_recording", "GET", "recordings/{recordingId}"),
     ("replay_recording", "POST", "recordings/{recordingId}/replay"),
+    ("verify_recording", "POST", "recordings/{recordingId}/verify"),
     ("stop_recording", "POST", "recordings/{recordingId}/stop"),
     ("pause_recording", "POST", "recordings/{recordingId}/pause"),
     ("resume_recording", "POST", "recordings/{recordingId}/resume"),
     ("list_rejected_events", "GET", "rejected-events"),
     ("replay_rejected_event", "POST", "rejected-events/{eventId}/replay"),
     ("health", "GET", "health"),
+    ("page", "GET", "ui"),
+    ("page_file", "GET", "ui/{file}"),
 ]
 # What answers without a key. Each says nothing about a recording.
-OPEN = {"health"}
+OPEN = {"health", "page", "page_file"}
 
 
 def http_trigger(function: str) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class Archive(World):
         self.ledger.load = loaded  # type: ignore[method-assign]  # documents are made on demand
         self.counted = self.app(ledger=watched(self.ledger, self._count))
 
-    def _count(self, name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
+    def _count(self, name: str, call: Callable[[], Any], _arguments: tuple[Any, ...]) -> Any:
         self.calls[name] += 1
         return call()
 
