@@ -60,7 +60,7 @@ class RecordingViews:
         view["timeline"] = to_plain(recording.timeline)
         alerts = (entry.kind for entry in recording.timeline if entry.kind.startswith("alert."))
         view["alerts"] = list(dict.fromkeys(kind.removeprefix("alert.") for kind in alerts))
-        view["alertsOwed"] = [alert.name for alert in recording.outbox]
+        view["alertsOwed"] = [alert.name for alert in recording.outbox if alert.is_alert]
         view["links"] = list(recording.links)
         view["manifest"] = to_plain(recording.manifest)
         staged = staged_bytes(self._containers, recording)

@@ -284,15 +284,23 @@ class Chunk:
 
 @dataclass(frozen=True)
 class PendingAlert:
-    """An alert that is owed. `seq` counts a recording's alerts and makes the published event's id."""
+    """An alert that is owed, or a piece of good news (level `info`) that only a topic gets.
+
+    `seq` counts what a recording ever owed and makes the published event's id.
+    """
 
     seq: int
     name: str
-    level: str  # warning | error
+    level: str  # info | warning | error
     at: datetime
     chunk: int | None = None
     code: str | None = None
     message: str | None = None
+
+    @property
+    def is_alert(self) -> bool:
+        """Whether a person should look at it."""
+        return self.level != "info"
 
 
 @dataclass(frozen=True)
