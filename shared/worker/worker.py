@@ -171,9 +171,9 @@ class Worker:
         seen = version.recording.verified_at
         if seen is not None and self._clock.now() - seen < AUDITED_ANEW_AFTER:
             return
-        looks = self._steps.check.look(version.recording)
-        if looks:
-            version = self._record(version, f.VerificationAsked(looks))
+        asked = self._steps.check.look(version.recording)
+        if asked:
+            version = self._record(version, asked)
             self._whole_recording(version, in_background=True)
 
     def _replanned(self, version: Version) -> Version:
