@@ -26,6 +26,7 @@ class FakeLedger:
         self.index: dict[str, dict[str, str]] = {}
         self.notes: dict[str, bytes] = {}
         self.rejected: dict[str, bytes] = {}
+        self.time = _FIRST
         self.rejected_at: dict[str, datetime] = {}
         self.quarantined: dict[str, bytes] = {}
 
@@ -106,6 +107,9 @@ class FakeLedger:
 
     def get_note(self, name: str) -> bytes | None:
         return self.notes.get(name)
+
+    def probe(self) -> datetime:
+        return self.time
 
     def keep_rejected(self, name: str, data: bytes) -> None:
         self.rejected[name] = data
