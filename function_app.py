@@ -11,6 +11,7 @@ from collections.abc import Callable
 import azure.functions as func
 
 from shared import handlers, http
+from shared.api import ui
 from shared.api.responses import Response
 
 BOTH = ["GET", "POST"]
@@ -36,8 +37,8 @@ def start_recording(req: func.HttpRequest) -> func.HttpResponse:
 @app.function_name("list_recordings")
 @app.route(route="recordings", methods=["GET"])
 def list_recordings(req: func.HttpRequest) -> func.HttpResponse:
-    """Lists the unfinished recordings, nearest deadline first."""
-    return _http(handlers.list_recordings(req.params, url=req.url))
+    """Lists recordings: the unfinished ones by risk, or what a filter asks for."""
+    return _http(handlers.list_recordings(req.url))
 
 
 @app.function_name("get_recording")
@@ -79,7 +80,7 @@ def resume_recording(req: func.HttpRequest) -> func.HttpResponse:
 @app.route(route="rejected-events", methods=BOTH)
 def list_rejected_events(req: func.HttpRequest) -> func.HttpResponse:
     """Lists the events that could not be used, newest first."""
-    return _only("GET", req, lambda: http.list_rejected_events(req.params))
+    return _only("GET", req, lambda: http.list_rejected_events(req.url))
 
 
 @app.function_name("replay_rejected_event")
@@ -115,6 +116,28 @@ def openapi(req: func.HttpRequest) -> func.HttpResponse:
 def other_verbs(req: func.HttpRequest) -> func.HttpResponse:
     """Says which verbs the path has."""
     return _http(http.other_request(req.method, req.url))
+
+
+# Neither has data in it: what the page shows, it asks the API for, with a key.
+@app.function_name("page")
+@app.route(route="ui", methods=BOTH, auth_level=func.AuthLevel.ANONYMOUS)
+def page(req: func.HttpRequest) -> func.HttpResponse:
+    """Serves the page for people."""
+    return _only("GET", req, lambda: ui.page(req.url))
+
+
+@app.function_name("page_file")
+@app.route(route="ui/{file}", methods=BOTH, auth_level=func.AuthLevel.ANONYMOUS)
+def page_file(req: func.HttpRequest) -> func.HttpResponse:
+    """Serves the page's scripts and styles."""
+    return _only("GET", req, lambda: ui.asset(req.route_params["file"]))
+
+
+@app.function_name("verify_recording")
+@app.route(route="recordings/{recordingId}/verify", methods=BOTH)
+def verify_recording(req: func.HttpRequest) -> func.HttpResponse:
+    """Looks whether every file of a recording is still there and still the same."""
+    return _only("POST", req, lambda: handlers.verify_recording(req.route_params["recordingId"], req.headers))
 
 
 # `str`, not EventGridEvent: that one loses a CloudEvent's type, topic and time in the versions the hosts bring.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from shared.api.actions import Verb
 from shared.api.doctor import unconfigured
@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from shared.app import App
+
+
+def parameters(url: str) -> list[tuple[str, str]]:
+    """A URL's parameters, each as often as it is given, without the function's key.
+
+    A host's mapping of them holds each name once.
+    """
+    given = parse_qsl(urlsplit(url).query, keep_blank_values=True)
+    return [(name, value) for name, value in given if name not in ("code", "clientId")]
 
 
 def responding(action: Callable[[App], Response]) -> Response:
@@ -41,9 +50,9 @@ def act_on_recording(identity: str, verb: str, headers: Mapping[str, str]) -> Re
     return responding(lambda app: json_response(app.actions.act(identity, Verb(verb), by=caller(headers))))
 
 
-def list_rejected_events(query: Mapping[str, str]) -> Response:
+def list_rejected_events(url: str) -> Response:
     """`GET /api/rejected-events`."""
-    return responding(lambda app: json_response(app.rejected.listed(query)))
+    return responding(lambda app: json_response(app.rejected.listed(parameters(url))))
 
 
 def replay_rejected_event(identity: str, headers: Mapping[str, str]) -> Response:

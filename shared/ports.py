@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime, timedelta
 
+    from shared.domain.facets import Facets
     from shared.domain.locations import ContainerUrl
     from shared.domain.recording import PendingAlert, Recording
 
@@ -265,13 +266,15 @@ class Version:
 @dataclass(frozen=True)
 class OpenEntry:
     """What a listing tells of an open document. `due`: when something is to be done; `risk`: the earliest end of
-    ACS's window for a chunk that still needs it. None where there is no such moment, or it cannot be read.
+    ACS's window for a chunk that still needs it; `facets`: what lists filter by. None where there is no such moment,
+    or it cannot be read.
     """
 
     key: str
     due: datetime | None
     risk: datetime | None
     state: str
+    facets: Facets | None = None
 
 
 @dataclass(frozen=True)
@@ -335,8 +338,20 @@ class Ledger(Protocol):
         """One that is gone already is no error."""
         ...
 
-    def entries(self, prefix: str, *, cursor: str | None = None) -> tuple[list[IndexEntry], str | None]:
-        """A page of index blobs whose name starts with `prefix`, by name, and the cursor of the next page."""
+    def entries(
+        self, prefix: str, *, cursor: str | None = None, limit: int | None = None
+    ) -> tuple[list[IndexEntry], str | None]:
+        """A page of index blobs whose name starts with `prefix`, by name, and the cursor of the next page.
+
+        At most 5,000, or `limit`.
+        """
+        ...
+
+    def folders(self, prefix: str) -> list[str]:
+        """The names between `prefix` (which ends with a slash) and the next slash, of all index blobs, sorted.
+
+        One request for 5,000 of them, however many blobs they hold.
+        """
         ...
 
     def put_note(self, name: str, data: bytes, *, is_new_only: bool = False) -> None:
@@ -420,8 +435,8 @@ class WorkQueue(Protocol):
 
 
 class Notifier(Protocol):
-    """Carries alerts out of the log, to an Event Grid topic. AlertNotSent where it could not."""
+    """Carries what an outbox holds to an Event Grid topic. AlertNotSent where it could not."""
 
-    def publish(self, *, recording_key: str, alerts: Sequence[PendingAlert], fields: dict[str, object]) -> None:
-        """Publishes them; each event's id is the same whenever the same alert is published again."""
+    def publish(self, *, recording: Recording, alerts: Sequence[PendingAlert]) -> None:
+        """Publishes them; each event's id is the same whenever the same entry is published again."""
         ...

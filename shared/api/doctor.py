@@ -145,14 +145,11 @@ class Doctor:
 
     def _of_settings(self) -> list[Check]:
         given = self._settings
-        topic = "alerts go to the log and a topic" if given.alert_topic else "alerts go to the log only"
+        topic = "alerts go to the log and a topic" if given.event_topic else "alerts go to the log only"
         checks = [Check("settings", OK, f"all can be used; {len(self._places())} places; {topic}")]
         if given.preflight == "off":
             fix = "set PREFLIGHT to warn or enforce"
             checks.append(Check("settings", WARN, "PREFLIGHT is off: no container is looked at before a start", fix))
-        if given.checksum == "off":
-            fix = "set RESCUE_CHECKSUM to md5 or crc64"
-            checks.append(Check("settings", WARN, "RESCUE_CHECKSUM is off: blocks travel without a checksum", fix))
         return checks
 
     def _of_storage(self) -> list[Check]:

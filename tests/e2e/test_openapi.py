@@ -47,12 +47,12 @@ OPERATIONS = [(path, verb) for path, item in DOCUMENT["paths"].items() for verb 
 
 def test_what_is_drawn_from_the_document_is_answered_as_it_says(world: World, tmp_path: Path) -> None:
     command = [
-        *(sys.executable, "-m", "schemathesis.cli", "run", "shared/api/openapi.json"),
+        *(sys.executable, "-m", "schemathesis.cli", "run", str(ROOT / "shared" / "api" / "openapi.json")),
         *("--url", f"{world.stack.host_url}/api", "--checks", ",".join(CHECKS)),
         *("--phases", "examples,coverage,fuzzing", "--mode", "all"),
         *("--max-examples", str(EXAMPLES), "--seed", "1", "--generation-database", "none", "--no-color"),
     ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     summary = done.stdout[-8000:]
     assert done.returncode == 0, summary + done.stderr[-2000:]
     assert f"Tested: {len(OPERATIONS)}" in summary, summary
@@ -94,6 +94,10 @@ def test_answers_of_success_have_the_documented_shape(world: World) -> None:
     rescued.whole()
     assert _asked(world, "/recordings/{recordingId}", "GET", 200, **one)["state"] == "complete"
     _asked(world, "/recordings/{recordingId}/replay", "POST", 200, **one)
+    verified = _asked(world, "/recordings/{recordingId}/verify", "POST", 202, **one)
+    assert [file["result"] for file in verified["files"]] == ["intact", "intact"]
+    assert _asked(world, "/recordings/{recordingId}", "GET", 200, **one)["chunks"][0]["check"]["result"] == "intact"
+    assert _asked(world, "/recordings", "GET", 200, query={"state": "finished", "limit": 200})["recordings"]
     world.deliver({"id": "documented", "eventType": "Microsoft.Communication.RecordingFileStatusUpdated"})
     listed = _asked(world, "/rejected-events", "GET", 200, query={"limit": 1})
     event = {"path_parameters": {"eventId": listed["events"][0]["id"]}}

@@ -53,6 +53,7 @@ ROUTES = [
     ("list_recordings", "GET", "recordings"),
     ("get_recording", "GET", "recordings/{recordingId}"),
     ("replay_recording", "POST", "recordings/{recordingId}/replay"),
+    ("verify_recording", "POST", "recordings/{recordingId}/verify"),
     ("stop_recording", "POST", "recordings/{recordingId}/stop"),
     ("pause_recording", "POST", "recordings/{recordingId}/pause"),
     ("resume_recording", "POST", "recordings/{recordingId}/resume"),
@@ -61,10 +62,12 @@ ROUTES = [
     ("health", "GET", "health"),
     ("doctor", "GET", "doctor"),
     ("openapi", "GET", "openapi.json"),
+    ("page", "GET", "ui"),
+    ("page_file", "GET", "ui/{file}"),
 ]
 VERBS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
 # What answers without a key. Each says nothing about a recording.
-OPEN = {"health"}
+OPEN = {"health", "page", "page_file"}
 
 
 def http_trigger(function: str) -> dict[str, Any]:
