@@ -17,11 +17,12 @@ from shared.logs import log
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from shared.intake.intake import EventIntake
+    from shared.intake.intake import EventIntake, Outcome
     from shared.ports import Clock, Ledger, RejectedEntry
 
 MOST_LISTED = 100
 _USUAL = 20
+_BEST = ("recorded", "repeated", "paired", "ignored", "rejected")
 # Of one event in a list. The whole is in the blob.
 _MOST_SHOWN = 16_384
 _NAME = re.compile(r"(?P<folder>\d{8}|poison)/(?P<rest>[a-z_]{1,40}-[0-9a-f]{16}|[0-9a-f-]{36})\.json")
@@ -94,13 +95,22 @@ class RejectedEvents:
         event = kept.get("event")
         if not isinstance(event, str):
             raise NotReplayable("this is a queue message that could not be read: the sweep has looked at its recording")
-        outcomes = list(self._intake.take(event))
-        result = [{"outcome": one.kind, "key": one.key, "reason": one.reason} for one in outcomes]
-        result = [{name: value for name, value in one.items() if value is not None} for one in result]
-        kept["replayed"] = {"at": format_time(self._clock.now()), "by": by, "result": result}
+        came = _result(list(self._intake.take(event)))
+        kept["replayed"] = {"at": format_time(self._clock.now()), "by": by} | came
         self._ledger.keep_rejected(name, json.dumps(kept).encode())
-        log("event.replayed", id=identity, by=by, outcomes=[one.kind for one in outcomes])
-        return {"id": identity, "result": result}
+        log("event.replayed", id=identity, by=by, result=came["result"])
+        return {"id": identity} | came
+
+
+def _result(outcomes: list[Outcome]) -> dict[str, Any]:
+    """What came of all events of a delivery: the best of it in one word, and why any was rejected."""
+    kinds = [one.kind for one in outcomes]
+    fields = {
+        "result": min(kinds, key=_BEST.index),
+        "keys": list(dict.fromkeys(one.key for one in outcomes if one.key)) or None,
+        "reason": "; ".join(one.reason for one in outcomes if one.reason) or None,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _shown(entry: RejectedEntry, kept: dict[str, Any]) -> dict[str, Any]:
