@@ -11,11 +11,13 @@ help: ## this list
 setup: $(VENV)/.ready local/node_modules/.ready ## install all that the laptop needs (done by the others on their own)
 
 $(VENV)/.ready: requirements.txt requirements-dev.txt
+	@echo "1/2 Python's packages, into $(VENV): about a minute"
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(PY) -m pip install --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
 local/node_modules/.ready: local/package.json local/package-lock.json | $(VENV)/.ready
+	@echo "2/2 Azurite, into local/node_modules"
 	$(PY) -m local.node npm ci --prefix local
 	@touch $@
 
@@ -26,7 +28,7 @@ services: setup ## Azurite, the ACS emulator and Event Grid, for a `func start` 
 	$(PY) -m local.services
 
 start: setup ## the services and the app: `func start` where Core Tools are, else the local host
-	$(PY) -m local.start
+	$(PY) -m local.start $(ARGS)
 
 check: setup ## lint, format, types; Bicep's compiler where there is one
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,14 @@ def test_a_wrong_verb_is_answered_with_the_right_ones(verb: str, url: str, statu
     assert problem["code"] == ("verb_not_allowed" if status == 405 else "route_unknown")
     assert given.headers.get("Allow") == allow
     assert "SECRET" not in given.body.decode()
+
+
+def test_the_collection_of_requests_has_every_call() -> None:
+    lines = (Path(__file__).parents[3] / "requests.http").read_text(encoding="utf-8").splitlines()
+    asked = [re.fullmatch(r"(GET|POST) \{\{origin\}\}/api(/[^?]*)(\?.*)?", line) for line in lines]
+    called = {(match[1], match[2].replace("{{recording}}", "x")) for match in asked if match}
+    for path, item in SOURCE["paths"].items():
+        pattern = re.compile(re.sub(r"\{\w+\}", "[^/]+", path))
+        for verb in ("get", "post"):
+            has = any(verb.upper() == one and pattern.fullmatch(other) for one, other in called)
+            assert has == (verb in item), f"{verb} {path}"
