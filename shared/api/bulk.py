@@ -51,13 +51,13 @@ class Selection:
 
 def parse_body(body: Any, *, default_state: str) -> Selection:
     """InvalidRequest with every fault. `default_state` of a body that names none; `incomplete`: all but complete."""
-    if body is None:
-        body = {}
     if not isinstance(body, dict):
         raise InvalidRequest([Fault("", "must be a JSON object")])
     faults = [Fault(str(name)[:64] or "(empty)", f"is not a field; there are {', '.join(_NAMES)}")
               for name in body if name not in _NAMES]  # fmt: skip
     faults += [Fault(name, "must be a string") for name in _TEXTS if name in body and not isinstance(body[name], str)]
+    faults += [Fault(name, "must not have spaces around it") for name in _TEXTS
+               if isinstance(body.get(name), str) and body[name] != body[name].strip()]  # fmt: skip
     if "limit" in body and type(body["limit"]) is not int:
         faults.append(Fault("limit", "must be a whole number"))
     if "dryRun" in body and not isinstance(body["dryRun"], bool):

@@ -158,6 +158,8 @@ def test_one_that_fails_holds_no_other_up(world: World) -> None:
     ("body", "fields"),
     [
         ([], {""}),
+        (None, {""}),
+        ({"cause": " media_not_found"}, {"cause"}),
         ({"dryrun": False}, {"dryrun"}),
         ({"dryRun": "no", "limit": "3", "state": 1, "color": 2}, {"dryRun", "limit", "state", "color"}),
         ({"state": "odd", "from": "yesterday", "container": "x"}, {"state", "from", "container"}),
