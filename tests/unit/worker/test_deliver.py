@@ -11,6 +11,7 @@ from shared.domain.errors import MediaUnavailable, StorageAccessDenied, StorageU
 from shared.domain.media import Proof
 from shared.domain.recording import ChunkState, RecordingState
 from tests.support.fakes import CONTAINER, lies, settings
+from tests.support.fakes.acs import honest
 from tests.unit.rig import DAY, HOUR, MEDIA, MINUTE, Rig, claim, event, mp3, wav
 
 MIB = 1024 * 1024
@@ -72,7 +73,7 @@ def test_a_delivery_that_is_given_up_closes_and_goes_on_after_a_replay() -> None
 def given_up(rig: Rig) -> Rig:
     """A chunk whose delivery is given up; blocks of two attempts are in it, so that it had no digest."""
     rig.put_media()
-    rig.media.lie(VIDEO, lies.honest, *[lies.failing(MediaUnavailable("reset"))] * 3)
+    rig.media.lie(VIDEO, honest, *[lies.failing(MediaUnavailable("reset"))] * 3)
     rig.destination.refusal = StorageAccessDenied("403")
     rig.receive(event())
     rig.live(HOUR)
