@@ -57,9 +57,11 @@ ROUTES = [
     ("list_rejected_events", "GET", "rejected-events"),
     ("replay_rejected_event", "POST", "rejected-events/{eventId}/replay"),
     ("health", "GET", "health"),
+    ("page", "GET", "ui"),
+    ("page_file", "GET", "ui/{file}"),
 ]
 # What answers without a key. Each says nothing about a recording.
-OPEN = {"health"}
+OPEN = {"health", "page", "page_file"}
 
 
 def http_trigger(function: str) -> dict[str, Any]:
