@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from azure.core.pipeline.transport import RequestsTransport
 
     from shared.domain.locations import ContainerUrl
+    from shared.ports import StartRequest
     from shared.settings import Settings
-    from shared.start.request import StartRequest
 
 _MOST_REDIRECTS = 3
 _QUICK: dict[str, Any] = {"connection_timeout": 10, "read_timeout": 20}
