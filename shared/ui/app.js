@@ -64,7 +64,7 @@ function open() {
   } catch {
     // An address that cannot be decoded: the same as one that leads nowhere.
   }
-  shown = { view, stop: new AbortController(), data: null, loadedAt: 0, error: null, timer: 0 };
+  shown = { view, isNext: shown !== null, stop: new AbortController(), data: null, loadedAt: 0, error: null, timer: 0 };
   shown.context = { state: {}, signal: shown.stop.signal, refresh, redraw };
   navigate();
   if (!view) return paint(heading("No such page", "The address leads nowhere on this page. Choose a view, or search for an id."));
@@ -107,7 +107,7 @@ async function refresh() {
     const isFirst = mine.data === null;
     Object.assign(mine, { data, loadedAt: Date.now(), error: null });
     paint(mine.view.render(data, mine.context));
-    if (isFirst) arrived();
+    if (isFirst && mine.isNext) arrived();
   } catch (error) {
     if (mine !== shown || mine.stop.signal.aborted) return;
     if (error.status === undefined) throw error;
@@ -132,7 +132,7 @@ function failed(mine, error) {
   }
 }
 
-// A screen reader begins to read at the title of a new view; typing in the search field is not interrupted.
+// A screen reader begins to read at the title of the next view; typing in the search field is not interrupted.
 function arrived() {
   if (document.activeElement === document.body || document.activeElement?.closest("nav, main")) {
     document.getElementById("title")?.focus({ preventScroll: true });

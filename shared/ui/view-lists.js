@@ -120,7 +120,7 @@ export function troubleView() {
     title: "Lost and damaged",
     every: 30,
     async load(context) {
-      const lists = await Promise.all(TROUBLE.map((state) => pages(context, { state })));
+      const lists = await Promise.all(TROUBLE.map((state) => pages(context, { state, order: "newest" })));
       return TROUBLE.map((state, place) => ({ state, ...lists[place] }));
     },
     render(data, context) {
@@ -177,7 +177,7 @@ function filters(params) {
 }
 
 export function allView(params) {
-  const asked = { state: "all", ...Object.fromEntries(params) };
+  const asked = { state: "all", order: "newest", ...Object.fromEntries(params) };
   return {
     title: "All recordings",
     every: 30,
@@ -211,7 +211,7 @@ export function searchView(params) {
     every: 60,
     async load(context) {
       const quiet = (promise) => promise.catch((error) => (error.status === 404 || error.status === 400 ? null : Promise.reject(error)));
-      const lists = CALL_IDS.map((name) => quiet(get("recordings", { [name]: text, state: "all", limit: PAGE }, context.signal)));
+      const lists = CALL_IDS.map((name) => quiet(get("recordings", { [name]: text, state: "all", order: "newest", limit: PAGE }, context.signal)));
       const [one, ...found] = await Promise.all([quiet(get(`recordings/${encodeURIComponent(text)}`, {}, context.signal)), ...lists]);
       const all = found.flatMap((answer) => answer?.recordings ?? []);
       const merged = new Map([...(one ? [one] : []), ...all].map((item) => [item.key, item]));
