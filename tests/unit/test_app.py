@@ -54,7 +54,7 @@ def test_every_way_of_signing_in_can_be_built(changes: dict[str, str]) -> None:
 @pytest.mark.parametrize(("changes", "kind"), [({}, LogOnlyNotifier), (TOPIC, TopicNotifier)])
 def test_alerts_go_where_the_settings_say(changes: dict[str, str], kind: type[Any]) -> None:
     notifier = azure_ports(load_settings(KEYS | changes)).notifier
-    assert callable(notifier.alert)  # its first use
+    assert callable(notifier.publish)  # its first use
     assert type(getattr(notifier, "_built", notifier)) is kind
 
 
