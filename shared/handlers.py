@@ -106,7 +106,7 @@ def _reporting(action: Callable[[App], None]) -> None:
     try:
         action(the_app())
     except Exception as error:
-        # Only the last exception crosses to the host, its cause does not: it is told here.
+        # Only the last exception crosses to the host, its cause does not: it is logged here.
         log("function.failed", level=logging.ERROR, error=describe(error))
         raise
 

@@ -5,7 +5,7 @@ on the fakes and on the real adapters alike. Every method may raise the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from shared.domain.locations import ContainerUrl
     from shared.domain.recording import PendingAlert, Recording
-    from shared.start.request import StartRequest
 
 
 class Clock(Protocol):
@@ -37,6 +36,33 @@ class Random(Protocol):
     def random(self) -> float:
         """The next number."""
         ...
+
+
+@dataclass(frozen=True)
+class ChannelAffinity:
+    """Which participant (raw id) speaks on which channel (0 to 4) of an unmixed recording."""
+
+    participant: str
+    channel: int
+
+
+@dataclass(frozen=True)
+class StartRequest:
+    """A start that can be carried out. `locator` is serverCallId, groupCallId, roomId or callConnectionId.
+
+    Enumerations in ACS's spelling.
+    """
+
+    locator: str
+    locator_id: str
+    container: ContainerUrl
+    content: str
+    channel: str
+    format: str
+    pause_on_start: bool | None = None
+    callback_url: str | None = None
+    ordering: tuple[str, ...] = ()
+    affinity: tuple[ChannelAffinity, ...] = field(default=())
 
 
 @dataclass(frozen=True)
@@ -106,7 +132,7 @@ class Media(Protocol):
 
 @dataclass(frozen=True)
 class BlobFacts:
-    """A committed blob. `sha256` is the one noted in its metadata by whoever wrote it (hex), if any."""
+    """A committed blob. `sha256` is the one noted in its metadata by its writer (hex), if any."""
 
     name: str
     size: int

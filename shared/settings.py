@@ -1,6 +1,6 @@
 """The app's settings: a mapping in, a frozen value out, and every fault at once.
 
-Each field below is one environment variable (an app setting in Azure, a value in local.settings.json), told in the
+Each field below is one environment variable (an app setting in Azure, a value in local.settings.json), described in the
 README's table; a test keeps those and `local.settings.json.example` equal to `NAMES`.
 """
 
@@ -207,7 +207,7 @@ class _Reader:
             "alert_topic": self.alert_topic(),
             "alert_topic_key": self.secret("ALERT_TOPIC_KEY"),
             "local_acs_origin": self.local_origin(),
-            # The second is what the host itself is told; one identity serves both.
+            # The second is what the host itself reads; one identity serves both.
             "identity_client_id": self.guid("AZURE_CLIENT_ID") or self.guid("AzureWebJobsStorage__clientId"),
         }
         self.one_container_each(settings)

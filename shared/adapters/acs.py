@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from azure.core.pipeline.transport import HttpTransport
 
     from shared.domain.locations import ContainerUrl
+    from shared.ports import StartRequest
     from shared.settings import Settings
-    from shared.start.request import StartRequest
 
 _MOST_REDIRECTS = 3
 _SMALL_FILE: dict[str, Any] = {"read_timeout": 20}

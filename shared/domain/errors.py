@@ -307,7 +307,7 @@ class MediaTooLarge(MediaDistrusted):
 
 
 class StorageError(RecorderError):
-    """A container or queue failed us. `blame` is told by whose it is."""
+    """A container or queue failed us. `blame` follows from whose it is."""
 
     code = "storage_error"
 

@@ -33,9 +33,8 @@ from shared.start.request import parse_start_request
 
 if TYPE_CHECKING:
     from shared.domain.locations import AllowList, ContainerUrl
-    from shared.ports import Acs, Clock, StartedRecording, Version
+    from shared.ports import Acs, Clock, StartedRecording, StartRequest, Version
     from shared.start.preflight import Preflight
-    from shared.start.request import StartRequest
     from shared.store import RecordingStore
 
 _START_ATTEMPTS = 3

@@ -62,7 +62,7 @@ _MOST_STEPS = 40
 class Worker:
     """Handles queue messages. One for the process; safe for many threads.
 
-    `overdue_after`: a plan whose time has passed by so much is planned again when somebody looks.
+    `overdue_after`: a plan whose time has passed by so much is planned again at the next look.
     """
 
     def __init__(

@@ -266,7 +266,7 @@ def test_of_many_writers_at_once_one_wins_each_round(real: RealSide) -> None:
 
 
 def test_the_first_writers_make_the_container_together(real: RealSide) -> None:
-    """Whoever comes second finds it made; nobody's write is lost."""
+    """The second creator finds it made; no write is lost."""
     ledger = real.ports.ledger
     failures: list[StorageError] = []
 

@@ -39,7 +39,7 @@ SECRETS = {
     "token alone": f"invalid token eyJ0eXAi{CANARY}.eyJhdWQi.c2lnbmF0dXJl!",
     "HMAC": f"HMAC-SHA256 SignedHeaders=x-ms-date;host&Signature={CANARY}=",
     "shared key": f"Authorization: SharedKey account:{CANARY}=",
-    "signature told by the service": f"The MAC signature found in the HTTP request '{CANARY}=' is not the same as any",
+    "signature the service quotes": f"The MAC signature found in the HTTP request '{CANARY}=' is not the same as any",
     "communication user": f"8:acs:{CANARY}-1a1f_00000000",
     "Teams user": f"participant 8:orgid:{CANARY}, left",
     "government user": f"8:gcch-acs:{CANARY}_1",
@@ -251,13 +251,13 @@ def test_a_rescue_keeps_no_secret_that_a_service_or_an_event_told(caplog: pytest
     tower.hears(event(chunk(), leaky, storageType=secret, sessionEndReason=secret), "{" + secret)
     tower.works(messages=4)
     with serving(tower.app):
-        told = [handlers.get_recording(RECORDING_ID), handlers.list_recordings({})]
-        told.append(handlers.replay_recording(RECORDING_ID))
+        reported = [handlers.get_recording(RECORDING_ID), handlers.list_recordings({})]
+        reported.append(handlers.replay_recording(RECORDING_ID))
     tower.world.destination.refusal = None
     tower.works(messages=60)
     with serving(tower.app):
-        told.append(handlers.get_recording(RECORDING_ID))
-    came_out = _kept(tower) + caplog.text + "".join(given.body.decode() for given in told)
+        reported.append(handlers.get_recording(RECORDING_ID))
+    came_out = _kept(tower) + caplog.text + "".join(given.body.decode() for given in reported)
     assert '"fallback"' in came_out
     assert "alert.storage_access_denied" in came_out
     assert _near(came_out, CANARY) == _near(came_out, "5551234567") == []

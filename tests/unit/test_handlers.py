@@ -136,7 +136,7 @@ def test_an_unexpected_error_is_answered_without_its_text_and_logged(
 def test_an_unexpected_error_of_another_trigger_goes_to_the_host(
     broken: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Event Grid delivers again, the queue too; the cause is told here, for only the last exception crosses."""
+    """Event Grid delivers again, the queue too; the cause is logged here, for only the last exception crosses."""
     body = encode_message(WorkItem("0" * 32, "0" * 16, 1))
     actions: list[Callable[[], None]] = [
         lambda: handlers.recording_file_status_updated(event()),

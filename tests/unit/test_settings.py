@@ -222,9 +222,9 @@ def test_the_example_file_is_usable_and_tells_the_defaults() -> None:
     example = json.loads((ROOT / "local.settings.json.example").read_text())["Values"]
     given = load_settings(example)
     defaults = {field.name: field.default for field in fields(Settings)}
-    told = ("preflight", "window", "first_delay", "longest_delay", "time_budget", "block_bytes", "memory_bytes")
+    reported = ("preflight", "window", "first_delay", "longest_delay", "time_budget", "block_bytes", "memory_bytes")
     more = ("delivery_window", "delete_at_acs", "alert_left", "silent_after", "fallback_container")
-    for name in (*told, *more, "ledger_container", "rejected_container"):
+    for name in (*reported, *more, "ledger_container", "rejected_container"):
         assert getattr(given, name) == defaults[name], name
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from shared.domain.locations import ContainerUrl
-    from shared.start.request import StartRequest
+    from shared.ports import StartRequest
 
 
 class FakeAcs:

@@ -69,7 +69,7 @@ def without_answer(kind: type[core.AzureError]) -> core.AzureError:
     return kind(**{name: given_values[name] for name in required}) if required else kind("broken")
 
 
-# What each class means where no answer came: (storage, acs, media). Whoever updates an SDK and brings a new class
+# What each class means where no answer came: (storage, acs, media). An update of an SDK that brings a new class
 # decides here what it is.
 REACH = (e.StorageUnavailable, e.AcsUnavailable, e.MediaUnavailable)
 LATE = (e.StorageUnavailable, e.AcsTimeout, e.MediaUnavailable)

@@ -64,8 +64,8 @@ def test_all_faults_of_a_request_are_told() -> None:
 
 
 def test_all_faults_of_the_settings_are_told() -> None:
-    told = json.loads(problem_response(SettingsError(["A: b: c", "D: e"])).body)["errors"]
-    assert told == [{"field": "A", "message": "b: c"}, {"field": "D", "message": "e"}]
+    reported = json.loads(problem_response(SettingsError(["A: b: c", "D: e"])).body)["errors"]
+    assert reported == [{"field": "A", "message": "b: c"}, {"field": "D", "message": "e"}]
 
 
 @pytest.mark.parametrize(

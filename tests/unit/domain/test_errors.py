@@ -1,4 +1,4 @@
-"""The tree of errors: stable codes, somebody to mend each, and a picture that is true."""
+"""The tree of errors: stable codes, an owner for each, and a picture that is true."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ BLAMES = {
 
 @pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
 def test_whose_fault_it_is(kind: type[e.RecorderError]) -> None:
-    """What the services do is ACS's; a container's owner is told by whoever asks it."""
+    """What the services do is ACS's; the caller says whose a container is."""
     error = kind(*ARGUMENTS.get(kind, ()))
     named = [blame for blame, names in BLAMES.items() if kind.__name__ in names]
     expected = named[0] if named else e.Blame.APP if issubclass(kind, e.StorageError) else e.Blame.ACS
