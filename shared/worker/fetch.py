@@ -183,7 +183,9 @@ class Fetch:
         def look(_name: str) -> None:
             if not _has_history(chunk) and self._clock.now() - attempt.begun < _LONG_TRANSFER:
                 return
-            with suppress(StorageError):
+            # A file in the way is no reason to drop the bytes: the commit overwrites nothing, and they may be on their
+            # way to the fallback because of it.
+            with suppress(StorageError, DestinationConflict):
                 destination = self._containers.destination(places.container_of(recording))
                 found = self._found(destination, recording, chunk, is_thorough=True)
                 if found is not None:
