@@ -10,7 +10,7 @@ from shared.domain.errors import ExportEmpty, ExportNotFound, StorageError, Stor
 from shared.domain.media import Proof
 from shared.domain.recording import Step
 from shared.worker.checks import fact_of
-from shared.worker.finder import find_copies, is_made_of_our_blocks
+from shared.worker.finder import everything, find_copies, is_made_of_our_blocks
 
 if TYPE_CHECKING:
     from shared.domain.recording import Chunk, Recording
@@ -74,7 +74,7 @@ def stored_in_fallback(fallback: Container, recording: Recording, chunk: Chunk) 
     """What an earlier attempt left in the fallback before the ledger knew of it, or None. StorageError."""
     names = {places.fallback_name(recording, name) for name in places.possible_names(recording, chunk)}
     folder = places.fallback_name(recording, places.folder_of(recording, chunk))
-    for facts in fallback.find(folder + "/"):
+    for facts in everything(fallback, folder + "/"):
         is_ours = facts.name in names and (facts.sha256 or is_made_of_our_blocks(fallback, facts))
         if is_ours and facts.size:
             return f.Stored(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from shared import index
 from shared.domain import places
 from shared.domain.errors import MediaUnavailable
 from shared.domain.recording import ChunkState
 from tests.support.fakes import lies
-from tests.unit.rig import HOUR, MEDIA, Rig, event
+from tests.unit.builders import NOON
+from tests.unit.rig import DAY, HOUR, MEDIA, Rig, event, mp3
 
 _VIDEO = f"{MEDIA}/doc-0/content/video"
 
@@ -30,3 +32,37 @@ def test_a_broken_file_under_the_chunks_own_name_keeps_no_bytes_out_of_the_fallb
     assert rig.state() is ChunkState.IN_FALLBACK
     assert rig.fallback.blobs[rig.chunk.fallback_blob or ""].data == data
     assert "destination_conflict" in rig.notifier.names
+
+
+def test_a_late_export_is_found_behind_the_first_page_of_its_folder(rig: Rig) -> None:
+    """Storage answers with as few names as it likes; the rest was never looked at, and the chunk was called lost."""
+    rig.destination.find_limit = 1
+    rig.receive(event())
+    folder = "20261122/call-1/rec-1-guid"
+    rig.destination.put(f"{folder}/0-acsmetadata.doc-0.json", b"{}", content_type="application/json", overwrite=True)
+    rig.destination.put(f"{folder}/0-audiomp3.doc-0.mp3", mp3(), content_type="audio/mpeg", overwrite=True)
+    rig.live(HOUR)
+    assert rig.state() is ChunkState.EXPORTED
+
+
+def test_what_an_attempt_left_in_the_fallback_is_found_behind_the_first_page(rig: Rig) -> None:
+    data = rig.put_media()
+    rig.receive(event())
+    folder = places.fallback_name(rig.recording, places.folder_of(rig.recording, rig.chunk))
+    rig.fallback.find_limit = 1
+    rig.fallback.put(f"{folder}/0-a.json", b"{}", content_type="application/json", overwrite=True)
+    name = places.fallback_name(rig.recording, places.media_name(rig.recording, rig.chunk, "mp3"))
+    rig.fallback.put(name, data, content_type="audio/mpeg", overwrite=True, sha256="00" * 32)
+    rig.drop_media()
+    rig.live(2 * DAY)
+    assert rig.chunk.size == len(data)
+
+
+def test_an_id_is_known_by_every_page_of_its_index(rig: Rig) -> None:
+    """A room's id is known by each recording of its calls: the newest may be behind the first page."""
+    rig.ledger.page = 2
+    for number in range(5):
+        index.remember(rig.ledger, "room-1", key=f"{number:032x}", at=NOON + number * HOUR, role=index.STARTED)
+        index.remember_alias(rig.ledger, "server-1", f"room-{number}", at=NOON)
+    assert len(index.known_by(rig.ledger, "room-1")) == 5
+    assert len(index.known_by_alias(rig.ledger, "server-1")) == 5
