@@ -13,6 +13,7 @@ from shared.domain.journal import alerted, noted
 from shared.domain.media import Proof
 from shared.domain.planning import alert_once, cause_alerted, going_on, noted_failure, slowly
 from shared.domain.recording import MISSING_STATES, ChunkState, Lease, Spare, Step
+from shared.domain.steps import chunk_step
 
 if TYPE_CHECKING:
     from shared.domain.context import Context
@@ -31,7 +32,11 @@ _NOT_HERE = frozenset(
 
 
 def step_started(recording: Recording, chunk: Chunk, fact: f.StepStarted, _c: Context) -> Recording:
-    """The lease. With the first fetch the folder is fixed: from now on bytes may be staged there."""
+    """The lease, unless another worker has done the step meanwhile. With the first fetch the folder is fixed: from now
+    on bytes may be staged there.
+    """
+    if chunk_step(chunk) is not fact.step:
+        return recording
     folder = places.folder_of(recording, chunk) if fact.step is Step.FETCH else chunk.folder
     return recording.with_chunk(replace(chunk, lease=Lease(fact.step, fact.holder, fact.until), folder=folder))
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import pytest
 
 from shared import index
+from shared.domain import facts as f
 from shared.domain import places
+from shared.domain.context import Context
 from shared.domain.errors import MediaUnavailable
-from shared.domain.recording import ChunkState
+from shared.domain.lifecycle import decide
+from shared.domain.recording import ChunkState, Step
+from shared.domain.steps import Rules
 from tests.support.fakes import lies
-from tests.unit.builders import NOON
+from tests.unit.builders import NOON, chunk, recording
 from tests.unit.rig import DAY, HOUR, MEDIA, Rig, event, mp3
 
 _VIDEO = f"{MEDIA}/doc-0/content/video"
@@ -66,3 +70,11 @@ def test_an_id_is_known_by_every_page_of_its_index(rig: Rig) -> None:
         index.remember_alias(rig.ledger, "server-1", f"room-{number}", at=NOON)
     assert len(index.known_by(rig.ledger, "room-1")) == 5
     assert len(index.known_by_alias(rig.ledger, "server-1")) == 5
+
+
+def test_no_lease_is_taken_for_a_step_that_is_done_already() -> None:
+    """A second worker on the same plan, a moment late, left its lease on the finished chunk for good."""
+    done = chunk(state=ChunkState.RESCUED, metadata_state="saved", next_attempt_at=None)
+    before = recording(done)
+    started = f.StepStarted(done.key, done.generation, Step.FETCH, "late", NOON + HOUR)
+    assert decide(before, started, Context(now=NOON, random=0.5, rules=Rules())) is before
