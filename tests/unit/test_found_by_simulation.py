@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from shared import index
@@ -12,6 +14,8 @@ from shared.domain.errors import MediaUnavailable
 from shared.domain.lifecycle import decide
 from shared.domain.recording import ChunkState, Step
 from shared.domain.steps import Rules
+from shared.ports import WorkItem
+from shared.worker.message import encode_message
 from tests.support.fakes import lies
 from tests.unit.builders import NOON, chunk, recording
 from tests.unit.rig import DAY, HOUR, MEDIA, Rig, event, mp3
@@ -78,3 +82,12 @@ def test_no_lease_is_taken_for_a_step_that_is_done_already() -> None:
     before = recording(done)
     started = f.StepStarted(done.key, done.generation, Step.FETCH, "late", NOON + HOUR)
     assert decide(before, started, Context(now=NOON, random=0.5, rules=Rules())) is before
+
+
+def test_one_look_follows_however_many_messages_of_a_recording_failed(rig: Rig) -> None:
+    rig.receive(event())
+    item = WorkItem(rig.key, rig.chunk.key, 1)
+    rig.queue.waiting.clear()
+    rig.queue.poison = [encode_message(replace(item, generation=number)) for number in range(7)]
+    rig.sweep()
+    assert len(rig.queue.waiting) == 1
