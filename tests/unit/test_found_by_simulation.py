@@ -12,13 +12,14 @@ from shared.domain import places
 from shared.domain.context import Context
 from shared.domain.errors import MediaUnavailable
 from shared.domain.lifecycle import decide
+from shared.domain.locations import ContainerUrl
 from shared.domain.recording import ChunkState, Step
 from shared.domain.steps import Rules
 from shared.ports import WorkItem
 from shared.worker.message import encode_message
-from tests.support.fakes import lies
+from tests.support.fakes import ACCOUNT, CONTAINER, lies, settings
 from tests.unit.builders import NOON, chunk, recording
-from tests.unit.rig import DAY, HOUR, MEDIA, Rig, event, mp3
+from tests.unit.rig import DAY, HOUR, MEDIA, MINUTE, Rig, claim, event, mp3
 
 _VIDEO = f"{MEDIA}/doc-0/content/video"
 
@@ -91,3 +92,17 @@ def test_one_look_follows_however_many_messages_of_a_recording_failed(rig: Rig) 
     rig.queue.poison = [encode_message(replace(item, generation=number)) for number in range(7)]
     rig.sweep()
     assert len(rig.queue.waiting) == 1
+
+
+def test_an_export_into_another_allowed_container_is_an_alert() -> None:
+    """It was passed over in silence, and the chunk called unconfirmed while its file lay in the customer's account."""
+    other = ContainerUrl.parse(f"{ACCOUNT}/others")
+    rig = Rig(given=settings(places=(CONTAINER, other)))
+    rig.put_media()
+    rig.receive(event())
+    rig.run()
+    rig.receive(
+        event(claim("doc-1", 1, contentLocation=other.blob_url("20261122/call-1/rec-1-guid/1-audiomp3.doc-1.mp3")))
+    )
+    rig.run(until=MINUTE)
+    assert "location_other_container" in rig.notifier.names
