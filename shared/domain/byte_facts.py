@@ -95,7 +95,8 @@ def _kept_in_fallback(
 ) -> Recording:
     if chunk.state in IN_FALLBACK_STATES:
         return recording
-    blob = fact.name.removeprefix(f"{recording.key}/")
+    # Where it is in the fallback says nothing of its place: it may have been taken for unproven at first.
+    blob = places.media_name(recording, chunk, fact.format)
     kept = replace(chunk.to(ChunkState.IN_FALLBACK, **facts), blob=blob, fallback_blob=fact.name)
     kept = replace(kept, is_exhausted=False, failures=0, failing_since=None, finished_at=c.now)
     if fact.refusal:

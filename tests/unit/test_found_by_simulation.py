@@ -10,9 +10,10 @@ from shared import index
 from shared.domain import facts as f
 from shared.domain import places
 from shared.domain.context import Context
-from shared.domain.errors import MediaUnavailable
+from shared.domain.errors import MediaUnavailable, StorageAccessDenied
 from shared.domain.lifecycle import decide
 from shared.domain.locations import ContainerUrl
+from shared.domain.media import Proof
 from shared.domain.recording import ChunkState, Step
 from shared.domain.steps import Rules
 from shared.ports import WorkItem
@@ -106,3 +107,17 @@ def test_an_export_into_another_allowed_container_is_an_alert() -> None:
     )
     rig.run(until=MINUTE)
     assert "location_other_container" in rig.notifier.names
+
+
+def test_what_was_unproven_for_a_moment_is_delivered_to_its_own_place(rig: Rig) -> None:
+    """The second answer said how long it is: the copy lay under `unproven/`, and went to such a folder at the customer."""
+    data = rig.put_media()
+    rig.media.lie(_VIDEO, lies.whole_without_end, lies.whole)
+    rig.destination.refusal = StorageAccessDenied("403")
+    rig.receive(event())
+    rig.run(until=MINUTE)
+    rig.destination.refusal = None
+    rig.live(2 * HOUR)
+    assert (rig.chunk.state, rig.chunk.proof) == (ChunkState.DELIVERED, Proof.LENGTH)
+    assert rig.files() == {places.media_name(rig.recording, rig.chunk, "mp3"): data}
+    rig.assert_at_rest()
