@@ -163,7 +163,7 @@ class Fetch:
         self, recording: Recording, chunk: Chunk, attempt: _Attempt, job: Job, error: MediaUndelimited
     ) -> f.Fact:
         """A body that ends with its connection: kept in the fallback, as something that may not be whole."""
-        folder = f"{recording.key}/unproven/{chunk.key}-{chunk.generation}"
+        folder = f"{places.unproven_prefix(recording, chunk)}{chunk.generation}"
         kept = Job(
             location=job.location,
             target=self._containers.fallback(),

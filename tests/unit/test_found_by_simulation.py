@@ -121,3 +121,14 @@ def test_what_was_unproven_for_a_moment_is_delivered_to_its_own_place(rig: Rig) 
     assert (rig.chunk.state, rig.chunk.proof) == (ChunkState.DELIVERED, Proof.LENGTH)
     assert rig.files() == {places.media_name(rig.recording, rig.chunk, "mp3"): data}
     rig.assert_at_rest()
+
+
+def test_an_unproven_copy_that_the_ledger_does_not_know_is_cleaned_up(rig: Rig) -> None:
+    rig.put_media()
+    rig.media.lie(_VIDEO, *[lies.failing(MediaUnavailable("503"))] * 3)
+    rig.receive(event())
+    left = f"{places.unproven_prefix(rig.recording, rig.chunk)}7/0-audiomp3.doc-0.mp3"
+    rig.fallback.put(left, b"half", content_type="audio/mpeg", overwrite=False)
+    rig.live(HOUR)
+    assert rig.state() is ChunkState.RESCUED
+    rig.assert_at_rest()
