@@ -54,7 +54,7 @@ def export_found(recording: Recording, chunk: Chunk, fact: f.ExportFound, c: Con
 
 def export_doubtful(recording: Recording, chunk: Chunk, fact: f.ExportDoubtful, c: Context) -> Recording:
     """Kept in case nothing better comes; ACS's own copy is fetched, beside it."""
-    if chunk.is_safe:
+    if not chunk.is_missing:
         return recording
     spare = Spare("destination", fact.name, fact.size)
     kept = chunk if chunk.spare and chunk.spare.size >= fact.size else replace(chunk, spare=spare)
@@ -99,9 +99,8 @@ def _kept_in_fallback(
 ) -> Recording:
     if chunk.state in IN_FALLBACK_STATES:
         return recording
-    blob = fact.name.removeprefix(f"{recording.key}/")
-    if blob in chunk.other_files:
-        blob = f"{places.folder_of(recording, chunk)}/{blob.rpartition('/')[2]}"
+    # Where it is in the fallback says nothing of its place: it may have been taken for unproven at first.
+    blob = places.media_name(recording, chunk, fact.format)
     kept = replace(chunk.to(ChunkState.IN_FALLBACK, **facts), blob=blob, fallback_blob=fact.name)
     kept = replace(kept, is_exhausted=False, failures=0, failing_since=None, finished_at=c.now, safe_at=c.now)
     kept = replace(kept, attempts=kept.attempts + 1)

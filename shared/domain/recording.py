@@ -277,6 +277,11 @@ class Chunk:
         return self.state in IN_PLACE_STATES
 
     @property
+    def is_missing(self) -> bool:
+        """Whether it is still asked for, or was until the window was over: no place is known that has its bytes."""
+        return self.state in AT_RISK_STATES | MISSING_STATES
+
+    @property
     def is_at_risk(self) -> bool:
         """Whether its bytes still depend on ACS."""
         return self.state in AT_RISK_STATES

@@ -85,7 +85,9 @@ class Sweep:
             return 0
         for item in items:
             log("sweep.unpoisoned", level=logging.WARNING, recording=item.recording_key, part=item.part)
-            self._send(WorkItem(item.recording_key, RECORDING_PART), Lane.NORMAL)
+        # One look at a recording is enough, however many of its messages failed.
+        for key in dict.fromkeys(item.recording_key for item in items):
+            self._send(WorkItem(key, RECORDING_PART), Lane.NORMAL)
         return len(items)
 
     def _send(self, item: WorkItem, lane: Lane) -> bool:
