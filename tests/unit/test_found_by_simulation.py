@@ -110,7 +110,7 @@ def test_an_export_into_another_allowed_container_is_an_alert() -> None:
 
 
 def test_what_was_unproven_for_a_moment_is_delivered_to_its_own_place(rig: Rig) -> None:
-    """The second answer states its length: the copy lay under `unproven/`, and went to such a folder at the customer."""
+    """The second answer has its length: the copy lay under `unproven/`, and went to such a folder at the customer."""
     data = rig.put_media()
     rig.media.lie(_VIDEO, lies.whole_without_end, lies.whole)
     rig.destination.refusal = StorageAccessDenied("403")
