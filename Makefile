@@ -35,6 +35,13 @@ check: setup ## lint, format, types; Bicep's compiler where there is one
 	@if command -v bicep >/dev/null; then bicep build --stdout infra/main.bicep >/dev/null; \
 	elif command -v az >/dev/null; then az bicep build --stdout --file infra/main.bicep >/dev/null; fi
 
+.PHONY: openapi doctor
+openapi: setup ## docs/openapi.yaml into the JSON that the app serves
+	$(PY) scripts/openapi.py
+
+doctor: setup ## what is well and what is not, on the laptop or with APP=https://… KEY=… (ARGS=--json)
+	@$(PY) scripts/doctor.py $(ARGS)
+
 format: setup ## let ruff write
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .

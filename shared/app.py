@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.api.actions import Actions
 from shared.api.bulk import Bulk
+from shared.api.doctor import Doctor
 from shared.api.listing import Listing
 from shared.api.rejected import RejectedEvents
 from shared.api.replay import Replay
@@ -30,6 +31,7 @@ from shared.domain.steps import Rules
 from shared.intake.intake import EventIntake
 from shared.logs import LogOnlyNotifier
 from shared.settings import Settings, load_settings
+from shared.sightings import Sightings
 from shared.start.preflight import Preflight
 from shared.start.start import Start
 from shared.store import RecordingStore
@@ -108,6 +110,7 @@ class App:
     replay: Replay
     actions: Actions
     rejected: RejectedEvents
+    doctor: Doctor
     verification: Verification
     replays: Replays
     verifications: Verifications
@@ -145,7 +148,8 @@ def compose(settings: Settings, ports: Ports) -> App:
     # What waits for a worker waits no longer than one invocation may take.
     overdue_after = settings.time_budget
     allowed: dict[str, Any] = {"allowed": settings.allowed, "default_container": settings.default_container}
-    intake = EventIntake(store=store, clock=clock, **allowed)
+    seen = Sightings(ledger=ports.ledger, clock=clock)
+    intake = EventIntake(store=store, seen=seen, clock=clock, **allowed)
     return App(
         settings=settings,
         store=store,
@@ -168,12 +172,22 @@ def compose(settings: Settings, ports: Ports) -> App:
         sweep=Sweep(
             ledger=ports.ledger,
             queue=ports.queue,
+            seen=seen,
             clock=clock,
             time_budget=_SWEEP_BUDGET,
             overdue_after=overdue_after,
         ),
         actions=Actions(store=store, acs=ports.acs),
         rejected=RejectedEvents(ledger=ports.ledger, intake=intake, clock=clock),
+        doctor=Doctor(
+            settings=settings,
+            store=store,
+            queue=ports.queue,
+            acs=ports.acs,
+            containers=containers,
+            seen=seen,
+            clock=clock,
+        ),
         audit=Audit(
             ledger=ports.ledger, queue=ports.queue, clock=clock, days=settings.audited, time_budget=_AUDIT_BUDGET
         ),

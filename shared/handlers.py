@@ -8,14 +8,14 @@ import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from shared.api.body import read_json
 from shared.api.principal import caller
 from shared.api.query import parse_query
 from shared.api.responses import Response, json_response
 from shared.app import the_app
-from shared.http import responding
+from shared.http import parameters, responding
 from shared.logs import describe, log
 from shared.start.request import check_idempotency_key
 from shared.worker.message import decode_message
@@ -91,11 +91,7 @@ def list_recordings(url: str) -> Response:
     """
     if urlsplit(url).path.endswith("/"):
         return responding(lambda app: json_response(app.views.one("")))
-    return responding(lambda app: json_response(app.listing.page(parse_query(_parameters(url)))))
-
-
-def _parameters(url: str) -> list[tuple[str, str]]:
-    return parse_qsl(urlsplit(url).query, keep_blank_values=True)
+    return responding(lambda app: json_response(app.listing.page(parse_query(parameters(url)))))
 
 
 def recording_file_status_updated(event: str) -> None:

@@ -5,18 +5,17 @@ An id is made of the blob's name, and nothing else is looked for than what has t
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from shared.api.query import decode_cursor, encode_cursor
 from shared.domain.codec import format_time, parse_time
 from shared.domain.errors import Blame, Fault, InvalidRequest, RecorderError
 from shared.logs import log
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Sequence
 
     from shared.intake.intake import EventIntake
     from shared.ports import Clock, Ledger, RejectedEntry
@@ -51,9 +50,9 @@ class RejectedEvents:
         self._intake = intake
         self._clock = clock
 
-    def listed(self, query: Mapping[str, str]) -> dict[str, Any]:
+    def listed(self, parameters: Sequence[tuple[str, str]]) -> dict[str, Any]:
         """A page. InvalidRequest, StorageError. Days are read newest first, and of a day its names only."""
-        limit, after = _parameters(query)
+        limit, after = _page(parameters)
         events: list[dict[str, Any]] = []
         last: RejectedEntry | None = None
         for entry in self._newest_first(after):
@@ -131,15 +130,17 @@ def _place(entry: RejectedEntry) -> tuple[str, str]:
 
 def _cursor(entry: RejectedEntry) -> str:
     parts = (entry.name.partition("/")[0], *_place(entry))
-    return base64.urlsafe_b64encode("|".join(parts).encode()).decode().rstrip("=")
+    return encode_cursor("|".join(parts))
 
 
-def _parameters(query: Mapping[str, str]) -> tuple[int, tuple[str, str, str] | None]:
+def _page(parameters: Sequence[tuple[str, str]]) -> tuple[int, tuple[str, str, str] | None]:
     faults = [
         Fault(name[:100], "is no parameter of this list; known are limit, cursor")
-        for name in query
-        if name not in ("limit", "cursor", "code")  # the last is the key's
+        for name, _ in parameters
+        if name not in ("limit", "cursor")
     ]
+    query = dict(parameters)
+    faults += [Fault(name, "must be given once") for name in query if sum(one == name for one, _ in parameters) > 1]
     limit, text = _USUAL, query.get("limit")
     if text is not None:
         limit = int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 0
@@ -157,10 +158,6 @@ def _parameters(query: Mapping[str, str]) -> tuple[int, tuple[str, str, str] | N
 
 
 def _decoded(cursor: str) -> tuple[str, str, str] | None:
-    try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError):
-        return None
-    folder, _, rest = text.partition("|")
+    folder, _, rest = (decode_cursor(cursor) or "").partition("|")
     at, _, name = rest.partition("|")
     return (folder, at, name) if _NAME.fullmatch(name) and name.startswith(f"{folder}/") else None

@@ -26,7 +26,7 @@ class Desk:
             self.app.intake.handle(raw)
 
     def listed(self, **query: str) -> dict[str, Any]:
-        return self.app.rejected.listed(query)
+        return self.app.rejected.listed(list(query.items()))
 
     def pages(self, limit: int) -> list[list[str]]:
         found, query = [], {"limit": str(limit)}
@@ -81,6 +81,11 @@ def test_a_query_that_cannot_be_meant_names_every_fault(query: dict[str, str], f
     with pytest.raises(InvalidRequest) as caught:
         Desk().listed(**query)
     assert [fault.field for fault in caught.value.faults] == fields
+
+
+def test_a_parameter_that_is_given_twice_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="given once"):
+        Desk().app.rejected.listed([("limit", "1"), ("limit", "2")])
 
 
 def test_an_event_is_taken_in_again_and_the_result_is_noted() -> None:
