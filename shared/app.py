@@ -135,10 +135,10 @@ def compose(settings: Settings, ports: Ports) -> App:
     clock, containers = ports.clock, ports.containers
     rules = rules_of(settings)
     store = RecordingStore(ledger=ports.ledger, queue=ports.queue, clock=clock, random=ports.random, rules=rules)
-    steps = _steps(settings, ports)
     views = RecordingViews(
         store=store, clock=clock, containers=containers, fallback_container=settings.fallback_container
     )
+    steps = _steps(settings, ports)
     listing = Listing(store=store, views=views)
     replay = Replay(store=store, clock=clock)
     verification = Verification(

@@ -64,26 +64,6 @@ def replay_recording(identity: str, headers: Mapping[str, str]) -> Response:
     return responding(act)
 
 
-def verify_recording(identity: str, headers: Mapping[str, str]) -> Response:
-    """`POST /api/recordings/{recordingId}/verify`: what was found at once; digests follow in the background."""
-    return responding(lambda app: json_response(app.verification.verify(identity, by=caller(headers)), status=202))
-
-
-def replay_recordings(body: bytes, headers: Mapping[str, str]) -> Response:
-    """`POST /api/replays`."""
-    return _in_bulk(body, headers, lambda app, selected: app.replays.run(selected, by=caller(headers)))
-
-
-def verify_recordings(body: bytes, headers: Mapping[str, str]) -> Response:
-    """`POST /api/verifications`."""
-    return _in_bulk(body, headers, lambda app, selected: app.verifications.run(selected, by=caller(headers)))
-
-
-def _in_bulk(body: bytes, headers: Mapping[str, str], action: Callable[[App, Any], dict[str, Any]]) -> Response:
-    """The answer to a body of JSON, which may be left out."""
-    return responding(lambda app: json_response(action(app, read_json(body, headers) if body.strip() else None)))
-
-
 def list_recordings(url: str) -> Response:
     """`GET /api/recordings`. From the URL, for a host's mapping of parameters holds each name once.
 
