@@ -53,8 +53,8 @@ class Finish:
                 index.remember(self._ledger, identity, key=recording.key, at=at, role=role)
 
     def clean(self, recording: Recording) -> list[f.Fact]:
-        """Removes copies of chunks that are in place: by their exact names, and unproven ones by their chunk's own prefix,
-        for a worker that died may have left one that the ledger does not know. StorageError.
+        """Removes copies of chunks that are in place: by their exact names, and unproven ones by their prefix, for
+        a worker that died may have left one that the ledger does not know. StorageError.
         """
         fallback = self._containers.fallback()
         found: list[f.Fact] = []
