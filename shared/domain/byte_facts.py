@@ -153,7 +153,8 @@ def proved(recording: Recording, chunk: Chunk, fact: f.Proved, c: Context) -> Re
     is_same_plan = fact.generation == chunk.generation
     if chunk.placed and chunk.placed.name == fact.name and chunk.state is ChunkState.IN_FALLBACK:
         if chunk.size == fact.size and chunk.sha256 in (None, fact.sha256):
-            proof = Proof.DIGEST if chunk.sha256 else chunk.proof
+            # The same as the copy: that proves no more than was known of the copy.
+            proof = Proof.DIGEST if chunk.sha256 and chunk.proof is not Proof.NONE else chunk.proof
             return _delivered(
                 recording, chunk, fact.name, fact.etag, c, is_same_plan=is_same_plan, sha256=fact.sha256, proof=proof
             )

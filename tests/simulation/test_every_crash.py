@@ -21,7 +21,7 @@ from shared.domain.recording import ChunkState, Recording, RecordingState
 from shared.intake.event import CALL_STARTED
 from tests.simulation.invariants import check_always
 from tests.simulation.run import CONTAINER
-from tests.simulation.world import BEGIN, SimWorld, Trouble
+from tests.simulation.sequence import BEGIN, SimWorld, Trouble
 from tests.support.fakes import settings
 from tests.unit.rig import DAY, HOUR, claim, event, mp3, wav
 

@@ -14,7 +14,7 @@ from shared.domain.errors import MediaUnavailable, StorageAccessDenied
 from shared.domain.lifecycle import decide
 from shared.domain.locations import ContainerUrl
 from shared.domain.media import Proof
-from shared.domain.recording import ChunkState, Step
+from shared.domain.recording import ChunkState, Placed, Step
 from shared.domain.steps import Rules
 from shared.ports import WorkItem
 from shared.worker.message import encode_message
@@ -132,3 +132,19 @@ def test_an_unproven_copy_that_the_ledger_does_not_know_is_cleaned_up(rig: Rig) 
     rig.live(HOUR)
     assert rig.state() is ChunkState.RESCUED
     rig.assert_at_rest()
+
+
+def test_a_copy_of_which_nothing_shows_that_it_is_whole_is_not_proved_by_its_copy() -> None:
+    """It was said to be proved by its digest, and ACS's own could have been deleted because of that."""
+    sha256 = "ab" * 32
+    kept = chunk(
+        state=ChunkState.IN_FALLBACK,
+        proof=Proof.NONE,
+        sha256=sha256,
+        size=9,
+        digest_state="done",
+        placed=Placed("b", "e"),
+    )
+    fact = f.Proved(kept.key, kept.generation, "b", "e", 9, sha256, is_media=True)
+    after = decide(recording(kept), fact, Context(now=NOON, random=0.5, rules=Rules(deletes_at_acs=True)))
+    assert (after.chunks[0].state, after.chunks[0].proof) == (ChunkState.DELIVERED, Proof.NONE)

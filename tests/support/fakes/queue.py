@@ -74,13 +74,14 @@ class FakeQueue:
         """When the next message can be received."""
         return min((delivery.due for delivery in self.waiting), default=None)
 
-    def receive(self, *, lease: timedelta = timedelta(minutes=10)) -> Delivery | None:
+    def receive(self, *, lease: timedelta = timedelta(minutes=10), lane: Lane | None = None) -> Delivery | None:
         """The message that is visible longest, urgent ones first, hidden for `lease`; None where none is visible.
 
-        One that was received too often (its workers died each time) goes to the poison queue, as the host has it.
+        `lane`: of that queue only. One that was received too often (its workers died each time) goes to the poison
+        queue, as the host has it.
         """
         now = self._clock.now()
-        while visible := [delivery for delivery in self.waiting if delivery.due <= now]:
+        while visible := [one for one in self.waiting if one.due <= now and lane in (None, one.lane)]:
             delivery = min(visible, key=lambda one: (_ORDER.index(one.lane), one.due, one.id))
             delivery.dequeue_count += 1
             delivery.due = now + lease
