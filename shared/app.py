@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.api.listing import Listing
 from shared.api.replay import Replay
+from shared.api.statistics import Statistics
 from shared.api.views import RecordingViews
 from shared.domain.backoff import RetryPolicy
 from shared.domain.steps import Rules
@@ -92,6 +93,7 @@ class App:
     sweep: Sweep
     views: RecordingViews
     listing: Listing
+    statistics: Statistics
     replay: Replay
 
 
@@ -147,6 +149,7 @@ def compose(settings: Settings, ports: Ports) -> App:
         ),
         views=views,
         listing=Listing(store=store, views=views),
+        statistics=Statistics(store=store, clock=clock),
         replay=Replay(store=store, clock=clock),
     )
 

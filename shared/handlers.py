@@ -11,8 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
+from shared.api.causes import causes
 from shared.api.query import parse_query
 from shared.api.responses import Response, json_response, problem, problem_response
+from shared.api.statistics import parse_days
 from shared.app import the_app
 from shared.domain.errors import RecorderError
 from shared.logs import describe, log, stack_summary
@@ -88,6 +90,16 @@ def replay_recording(identity: str) -> Response:
 def list_recordings(url: str) -> Response:
     """`GET /api/recordings`. From the URL, for a host's mapping of parameters holds each name once."""
     return _responding(lambda app: json_response(app.listing.page(parse_query(_parameters(url)))))
+
+
+def get_causes(url: str) -> Response:
+    """`GET /api/causes`."""
+    return _responding(lambda app: json_response(causes(app.store, _parameters(url))))
+
+
+def get_statistics(url: str) -> Response:
+    """`GET /api/statistics`."""
+    return _responding(lambda app: json_response(app.statistics.over(parse_days(_parameters(url)))))
 
 
 def _parameters(url: str) -> list[tuple[str, str]]:

@@ -42,7 +42,7 @@ QUEUES = {
 
 def test_all_functions_are_found() -> None:
     """Two functions of one name, or one bad annotation, would lose them all."""
-    http = {"start_recording", "list_recordings", "get_recording", "replay_recording"}
+    http = {"start_recording", "list_recordings", "get_recording", "replay_recording", "get_causes", "get_statistics"}
     assert set(BOUND) == http | {"recording_file_status_updated", "sweep"} | set(QUEUES)
 
 
