@@ -13,6 +13,7 @@ from shared.domain.errors import Blame, RecorderError
 from shared.domain.facets import holdup, route
 from shared.domain.locations import ContainerUrl
 from shared.domain.recording import IN_FALLBACK_STATES, ChunkState
+from shared.domain.reopen import is_at_acs
 from shared.domain.steps import chunk_step, next_due
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class RecordingViews:
         view["timeline"] = to_plain(recording.timeline)
         alerts = (entry.kind for entry in recording.timeline if entry.kind.startswith("alert."))
         view["alerts"] = list(dict.fromkeys(kind.removeprefix("alert.") for kind in alerts))
-        view["alertsOwed"] = [alert.name for alert in recording.outbox]
+        view["alertsOwed"] = [alert.name for alert in recording.outbox if alert.is_alert]
         view["links"] = list(recording.links)
         view["manifest"] = to_plain(recording.manifest)
         staged = staged_bytes(self._containers, recording)
@@ -121,6 +122,8 @@ class RecordingViews:
             "digestProblem": chunk.digest_problem,
             "proof": chunk.proof,
             "provedAt": chunk.proved_at,
+            "check": chunk.check,
+            "checkDue": chunk.is_check_due or None,
             "attempts": chunk.attempts,
             "continuations": chunk.continuations or None,
             "crashes": chunk.crashes or None,
@@ -139,7 +142,9 @@ class RecordingViews:
         return {name: to_plain(value) for name, value in fields.items() if value is not None}
 
     def _where(self, recording: Recording, chunk: Chunk) -> tuple[str, str | None, str | None]:
-        """Where the bytes are now: destination, fallback or acs; and the files' URLs (without any signature)."""
+        """Where the bytes are now: destination, fallback, acs, or nowhere that is known (damaged, and the window is
+        over); and the files' URLs (without any signature).
+        """
         if chunk.is_in_place:
             container = ContainerUrl.parse(recording.container_url)
             return (
@@ -154,6 +159,9 @@ class RecordingViews:
                 f"{self._fallback}/{places.fallback_copy(recording, chunk)}",
                 f"{self._fallback}/{metadata}",
             )
+        if chunk.state is ChunkState.DAMAGED:
+            url = ContainerUrl.parse(recording.container_url).blob_url(chunk.blob or "")
+            return ("acs" if is_at_acs(chunk, self._clock.now()) else "nowhere"), url, None
         return "acs", None, None
 
 

@@ -78,10 +78,16 @@ def facets(recording: Recording) -> Facets:
 
 def route(recording: Recording) -> str | None:
     """How the recording came: exported, rescued, delivered (rescued by way of the fallback), mixed or lost."""
-    routes = {ROUTES[chunk.state] for chunk in recording.chunks if chunk.state in ROUTES}
+    routes = {name for chunk in recording.chunks if (name := route_of(chunk))}
     if not routes:
         return None
     return routes.pop() if len(routes) == 1 else MIXED
+
+
+def route_of(chunk: Chunk) -> str | None:
+    """How the chunk came; a damaged one: how its file came before."""
+    state = chunk.before_damage if chunk.state is ChunkState.DAMAGED else chunk.state
+    return ROUTES.get(state) if state else None
 
 
 def began_at(recording: Recording) -> datetime:

@@ -115,3 +115,8 @@ def apart(file: str, etag: str) -> str:
     """The file name with something of an ETag in it: beside a file of the same name that has other bytes."""
     head, dot, tail = file.rpartition(".")
     return f"{head}~{hashlib.sha256(etag.encode()).hexdigest()[:8]}{dot}{tail}"
+
+
+def apart_folder(folder: str, etag: str) -> str:
+    """A folder beside `folder`, for bytes whose place there holds a file of that ETag."""
+    return f"{folder}~{hashlib.sha256(etag.encode()).hexdigest()[:8]}"

@@ -278,6 +278,20 @@ def test_a_document_that_can_be_read_is_not_quarantined(side: Side) -> None:
     assert ledger.load(KEY) == Version(recording(), etag)
 
 
+def test_what_was_rejected_is_found_by_its_folder(side: Side) -> None:
+    ledger = side.ports.ledger
+    assert ledger.rejected_folders() == []
+    assert ledger.rejected_in("20261122") == []
+    assert ledger.get_rejected("20261122/a.json") is None
+    for name in ("20261122/a.json", "20261122/b.json", "20261121/a.json", "poison/c.json"):
+        ledger.keep_rejected(name, name.encode())
+    assert sorted(ledger.rejected_folders()) == ["20261121", "20261122", "poison"]
+    assert sorted(one.name for one in ledger.rejected_in("20261122")) == ["20261122/a.json", "20261122/b.json"]
+    assert all(one.at.tzinfo is not None for one in ledger.rejected_in("20261122"))
+    ledger.keep_rejected("20261122/a.json", b"again")
+    assert ledger.get_rejected("20261122/a.json") == b"again"
+
+
 # --- what only a server shows
 
 

@@ -65,7 +65,7 @@ def take_queries(identity: str, query: Mapping[str, str]) -> None:
         check_answer(
             handlers.list_recordings(f"https://app/api/recordings?{urlencode(query, errors='replace')}"), success=200
         )
-        given = handlers.replay_recording(identity)
+        given = handlers.replay_recording(identity, {})
         check_answer(given, success=202)
     assert len(tower.world.queue.waiting) == (2 if given.status == 202 else 1)
     tower.has_at_acs()

@@ -85,8 +85,8 @@ def test_a_repeated_start_says_so(world: World) -> None:
         (b"[" * 60_000, {}, 400, "not_json"),
         (b"9" * 5_000, {}, 400, "not_json"),
         (b"x" * (64 * 1024 + 1), {}, 413, "body_too_large"),
-        (b"{}", {"content_type": "text/plain"}, 415, "not_json"),
-        (b"{}", {"content_type": "application/x-www-form-urlencoded"}, 415, "not_json"),
+        (b"{}", {"content_type": "text/plain"}, 415, "wrong_media_type"),
+        (b"{}", {"content_type": "application/x-www-form-urlencoded"}, 415, "wrong_media_type"),
         (b"{}", {"content_type": "application/json"}, 400, "invalid_request"),
         (b"{}", {"content_type": "application/vnd.x+json"}, 400, "invalid_request"),
         (b"{}", {"idempotency_key": "a b"}, 400, "invalid_request"),
@@ -109,7 +109,7 @@ def test_an_unknown_recording_and_a_bad_query_are_problems(world: World) -> None
 def test_a_replay_says_what_it_set_going_or_that_there_is_nothing_to_do(world: World) -> None:
     one = recording(chunk(0, next_attempt_at=NOON + HOUR))
     world.ledger.create(one, entry=OpenEntry(one.key, NOON, None, "saving"))
-    given = handlers.replay_recording("recording-1")
+    given = handlers.replay_recording("recording-1", {})
     assert (given.status, given.mimetype) == (202, "application/json")
     document = json.loads(given.body)
     assert document["chunks"][0]["nextAttemptAt"] == "2026-11-22T12:00:00.000Z"
@@ -118,9 +118,9 @@ def test_a_replay_says_what_it_set_going_or_that_there_is_nothing_to_do(world: W
     done = chunk(0, ChunkState.RESCUED, metadata_state="saved")
     closed = recording(done, key=recording_key("done"), manifest=Manifest("written"), closed_at=NOON)
     world.ledger.archive(closed, etag=None)
-    given = handlers.replay_recording(closed.key)
+    given = handlers.replay_recording(closed.key, {})
     assert (given.status, json.loads(given.body)["replay"]["nothingToDo"]) == (200, True)
-    given = handlers.replay_recording("unknown")
+    given = handlers.replay_recording("unknown", {})
     assert (given.status, given.mimetype) == (404, "application/problem+json")
     assert json.loads(given.body)["code"] == "recording_unknown"
 
@@ -209,7 +209,7 @@ def test_a_storage_that_is_away_is_503(world: World) -> None:
         raise StorageUnavailable
 
     app_module._built[:] = [world.app(ledger=watched(world.ledger, failing))]
-    for given in (handlers.get_recording("x"), handlers.replay_recording("x")):
+    for given in (handlers.get_recording("x"), handlers.replay_recording("x", {})):
         assert given.status == 503
         assert given.headers["Retry-After"] == "5"
 
