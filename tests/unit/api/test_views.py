@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from shared.api.query import parse_query
 from shared.domain import facts as f
 from shared.domain import places
-from shared.domain.errors import Blame, StorageAccessDenied
+from shared.domain.errors import Blame, MediaUnavailable, StorageAccessDenied
 from shared.domain.media import Proof
-from shared.domain.recording import MOST_ERRORS, ChunkState, Started, Step
-from tests.support.fakes import World
+from shared.domain.recording import MOST_ERRORS, ChunkState, Staged, Started, Step
+from shared.ports import WorkItem
+from tests.support.fakes import MediaFile, World, settings, watched
 from tests.unit.builders import HOUR, NOON, chunk, recording
-from tests.unit.loop_rig import put
+from tests.unit.loop_rig import MP3, put
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.fixture
@@ -107,3 +112,46 @@ def test_the_attempt_that_succeeds_counts(world: World) -> None:
     after = world.app().store.record(version, stored).recording
     assert [part.attempts for part in after.chunks] == [1]
     assert after.chunks[0].safe_at == NOON
+
+
+def test_what_an_attempt_staged_is_known_without_asking_storage(world: World) -> None:
+    """In lists, too: of how many bytes, as the source said."""
+    one = recording(chunk(), chunk(1, ChunkState.IN_FALLBACK, size=1000))
+    put(world, one)
+    version = world.ledger.load(one.key)
+    assert version is not None
+    failure = f.Failure("media_unavailable", Blame.ACS, "503")
+    failed = f.Failed(one.chunks[0].key, 1, Step.FETCH, failure, progress=2, staged=Staged(200, 800))
+    version = world.app().store.record(version, failed)
+    generation = version.recording.chunks[0].generation
+    again = f.Failed(one.chunks[0].key, generation, Step.FETCH, failure)
+    world.app().store.record(version, again)
+    listed = world.app().listing.page(parse_query([]))["recordings"]
+    assert [(row["bytesDone"], row["bytesTotal"]) for row in listed] == [(1200, 1800)]
+    found = shown(world)["chunks"][0]
+    assert (found["bytesDone"], found["bytesTotal"]) == (200, 800)
+
+
+def test_a_transfer_that_is_cut_off_leaves_what_it_staged(world: World) -> None:
+    """By the engine itself: the blocks of a first attempt, and the length that ACS announced."""
+    given = settings(block_bytes=1000)
+    world = World(given)
+    one = recording(chunk())
+    put(world, one)
+    media = MediaFile(MP3)
+    world.media.files[one.chunks[0].sources[0].url] = media
+    calls = 0
+
+    def cutting(name: str, call: Callable[[], Any], _arguments: tuple[Any, ...]) -> Any:
+        nonlocal calls
+        calls += name == "open"
+        if calls > 2:
+            raise MediaUnavailable("cut")
+        return call()
+
+    app = world.app(media=watched(world.media, cutting))
+    app.worker.handle(WorkItem(one.key, one.chunks[0].key, 1), message_id="1")
+    staged = world.ledger.recording(one.key).chunks[0].staged
+    assert staged is not None
+    assert 0 < staged.bytes < len(MP3)
+    assert staged.total == len(MP3)
