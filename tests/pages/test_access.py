@@ -19,7 +19,19 @@ if TYPE_CHECKING:
     from tests.pages.scene import Scene
 
 AXE = MODULES / "axe-core" / "axe.min.js"
-VIEWS = ["/", "held", "exported", "lost", "/causes", "/trouble", "/all", "/charts", "/rejected", "/doctor", "/search?q=no"]
+VIEWS = [
+    "/",
+    "held",
+    "exported",
+    "lost",
+    "/causes",
+    "/trouble",
+    "/all",
+    "/charts",
+    "/rejected",
+    "/doctor",
+    "/search?q=no",
+]
 
 
 def violations(page: Page) -> list[str]:

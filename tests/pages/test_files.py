@@ -35,7 +35,9 @@ def test_a_slash_at_the_end_is_sent_on_for_the_links_are_relative() -> None:
     assert (given.status, given.headers["Location"]) == (308, "../ui")
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "../ui.py", "..%2fui.py", "app.js/", "APP.JS", "nothing.js", "app.js\0"])
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../ui.py", "..%2fui.py", "app.js/", "APP.JS", "nothing.js", "app.js\0"]
+)
 def test_other_names_are_not_there(name: str) -> None:
     given = ui.asset(name)
     assert (given.status, given.mimetype) == (404, "application/problem+json")
