@@ -25,8 +25,8 @@ def start_recording(req: func.HttpRequest) -> func.HttpResponse:
 @app.function_name("list_recordings")
 @app.route(route="recordings", methods=["GET"])
 def list_recordings(req: func.HttpRequest) -> func.HttpResponse:
-    """Lists the unfinished recordings, nearest deadline first."""
-    return _http(handlers.list_recordings(req.params, url=req.url))
+    """Lists recordings: the unfinished ones by risk, or what a filter asks for."""
+    return _http(handlers.list_recordings(req.url))
 
 
 @app.function_name("get_recording")
@@ -98,6 +98,13 @@ def page(req: func.HttpRequest) -> func.HttpResponse:
 def page_file(req: func.HttpRequest) -> func.HttpResponse:
     """Serves the page's scripts and styles."""
     return _http(ui.asset(req.route_params["file"]))
+
+
+@app.function_name("verify_recording")
+@app.route(route="recordings/{recordingId}/verify", methods=["POST"])
+def verify_recording(req: func.HttpRequest) -> func.HttpResponse:
+    """Looks whether every file of a recording is still there and still the same."""
+    return _http(handlers.verify_recording(req.route_params["recordingId"]))
 
 
 # `str`, not EventGridEvent: that one loses a CloudEvent's type, topic and time in the versions the hosts bring.

@@ -8,9 +8,11 @@ import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
 
 from shared.api.body import read_json
 from shared.api.principal import caller
+from shared.api.query import parse_query
 from shared.api.responses import Response, json_response
 from shared.app import the_app
 from shared.http import responding
@@ -62,15 +64,23 @@ def replay_recording(identity: str, headers: Mapping[str, str]) -> Response:
     return responding(act)
 
 
-def list_recordings(query: Mapping[str, str], *, url: str = "") -> Response:
-    """`GET /api/recordings`. The host routes `/recordings/` here, too: a recording whose id is empty."""
-    if url.partition("?")[0].endswith("/"):
+def verify_recording(identity: str) -> Response:
+    """`POST /api/recordings/{recordingId}/verify`: what was found at once; digests follow in the background."""
+    return responding(lambda app: json_response(app.verification.verify(identity), status=202))
+
+
+def list_recordings(url: str) -> Response:
+    """`GET /api/recordings`. From the URL, for a host's mapping of parameters holds each name once.
+
+    The host routes `/recordings/` here, too: a recording whose id is empty.
+    """
+    if urlsplit(url).path.endswith("/"):
         return responding(lambda app: json_response(app.views.one("")))
-    return responding(
-        lambda app: json_response(
-            app.views.unfinished(state=query.get("state"), limit=query.get("limit"), cursor=query.get("cursor"))
-        )
-    )
+    return responding(lambda app: json_response(app.listing.page(parse_query(_parameters(url)))))
+
+
+def _parameters(url: str) -> list[tuple[str, str]]:
+    return parse_qsl(urlsplit(url).query, keep_blank_values=True)
 
 
 def recording_file_status_updated(event: str) -> None:

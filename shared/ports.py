@@ -418,8 +418,8 @@ class WorkQueue(Protocol):
 
 
 class Notifier(Protocol):
-    """Carries alerts out of the log, to an Event Grid topic. AlertNotSent where it could not."""
+    """Carries what an outbox holds to an Event Grid topic. AlertNotSent where it could not."""
 
-    def publish(self, *, recording_key: str, alerts: Sequence[PendingAlert], fields: dict[str, object]) -> None:
-        """Publishes them; each event's id is the same whenever the same alert is published again."""
+    def publish(self, *, recording: Recording, alerts: Sequence[PendingAlert]) -> None:
+        """Publishes them; each event's id is the same whenever the same entry is published again."""
         ...

@@ -27,7 +27,7 @@ from azure.core.credentials import AzureKeyCredential
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from shared.adapters.translate import acs_errors, media_errors
-from shared.adapters.transport import LocalOriginTransport, pooled_transport
+from shared.adapters.transport import LocalOriginTransport, Transport, pooled_transport
 from shared.domain.errors import (
     CallNotFound,
     MediaDistrusted,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from azure.core.credentials import TokenCredential
-    from azure.core.pipeline.transport import RequestsTransport
+    from azure.core.pipeline.transport import HttpTransport
 
     from shared.domain.locations import ContainerUrl
     from shared.ports import StartRequest
@@ -63,7 +63,7 @@ _LOCATOR_ARGUMENTS = {
 }
 
 
-def _transport(settings: Settings, *, read_bytes: int) -> RequestsTransport:
+def _transport(settings: Settings, *, read_bytes: int) -> Transport:
     connections = settings.blocks_in_flight + 4
     if settings.local_acs_origin:
         return LocalOriginTransport(
@@ -80,7 +80,7 @@ def acs_client(
     credential: TokenCredential | None,
     *,
     for_media: bool,
-    transport: RequestsTransport | None = None,
+    transport: HttpTransport[Any, Any] | None = None,
 ) -> CallAutomationClient:
     """The SDK's client; `credential` where no key is used. Nothing is retried inside: it would sleep for as long as a
     Retry-After says, in the middle of an HTTP call or a rescue. The clock is ours (`start.py`, `retry.py`).

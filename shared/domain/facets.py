@@ -78,10 +78,16 @@ def facets(recording: Recording) -> Facets:
 
 def route(recording: Recording) -> str | None:
     """How the recording came: exported, rescued, delivered (rescued by way of the fallback), mixed or lost."""
-    routes = {ROUTES[chunk.state] for chunk in recording.chunks if chunk.state in ROUTES}
+    routes = {name for chunk in recording.chunks if (name := route_of(chunk))}
     if not routes:
         return None
     return routes.pop() if len(routes) == 1 else MIXED
+
+
+def route_of(chunk: Chunk) -> str | None:
+    """How the chunk came; a damaged one: how its file came before."""
+    state = chunk.before_damage if chunk.state is ChunkState.DAMAGED else chunk.state
+    return ROUTES.get(state) if state else None
 
 
 def began_at(recording: Recording) -> datetime:
@@ -142,10 +148,11 @@ def _outcome(recording: Recording) -> str | None:
 
 
 def _seconds(recording: Recording) -> int | None:
-    if not recording.chunks or any(chunk.safe_at is None or chunk.state in MISSING_STATES for chunk in recording.chunks):
+    moments = [chunk.safe_at for chunk in recording.chunks if chunk.state not in MISSING_STATES]
+    known = [moment for moment in moments if moment is not None]
+    if not known or len(known) < len(recording.chunks):
         return None
-    safe_at = max(chunk.safe_at for chunk in recording.chunks if chunk.safe_at)
-    return max(0, round((safe_at - min(chunk.reported_at for chunk in recording.chunks)).total_seconds()))
+    return max(0, round((max(known) - min(chunk.reported_at for chunk in recording.chunks)).total_seconds()))
 
 
 # --- as metadata of a blob: names that are identifiers, values in ASCII

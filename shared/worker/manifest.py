@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from shared.domain.codec import format_time, to_plain
 from shared.domain.errors import BlobExists, DestinationConflict
-from shared.domain.facets import ROUTES, route
-from shared.domain.recording import IN_PLACE_STATES
+from shared.domain.facets import route, route_of
+from shared.domain.recording import IN_PLACE_STATES, ChunkState
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -62,7 +62,8 @@ def _chunk(chunk: Chunk) -> dict[str, Any]:
     fields = {
         "index": chunk.index,
         "documentId": chunk.document_id,
-        "route": ROUTES.get(chunk.state),
+        "route": route_of(chunk),
+        "state": chunk.state if chunk.state is ChunkState.DAMAGED else None,
         "blob": chunk.blob,
         "metadataBlob": chunk.metadata_blob,
         "size": chunk.size,

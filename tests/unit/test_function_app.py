@@ -51,6 +51,7 @@ ROUTES = [
     ("list_recordings", "GET", "recordings"),
     ("get_recording", "GET", "recordings/{recordingId}"),
     ("replay_recording", "POST", "recordings/{recordingId}/replay"),
+    ("verify_recording", "POST", "recordings/{recordingId}/verify"),
     ("stop_recording", "POST", "recordings/{recordingId}/stop"),
     ("pause_recording", "POST", "recordings/{recordingId}/pause"),
     ("resume_recording", "POST", "recordings/{recordingId}/resume"),

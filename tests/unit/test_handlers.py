@@ -63,7 +63,9 @@ def test_a_start_is_created_with_its_location(world: World) -> None:
     assert given.headers == {"Location": f"/api/recordings/{document['key']}"}
     assert given.mimetype == "application/json"
     assert handlers.get_recording(document["recordingId"]).status == 200
-    assert [one["key"] for one in json.loads(handlers.list_recordings({}).body)["recordings"]] == [document["key"]]
+    assert [one["key"] for one in json.loads(handlers.list_recordings("/api/recordings").body)["recordings"]] == [
+        document["key"]
+    ]
 
 
 def test_a_repeated_start_says_so(world: World) -> None:
@@ -101,7 +103,7 @@ def test_a_request_that_cannot_be_carried_out_is_a_problem(
 
 def test_an_unknown_recording_and_a_bad_query_are_problems(world: World) -> None:
     assert handlers.get_recording("unknown").status == 404
-    assert handlers.list_recordings({"state": "odd", "limit": "x", "cursor": "!"}).status == 400
+    assert handlers.list_recordings("/api/recordings?state=odd&limit=x&cursor=!").status == 400
 
 
 def test_a_replay_says_what_it_set_going_or_that_there_is_nothing_to_do(world: World) -> None:
@@ -232,7 +234,7 @@ def test_the_functions_hand_over_what_they_got(world: World) -> None:
     assert called(function_app.get_recording, one).status_code == 200
     again = func.HttpRequest("POST", "/x", route_params={"recordingId": key}, body=b"anything at all")
     assert called(function_app.replay_recording, again).status_code == 202
-    some = func.HttpRequest("GET", "/x", params={"limit": "0"}, body=b"")
+    some = func.HttpRequest("GET", "/api/recordings?limit=0", body=b"")
     assert called(function_app.list_recordings, some).status_code == 400
     assert called(function_app.recording_file_status_updated, event()) is None
     assert called(function_app.sweep, None) is None
