@@ -29,6 +29,20 @@ def list_recordings(req: func.HttpRequest) -> func.HttpResponse:
     return _http(handlers.list_recordings(req.url))
 
 
+@app.function_name("get_causes")
+@app.route(route="causes", methods=["GET"])
+def get_causes(req: func.HttpRequest) -> func.HttpResponse:
+    """Groups the unfinished recordings by what holds them up."""
+    return _http(handlers.get_causes(req.url))
+
+
+@app.function_name("get_statistics")
+@app.route(route="statistics", methods=["GET"])
+def get_statistics(req: func.HttpRequest) -> func.HttpResponse:
+    """Counts what became of the recordings of the last days."""
+    return _http(handlers.get_statistics(req.url))
+
+
 @app.function_name("get_recording")
 @app.route(route="recordings/{recordingId}", methods=["GET"])
 def get_recording(req: func.HttpRequest) -> func.HttpResponse:

@@ -20,6 +20,7 @@ from shared.api.actions import Actions
 from shared.api.listing import Listing
 from shared.api.rejected import RejectedEvents
 from shared.api.replay import Replay
+from shared.api.statistics import Statistics
 from shared.api.verification import Verification
 from shared.api.views import RecordingViews
 from shared.domain.backoff import RetryPolicy
@@ -99,6 +100,7 @@ class App:
     sweep: Sweep
     views: RecordingViews
     listing: Listing
+    statistics: Statistics
     replay: Replay
     actions: Actions
     rejected: RejectedEvents
@@ -160,6 +162,7 @@ def compose(settings: Settings, ports: Ports) -> App:
         ),
         views=views,
         listing=Listing(store=store, views=views),
+        statistics=Statistics(store=store, clock=clock),
         replay=Replay(store=store, clock=clock),
         actions=Actions(store=store, acs=ports.acs),
         rejected=RejectedEvents(ledger=ports.ledger, intake=intake, clock=clock),

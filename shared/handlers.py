@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from shared.api.body import read_json
+from shared.api.causes import causes
 from shared.api.principal import caller
 from shared.api.query import parse_query
 from shared.api.responses import Response, json_response
+from shared.api.statistics import parse_days
 from shared.app import the_app
 from shared.http import responding
 from shared.logs import describe, log
@@ -77,6 +79,16 @@ def list_recordings(url: str) -> Response:
     if urlsplit(url).path.endswith("/"):
         return responding(lambda app: json_response(app.views.one("")))
     return responding(lambda app: json_response(app.listing.page(parse_query(_parameters(url)))))
+
+
+def get_causes(url: str) -> Response:
+    """`GET /api/causes`."""
+    return responding(lambda app: json_response(causes(app.store, _parameters(url))))
+
+
+def get_statistics(url: str) -> Response:
+    """`GET /api/statistics`."""
+    return responding(lambda app: json_response(app.statistics.over(parse_days(_parameters(url)))))
 
 
 def _parameters(url: str) -> list[tuple[str, str]]:
