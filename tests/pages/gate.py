@@ -1,7 +1,7 @@
 """What is in front of the app in Azure, as far as the page sees it: a key or a sign-in's cookie is asked for.
 
-The local host checks no keys, as func does not. This proxy passes everything on unchanged to the real host. Where neither
-is there, it answers 401 without a body, as the Functions host does. `is_down` cuts every connection without an answer.
+The local host checks no keys, as func does not. This proxy passes everything on unchanged to the real host. Where
+neither is there, it answers 401 without a body, as the Functions host does. `is_down` cuts every connection.
 """
 
 from __future__ import annotations
