@@ -36,6 +36,9 @@ const VIEWS = {
   doctor: doctorView,
 };
 
+// Seconds until what could not be loaded is tried again.
+const RETRY = 5;
+
 const main = document.getElementById("main");
 const status = document.getElementById("status");
 const query = document.getElementById("query");
@@ -114,7 +117,7 @@ async function refresh() {
     failed(mine, error);
   }
   say();
-  if (mine === shown && !document.hidden) mine.timer = setTimeout(refresh, 1000 * (mine.error ? Math.min(15, mine.view.every) : mine.view.every));
+  if (mine === shown && !document.hidden) mine.timer = setTimeout(refresh, 1000 * (mine.error ? RETRY : mine.view.every));
 }
 
 function failed(mine, error) {
@@ -140,10 +143,10 @@ function arrived() {
 }
 
 function say() {
-  const { error, loadedAt, data, view } = shown;
+  const { error, loadedAt, data } = shown;
   const isStale = Boolean(error) && data !== null;
   let text = "";
-  if (isStale) text = `Could not refresh since ${clock(loadedAt)}: ${error.message}. What you see is from then; trying again every ${Math.min(15, view.every)} s.`;
+  if (isStale) text = `Could not refresh since ${clock(loadedAt)}: ${error.message}. What you see is from then; trying again every ${RETRY} s.`;
   else if (loadedAt && !error) text = `Updated ${clock(loadedAt)}`;
   status.className = `status${isStale ? " stale" : ""}`;
   document.body.classList.toggle("is-stale", isStale);

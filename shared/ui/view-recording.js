@@ -52,7 +52,7 @@ function summary(one) {
     h(
       "div",
       { class: "summary-bars" },
-      h("div", null, h("p", { class: "label" }, "Bytes safe"), byteBar(one.bytesDone, one.bytesTotal ?? one.size, one.closedAt)),
+      h("div", null, h("p", { class: "label" }, "Bytes safe"), byteBar(one.bytesDone, one.bytesTotal ?? (one.closedAt ? one.size : null), one.closedAt)),
       h("div", null, h("p", { class: "label" }, "ACS's window"), leftBar(one.atRiskFrom)),
     ),
     facts([

@@ -1,4 +1,4 @@
-"""One stack, one scene and one browser for all tests of the page; without Chromium they are skipped, with the reason."""
+"""One stack, one scene and one browser for all tests of the page; without Chromium all are skipped, and say why."""
 
 from __future__ import annotations
 

@@ -13,6 +13,8 @@ from tests.pages.scene import MARKUP, rejected_event
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Dialog
+
     from tests.pages.browser import Reader
     from tests.pages.scene import Scene
 
@@ -20,7 +22,12 @@ if TYPE_CHECKING:
 @pytest.fixture
 def quiet(reader: Reader) -> Reader:
     """Fails if any script of a text runs, or any element of it appears."""
-    reader.page.on("dialog", lambda dialog: (reader.complaints.append(f"alert: {dialog.message}"), dialog.dismiss()))
+
+    def heard(dialog: Dialog) -> None:
+        reader.complaints.append(f"a script ran: {dialog.message}")
+        dialog.dismiss()
+
+    reader.page.on("dialog", heard)
     return reader
 
 
@@ -31,10 +38,10 @@ def is_text_only(reader: Reader) -> bool:
 def test_hostile_ids_of_an_event_are_shown_as_text(quiet: Reader, scene: Scene) -> None:
     """An event names the call and the file as it likes."""
     recorded = scene.world.start()
-    hostile = f"call{MARKUP}"
+    call, server_call = quote(f"call{MARKUP}", safe=""), quote(MARKUP, safe="")
     event = {
         "id": "hostile-1",
-        "subject": f"/recording/call/{quote(hostile, safe='')}/serverCallId/{quote(MARKUP, safe='')}/recordingId/{recorded.id}",
+        "subject": f"/recording/call/{call}/serverCallId/{server_call}/recordingId/{recorded.id}",
         "eventType": "Microsoft.Communication.RecordingFileStatusUpdated",
         "eventTime": moment(scene.world.stack.clock.now()),
         "dataVersion": "1.0",

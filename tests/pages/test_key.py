@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.pages.gate import COOKIE, KEY
+from tests.pages.test_access import LISTS
 
 if TYPE_CHECKING:
     from tests.pages.browser import Reader
@@ -78,9 +79,7 @@ def test_a_sign_in_in_front_needs_no_key(stranger: Reader) -> None:
     assert all("x-functions-key" not in one.headers for one in stranger.gate.seen)
 
 
-@pytest.mark.parametrize(
-    "route", ["/", "/all", "/causes", "/trouble", "/charts", "/rejected", "/doctor", "/search?q=a"]
-)
+@pytest.mark.parametrize("route", LISTS)
 def test_no_view_shows_anything_without_a_key(stranger: Reader, route: str) -> None:
     stranger.open(route)
     assert stranger.text("h1") == "A key, please"

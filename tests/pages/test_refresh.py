@@ -52,12 +52,13 @@ def test_a_first_load_that_fails_is_no_blank_page(reader: Reader) -> None:
     reader.page.wait_for_selector(".filters", timeout=20_000)
 
 
-def test_nothing_is_asked_while_the_tab_is_hidden(reader: Reader) -> None:
+def test_nothing_is_asked_while_the_tab_is_hidden(reader: Reader, scene: Scene) -> None:
+    reader.open(f"/recordings/{scene.saving.key}")
     hide = "Object.defineProperty(document, 'hidden', {value: %s, configurable: true});"
     tell = "document.dispatchEvent(new Event('visibilitychange'))"
     reader.page.evaluate(hide % "true" + tell)
     before = len(reader.gate.seen)
-    reader.page.wait_for_timeout(11_000)
+    reader.page.wait_for_timeout(6_500)
     assert len(reader.gate.seen) == before
-    with reader.page.expect_request("**/api/recordings*"):
+    with reader.page.expect_request("**/api/recordings/*"):
         reader.page.evaluate(hide % "false" + tell)
