@@ -16,9 +16,10 @@ def _http(given: Response) -> func.HttpResponse:
 
 @app.function_name("start_recording")
 @app.route(route="recordings", methods=["POST"])
-def start_recording(req: func.HttpRequest) -> func.HttpResponse:
+def start_recording(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """Starts a recording into the caller's container."""
-    return _http(handlers.start_recording(req.get_body(), req.headers))
+    with handlers.traced("start_recording", context):
+        return _http(handlers.start_recording(req.get_body(), req.headers))
 
 
 @app.function_name("list_recordings")
@@ -37,24 +38,27 @@ def get_recording(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.function_name("replay_recording")
 @app.route(route="recordings/{recordingId}/replay", methods=["POST"])
-def replay_recording(req: func.HttpRequest) -> func.HttpResponse:
+def replay_recording(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """Sets going now what can go on of a recording, or what was given up of it."""
-    return _http(handlers.replay_recording(req.route_params["recordingId"]))
+    with handlers.traced("replay_recording", context):
+        return _http(handlers.replay_recording(req.route_params["recordingId"]))
 
 
 @app.function_name("verify_recording")
 @app.route(route="recordings/{recordingId}/verify", methods=["POST"])
-def verify_recording(req: func.HttpRequest) -> func.HttpResponse:
+def verify_recording(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """Looks whether every file of a recording is still there and still the same."""
-    return _http(handlers.verify_recording(req.route_params["recordingId"]))
+    with handlers.traced("verify_recording", context):
+        return _http(handlers.verify_recording(req.route_params["recordingId"]))
 
 
 # `str`, not EventGridEvent: that one loses a CloudEvent's type, topic and time in the versions the hosts bring.
 @app.function_name("recording_file_status_updated")
 @app.event_grid_trigger(arg_name="event")
-def recording_file_status_updated(event: str) -> None:
+def recording_file_status_updated(event: str, context: func.Context) -> None:
     """Records what ACS reports of a recording's files (and of calls that begin), and sets going what follows."""
-    handlers.recording_file_status_updated(event)
+    with handlers.traced("recording_file_status_updated", context):
+        handlers.recording_file_status_updated(event)
 
 
 @app.function_name("rescue_chunk")
@@ -80,6 +84,7 @@ async def background_work(message: func.QueueMessage, context: func.Context) -> 
 
 @app.function_name("sweep")
 @app.timer_trigger(arg_name="timer", schedule="0 */5 * * * *", run_on_startup=False)
-def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the trigger's argument
+def sweep(timer: func.TimerRequest, context: func.Context) -> None:  # noqa: ARG001 - the trigger's argument
     """Every five minutes: what is overdue becomes a queue message."""
-    handlers.sweep()
+    with handlers.traced("sweep", context):
+        handlers.sweep()

@@ -18,12 +18,18 @@ from shared.domain.recording import ChunkState, Lease, Step
 from shared.domain.steps import BACKGROUND_STEPS, LEASED_STEPS, chunk_due, chunk_step, recording_steps
 from shared.logs import describe, log, stack_summary
 from shared.ports import OUTBOX_PART, RECORDING_PART
+from shared.telemetry.instruments import FAILURES
+from shared.telemetry.port import NO_TELEMETRY
+from shared.telemetry.timing import timed_step
 from shared.transfer.budget import TimeBudgetSpentError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from shared.domain.recording import Chunk, Recording
     from shared.ports import Clock, Version, WorkItem
     from shared.store import RecordingStore
+    from shared.telemetry.port import Span, Telemetry
     from shared.worker.steps import Steps
 
 # A block that was begun in time, and the commit after it, may take so much longer than the budget.
@@ -76,6 +82,7 @@ class Worker:
         time_budget: timedelta,
         hard_budget: timedelta,
         overdue_after: timedelta,
+        telemetry: Telemetry = NO_TELEMETRY,
     ) -> None:
         self._store = store
         self._steps = steps
@@ -83,6 +90,7 @@ class Worker:
         self._time_budget = time_budget
         self._hard_budget = hard_budget
         self._overdue_after = overdue_after
+        self._telemetry = telemetry
 
     def handle(self, item: WorkItem, *, message_id: str) -> None:
         """One message. Raises StorageError only when the ledger fails: then the host delivers the message again."""
@@ -134,8 +142,11 @@ class Worker:
             for fact in self._steps.deliver.metadata_first(version.recording, chunk):
                 version = self._record(version, fact)
             chunk = version.recording.chunk(chunk.key) or chunk
-        for fact in self._attempted(version.recording, chunk, step):
-            version = self._record(version, fact)
+        with self._span(step, version.recording, chunk) as span:
+            for fact in self._attempted(version.recording, chunk, step):
+                if isinstance(fact, f.Failed):
+                    span.fail(fact.failure.code)
+                version = self._record(version, fact)
         return version
 
     def _attempted(self, recording: Recording, chunk: Chunk, step: Step) -> list[f.Fact]:
@@ -188,13 +199,23 @@ class Worker:
 
     def _recording_step(self, version: Version, step: Step) -> Version:
         facts: list[f.Fact]
-        try:
-            facts = self._steps.of_recording(step)(version.recording)
-        except RecorderError as error:
-            facts = [f.StepFailed(step, f.Failure.of(error))]
-        for fact in facts:
-            version = self._record(version, fact)
+        with self._span(step, version.recording) as span:
+            try:
+                facts = self._steps.of_recording(step)(version.recording)
+            except RecorderError as error:
+                facts = [f.StepFailed(step, f.Failure.of(error))]
+                span.fail(error.code)
+                self._telemetry.count(FAILURES, step=step.value, cause=error.code, blame=error.blame.value)
+            for fact in facts:
+                version = self._record(version, fact)
         return version
+
+    def _span(self, step: Step, recording: Recording, chunk: Chunk | None = None) -> AbstractContextManager[Span]:
+        """A step and the commits of what it comes to, traced and measured."""
+        about: dict[str, str | int] = {"recording": recording.key}
+        if chunk is not None:
+            about |= {"chunk": chunk.index, "attempt": chunk.attempts + 1}
+        return timed_step(self._telemetry, self._clock, step.value, about)
 
     def _record(self, version: Version, fact: f.Fact) -> Version:
         after = self._store.record(version, fact)
