@@ -13,8 +13,12 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from shared.api.actions import Actions
+from shared.api.listing import Listing
+from shared.api.rejected import RejectedEvents
 from shared.api.replay import Replay
 from shared.api.verification import Verification
 from shared.api.views import RecordingViews
@@ -46,6 +50,8 @@ from shared.worker.verify import Verify
 from shared.worker.worker import Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shared.ports import Acs, Clock, Containers, Ledger, Media, Notifier, Random, WorkQueue
     from shared.telemetry.port import Telemetry
 
@@ -96,7 +102,10 @@ class App:
     worker: Worker
     sweep: Sweep
     views: RecordingViews
+    listing: Listing
     replay: Replay
+    actions: Actions
+    rejected: RejectedEvents
     verification: Verification
 
 
@@ -122,10 +131,14 @@ def compose(settings: Settings, ports: Ports) -> App:
     store = RecordingStore(
         ledger=ports.ledger, queue=ports.queue, clock=clock, random=ports.random, rules=rules, telemetry=telemetry
     )
+    views = RecordingViews(
+        store=store, clock=clock, containers=containers, fallback_container=settings.fallback_container
+    )
     steps = _steps(settings, ports)
     # What waits for a worker waits no longer than one invocation may take.
     overdue_after = settings.time_budget
     allowed: dict[str, Any] = {"allowed": settings.allowed, "default_container": settings.default_container}
+    intake = EventIntake(store=store, clock=clock, **allowed)
     return App(
         settings=settings,
         telemetry=telemetry,
@@ -137,7 +150,7 @@ def compose(settings: Settings, ports: Ports) -> App:
             clock=clock,
             **allowed,
         ),
-        intake=EventIntake(store=store, clock=clock, **allowed),
+        intake=intake,
         worker=Worker(
             store=store,
             steps=steps,
@@ -155,8 +168,11 @@ def compose(settings: Settings, ports: Ports) -> App:
             overdue_after=overdue_after,
             telemetry=telemetry,
         ),
-        views=RecordingViews(store=store, clock=clock, fallback_container=settings.fallback_container),
+        views=views,
+        listing=Listing(store=store, views=views),
         replay=Replay(store=store, clock=clock),
+        actions=Actions(store=store, acs=ports.acs),
+        rejected=RejectedEvents(ledger=ports.ledger, intake=intake, clock=clock),
         verification=Verification(
             store=store, check=steps.check, clock=clock, fallback_container=settings.fallback_container
         ),
@@ -181,54 +197,94 @@ def _steps(settings: Settings, ports: Ports) -> Steps:
             engine=engine,
             breaker=CircuitBreaker(clock=clock),
             clock=clock,
-            time_budget=settings.time_budget,
-            hard_budget=HARD_BUDGET,
         ),
         deliver=Deliver(
             containers=containers,
             copier=Copier(clock, settings.block_sizes.most),
             metadata=metadata,
             clock=clock,
-            time_budget=settings.time_budget,
         ),
         metadata=metadata,
-        check=Check(containers=containers, clock=clock, hard_budget=HARD_BUDGET),
-        prove=Prove(containers=containers, clock=clock, hard_budget=HARD_BUDGET),
+        check=Check(containers=containers, clock=clock),
+        prove=Prove(containers=containers, clock=clock),
         finish=Finish(store_index=ports.ledger, containers=containers, media=media, clock=clock),
         missing_event=MissingEvent(acs=ports.acs),
         publish=Publish(notifier=ports.notifier),
     )
 
 
-def azure_ports(settings: Settings) -> Ports:
-    """The real world: every adapter on its SDK, one identity for all that use one."""
-    from shared.adapters.acs import AcsMedia, AcsRecordings, acs_client
-    from shared.adapters.blob import BlobContainers, blob_service
-    from shared.adapters.ledger import BlobLedger
-    from shared.adapters.queue import StorageWorkQueue, queue_service
+class _AtFirstUse:
+    """A port that is built when it is first asked for anything: an event needs no ACS SDK, nor does a listing."""
 
-    credential = _credential(settings)
+    def __init__(self, build: Callable[[], Any]) -> None:
+        self._build = build
+        self._built: Any = None
+        self._lock = threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        with self._lock:
+            if self._built is None:
+                self._built = self._build()
+        return getattr(self._built, name)
+
+
+def azure_ports(settings: Settings) -> Ports:
+    """The real world: every adapter on its SDK, one identity for all that use one; each loaded at its first use."""
+    from shared.adapters.blob import blob_service
+    from shared.adapters.ledger import BlobLedger
+
+    credential = lru_cache(maxsize=1)(lambda: _credential(settings))
     account = settings.app_storage
     key = account.connection_string
     app_service = blob_service(
         settings,
         account_url=account.blob_url,
         connection_string=key.reveal() if key else None,
-        credential=credential,
+        credential=None if key else credential(),
     )
     ledger = BlobLedger(app_service, container=settings.ledger_container, rejected=settings.rejected_container)
+
+    def acs() -> Any:
+        from shared.adapters.acs import AcsRecordings, acs_client
+
+        return AcsRecordings(acs_client(settings, credential(), for_media=False))
+
+    def media() -> Any:
+        from shared.adapters.acs import AcsMedia, acs_client
+
+        return AcsMedia(acs_client(settings, credential(), for_media=True))
+
+    def containers() -> Any:
+        from shared.adapters.blob import BlobContainers
+
+        return BlobContainers(settings, app_service=app_service, credential=credential())
+
+    def queue() -> Any:
+        from shared.adapters.queue import StorageWorkQueue, queue_service
+
+        service = queue_service(account, None if key else credential())
+        return StorageWorkQueue(service, keep_rejected=ledger.keep_rejected)
+
+    def notifier() -> Any:
+        return _notifier(settings, credential())
+
+    is_silent = settings.event_topic is None
     return Ports(
-        acs=AcsRecordings(acs_client(settings, credential, for_media=False)),
-        media=AcsMedia(acs_client(settings, credential, for_media=True)),
-        containers=BlobContainers(settings, app_service=app_service, credential=credential),
+        acs=_port(acs),
+        media=_port(media),
+        containers=_port(containers),
         ledger=ledger,
-        queue=StorageWorkQueue(queue_service(account, credential), keep_rejected=ledger.keep_rejected),
-        notifier=_notifier(settings, credential),
+        queue=_port(queue),
+        notifier=LogOnlyNotifier() if is_silent else _port(notifier),
         clock=SystemClock(),
         random=random_module.SystemRandom(),
         slots=ThreadSlots(room=settings.memory_bytes, least=settings.block_sizes.least),
         telemetry=_telemetry(settings),
     )
+
+
+def _port(build: Callable[[], Any]) -> Any:
+    return _AtFirstUse(build)
 
 
 def _credential(settings: Settings) -> Any:

@@ -88,6 +88,18 @@ class Acs(Protocol):
         """`active` or `inactive`; RecordingNotFound."""
         ...
 
+    def stop_recording(self, recording_id: str) -> None:
+        """Ends it. RecordingNotFound where it has ended, or never was."""
+        ...
+
+    def pause_recording(self, recording_id: str) -> None:
+        """Pauses it. RecordingNotFound; ActionNotAllowed where it is paused."""
+        ...
+
+    def resume_recording(self, recording_id: str) -> None:
+        """Goes on. RecordingNotFound; ActionNotAllowed where it is not paused."""
+        ...
+
     def server_call_id(self, call_connection_id: str) -> str | None:
         """The server call id of a call connection, while the call lasts; None where ACS does not say."""
         ...
@@ -274,6 +286,14 @@ class IndexEntry:
     metadata: dict[str, str]
 
 
+@dataclass(frozen=True)
+class RejectedEntry:
+    """An event that could not be used, by its name, `folder/…`. `at`: when it was last written."""
+
+    name: str
+    at: datetime
+
+
 class Ledger(Protocol):
     """One document a recording, guarded by ETag: under `open/` while anything is owed, else under `closed/`.
 
@@ -344,7 +364,19 @@ class Ledger(Protocol):
         ...
 
     def keep_rejected(self, name: str, data: bytes) -> None:
-        """Keeps an event that could not be used, in its own container."""
+        """Keeps an event that could not be used, in its own container; one of that name is replaced."""
+        ...
+
+    def get_rejected(self, name: str) -> bytes | None:
+        """Such an event, or None."""
+        ...
+
+    def rejected_folders(self) -> list[str]:
+        """The first parts of their names: days (`yyyymmdd`), and `poison`."""
+        ...
+
+    def rejected_in(self, folder: str) -> list[RejectedEntry]:
+        """Those of a folder, in any order."""
         ...
 
 

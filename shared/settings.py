@@ -38,7 +38,6 @@ NAMES = (
     "RESCUE_TIME_BUDGET_SECONDS",
     "RESCUE_BLOCK_MIB",
     "RESCUE_MEMORY_MIB",
-    "RESCUE_CHECKSUM",
     "DELIVERY_DAYS",
     "DELETE_AT_ACS",
     "DIGEST_EXPORTS",
@@ -118,7 +117,6 @@ class Settings:
     time_budget: timedelta = timedelta(seconds=240)
     block_bytes: int = 8 * MIB
     memory_bytes: int = 40 * MIB
-    checksum: str = "md5"
     delivery_window: timedelta = timedelta(days=7)
     delete_at_acs: bool = False
     digest_exports: bool = True
@@ -205,7 +203,6 @@ class _Reader:
             "time_budget": budget,
             "block_bytes": block * MIB,
             "memory_bytes": memory * MIB,
-            "checksum": self.choice("RESCUE_CHECKSUM", ("md5", "crc64", "off")),
             "delivery_window": self.duration("DELIVERY_DAYS", 7, unit=timedelta(days=1), least=0.01, most=365),
             "delete_at_acs": self.choice("DELETE_AT_ACS", ("false", "true")) == "true",
             "digest_exports": self.choice("DIGEST_EXPORTS", ("true", "false")) == "true",

@@ -18,7 +18,7 @@ from shared.domain.codec import decode, encode, format_time, parse_time
 from shared.domain.errors import BlobExists, BlobMissing, ContainerMissing, PreconditionFailed, StorageCorrupted
 from shared.domain.facets import from_metadata, to_metadata
 from shared.domain.recording import Recording
-from shared.ports import IndexEntry, OpenEntry, Version
+from shared.ports import IndexEntry, OpenEntry, RejectedEntry, Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -212,6 +212,32 @@ class BlobLedger:
             self._rejected,
             lambda: self._rejected.upload_blob(name, data, overwrite=True, content_settings=_JSON, **_QUICK),
         )
+
+    def get_rejected(self, name: str) -> bytes | None:
+        """See the port."""
+        try:
+            with storage_errors():
+                return bytes(self._rejected.download_blob(name, **_QUICK).readall())
+        except (BlobMissing, ContainerMissing):
+            return None
+
+    def rejected_folders(self) -> list[str]:
+        """See the port."""
+        try:
+            with storage_errors():
+                found = self._rejected.walk_blobs(delimiter="/", **_QUICK)
+                return [str(one.name).rstrip("/") for one in found if str(one.name).endswith("/")]
+        except ContainerMissing:
+            return []
+
+    def rejected_in(self, folder: str) -> list[RejectedEntry]:
+        """See the port."""
+        try:
+            with storage_errors():
+                blobs = self._rejected.list_blobs(name_starts_with=f"{folder}/", results_per_page=_PAGE, **_QUICK)
+                return [RejectedEntry(str(blob.name), blob.last_modified) for blob in blobs]
+        except ContainerMissing:
+            return []
 
     @staticmethod
     def _made(client: ContainerClient, action: Callable[[], T]) -> T:

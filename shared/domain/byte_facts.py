@@ -129,7 +129,7 @@ def copied(recording: Recording, chunk: Chunk, fact: f.Copied, c: Context) -> Re
     """Delivered where the bytes were compared on the way; else that is a step of its own."""
     if chunk.state not in IN_FALLBACK_STATES:
         return recording
-    if not fact.is_same:
+    if not fact.is_same or chunk.sha256 is None:
         waits = replace(chunk.to(ChunkState.IN_FALLBACK), placed=Placed(fact.name, fact.etag), failures=0)
         return recording.with_chunk(replace(waits, digest_attempts=0).rescheduled(c.now))
     return _delivered(recording, chunk, fact.name, fact.etag, c, is_same_plan=fact.generation == chunk.generation)
@@ -150,7 +150,7 @@ def _delivered(
 
 
 def proved(recording: Recording, chunk: Chunk, fact: f.Proved, c: Context) -> Recording:
-    """All bytes were read back from the destination."""
+    """All bytes were read back from where they are."""
     is_same_plan = fact.generation == chunk.generation
     if chunk.placed and chunk.placed.name == fact.name and chunk.state is ChunkState.IN_FALLBACK:
         if chunk.size == fact.size and chunk.sha256 in (None, fact.sha256):
@@ -159,7 +159,8 @@ def proved(recording: Recording, chunk: Chunk, fact: f.Proved, c: Context) -> Re
                 recording, chunk, fact.name, fact.etag, c, is_same_plan=is_same_plan, sha256=fact.sha256, proof=proof
             )
         return _differs(recording, chunk, fact, c)
-    if not chunk.is_in_place or fact.name != chunk.blob or chunk.digest_state != "pending":
+    kept = places.fallback_copy(recording, chunk) if chunk.state is ChunkState.UNDELIVERABLE else None
+    if fact.name != (chunk.blob if chunk.is_in_place else kept) or chunk.digest_state != "pending":
         return recording
     if chunk.size is not None and fact.size != chunk.size:
         return damaged(recording, chunk, Check(CheckResult.DIFFERS, c.now, fact.size, fact.etag, fact.sha256), c)

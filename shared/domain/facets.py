@@ -148,12 +148,11 @@ def _outcome(recording: Recording) -> str | None:
 
 
 def _seconds(recording: Recording) -> int | None:
-    if not recording.chunks or any(
-        chunk.safe_at is None or chunk.state in MISSING_STATES for chunk in recording.chunks
-    ):
+    moments = [chunk.safe_at for chunk in recording.chunks if chunk.state not in MISSING_STATES]
+    known = [moment for moment in moments if moment is not None]
+    if not known or len(known) < len(recording.chunks):
         return None
-    safe_at = max(chunk.safe_at for chunk in recording.chunks if chunk.safe_at)
-    return max(0, round((safe_at - min(chunk.reported_at for chunk in recording.chunks)).total_seconds()))
+    return max(0, round((max(known) - min(chunk.reported_at for chunk in recording.chunks)).total_seconds()))
 
 
 # --- as metadata of a blob: names that are identifiers, values in ASCII

@@ -32,6 +32,8 @@ _NOT_HERE = frozenset(
 
 def step_started(recording: Recording, chunk: Chunk, fact: f.StepStarted, c: Context) -> Recording:
     """The lease. With the first fetch the folder is fixed: from now on bytes may be staged there."""
+    if chunk.lease and chunk.lease.holder != fact.holder and c.now < chunk.lease.until:
+        return recording
     leased = replace(chunk, lease=Lease(fact.step, fact.holder, fact.until, c.now))
     if fact.step is not Step.FETCH:
         return recording.with_chunk(leased)
@@ -45,6 +47,13 @@ def step_started(recording: Recording, chunk: Chunk, fact: f.StepStarted, c: Con
         if c.rules.has_topic and begun is not recording
         else begun
     )
+
+
+def lease_kept(recording: Recording, chunk: Chunk, fact: f.LeaseKept, _c: Context) -> Recording:
+    """The lease lasts longer, as long as it is still that worker's."""
+    if chunk.lease is None or (chunk.lease.step, chunk.lease.holder) != (fact.step, fact.holder):
+        return recording
+    return recording.with_chunk(replace(chunk, lease=replace(chunk.lease, until=fact.until)))
 
 
 def attempt_failed(
@@ -102,8 +111,8 @@ def deliver_failed(recording: Recording, chunk: Chunk, failure: f.Failure, fact:
     again = noted_failure(chunk, failure, c)
     recording = noted(recording, "delivery_failed", at=c.now, chunk=chunk, code=failure.code, detail=failure.message)
     if c.now >= chunk.abandon_after + c.rules.delivery_window:
-        given_up = replace(again.to(ChunkState.UNDELIVERABLE), lease=None, next_attempt_at=None)
-        recording = recording.with_chunk(given_up)
+        given_up = replace(again.to(ChunkState.UNDELIVERABLE), placed=None, failures=0, digest_attempts=0)
+        recording = recording.with_chunk(going_on(given_up, c, is_same_plan=True))
         return alerted(recording, "delivery_given_up", at=c.now, chunk=chunk, code=failure.code)
     return cause_alerted(recording.with_chunk(slowly(again, c)), again, failure, c)
 

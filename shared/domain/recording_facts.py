@@ -181,6 +181,11 @@ def linked(recording: Recording, fact: f.Linked, c: Context) -> Recording:
     return noted(replace(recording, links=(*recording.links, fact.key)), "linked", at=c.now, detail=fact.key)
 
 
+def action_taken(recording: Recording, fact: f.ActionTaken, c: Context) -> Recording:
+    """Noted: what ACS makes of it comes by events."""
+    return noted(recording, fact.kind, at=c.now, by=c.by)
+
+
 DECISIONS: dict[type[Any], Callable[..., Recording]] = {
     f.Finished: finished,
     f.StepFailed: step_failed,
@@ -190,5 +195,6 @@ DECISIONS: dict[type[Any], Callable[..., Recording]] = {
     f.StartAnswered: start_answered,
     f.Linked: linked,
     f.Replayed: replayed,
+    f.ActionTaken: action_taken,
     f.VerificationAsked: verification_asked,
 }

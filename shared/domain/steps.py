@@ -53,18 +53,24 @@ class Due:
 
 def chunk_step(chunk: Chunk) -> Step | None:
     """The chunk's next step; None where nothing is left to do for it alone."""
-    if chunk.state in IN_PLACE_STATES:
-        if chunk.metadata_state == "pending":
-            return Step.METADATA
-        if chunk.digest_state == "pending":
-            return Step.PROVE
     if chunk.state in CHECKED_STATES:
-        return Step.CHECK if chunk.is_check_due else None
+        return _kept_step(chunk)
     if chunk.is_exhausted:
         return Step.LAST_LOOK
     if chunk.state is ChunkState.IN_FALLBACK:
         return Step.PROVE if chunk.placed else Step.DELIVER
+    if chunk.state is ChunkState.UNDELIVERABLE:
+        return Step.PROVE if chunk.digest_state == "pending" else None
     return {ChunkState.EXPECTED: Step.VERIFY, ChunkState.PENDING: Step.FETCH}.get(chunk.state)
+
+
+def _kept_step(chunk: Chunk) -> Step | None:
+    """Of a chunk whose file is, or was, in the destination."""
+    if chunk.state in IN_PLACE_STATES and chunk.metadata_state == "pending":
+        return Step.METADATA
+    if chunk.state in IN_PLACE_STATES and chunk.digest_state == "pending":
+        return Step.PROVE
+    return Step.CHECK if chunk.is_check_due else None
 
 
 def chunk_due(chunk: Chunk) -> datetime | None:

@@ -11,19 +11,17 @@ from shared.domain.recording import CHECKED_STATES, IN_FALLBACK_STATES
 from shared.transfer.digest import read_back
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from shared.domain.recording import Chunk, Recording
     from shared.ports import BlobFacts, Clock, Container, Containers
+    from shared.transfer.budget import Budget
 
 
 class Check:
     """Compares nothing itself: what was found is a fact, and `domain/checking.py` decides what it says."""
 
-    def __init__(self, *, containers: Containers, clock: Clock, hard_budget: timedelta) -> None:
+    def __init__(self, *, containers: Containers, clock: Clock) -> None:
         self._containers = containers
         self._clock = clock
-        self._hard_budget = hard_budget
 
     def look(self, recording: Recording) -> tuple[f.FileChecked, ...]:
         """What is where the files of safe and damaged chunks should be: one request a file, no bytes read."""
@@ -38,15 +36,22 @@ class Check:
             return f.FileChecked(chunk.key, chunk.generation, name, failure=f.Failure.of(error))
         return _found(chunk, name, facts)
 
-    def check(self, recording: Recording, chunk: Chunk) -> list[f.Fact]:
+    def check(self, recording: Recording, chunk: Chunk, budget: Budget) -> list[f.Fact]:
         """FileChecked with the SHA-256 of all bytes, if there is one to compare it with. StorageError, DigestLate."""
         destination, name = self._container(recording, chunk), _name(recording, chunk)
         facts = _stat(destination, name)
         if facts is None or chunk.sha256 is None or facts.size != chunk.size:
             return [_found(chunk, name, facts)]
-        until = self._clock.now() + self._hard_budget
         try:
-            digest = read_back(destination, name, etag=facts.etag, size=facts.size, until=until, clock=self._clock)
+            digest = read_back(
+                destination,
+                name,
+                etag=facts.etag,
+                size=facts.size,
+                until=budget.hard_until,
+                clock=self._clock,
+                keep=budget.keep,
+            )
         except (BlobMissing, ContainerMissing):
             return [_found(chunk, name, None)]
         return [f.FileChecked(chunk.key, chunk.generation, name, facts.size, facts.etag, digest.sha256)]

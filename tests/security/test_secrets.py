@@ -251,8 +251,8 @@ def test_a_rescue_keeps_no_secret_that_a_service_or_an_event_told(caplog: pytest
     tower.hears(event(chunk(), leaky, storageType=secret, sessionEndReason=secret), "{" + secret)
     tower.works(messages=4)
     with serving(tower.app):
-        reported = [handlers.get_recording(RECORDING_ID), handlers.list_recordings({})]
-        reported.append(handlers.replay_recording(RECORDING_ID))
+        reported = [handlers.get_recording(RECORDING_ID), handlers.list_recordings("/api/recordings")]
+        reported.append(handlers.replay_recording(RECORDING_ID, {}))
     tower.world.destination.refusal = None
     tower.works(messages=60)
     with serving(tower.app):
@@ -281,9 +281,9 @@ def test_an_answer_tells_no_secret_of_an_error_nobody_expected(
 
     tower = Watchtower()
     app = tower.world.app(ledger=watched(tower.world.ledger, leaking))
-    for ask in (handlers.get_recording, handlers.replay_recording):
-        with serving(app):
-            given = ask("x")
+    with serving(app):
+        answers = [handlers.get_recording("x"), handlers.replay_recording("x", {})]
+    for given in answers:
         assert given.status >= 500
         assert CANARY not in given.body.decode() + caplog.text
     assert "test_secrets.py" in caplog.text or issubclass(kind, RecorderError)

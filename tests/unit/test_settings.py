@@ -38,7 +38,7 @@ def test_the_least_is_enough_and_has_the_documented_defaults() -> None:
     assert given.delete_at_acs is False
     assert given.blocks_in_flight == 20
     defaults = {field.name: field.default for field in fields(Settings)}
-    for name in ("fallback_container", "time_budget", "block_bytes", "delivery_window", "silent_after", "checksum"):
+    for name in ("fallback_container", "time_budget", "block_bytes", "delivery_window", "silent_after"):
         assert getattr(given, name) == defaults[name]
 
 
@@ -66,7 +66,6 @@ WRONG = {
     "RESCUE_TIME_BUDGET_SECONDS": "nan",
     "RESCUE_BLOCK_MIB": "4.5",
     "RESCUE_MEMORY_MIB": "0",
-    "RESCUE_CHECKSUM": "sha1",
     "DELIVERY_DAYS": "-1",
     "DELETE_AT_ACS": "perhaps",
     "ALERT_HOURS_LEFT": "6,late",
@@ -224,7 +223,7 @@ def test_the_example_file_is_usable_and_tells_the_defaults() -> None:
     given = load_settings(example)
     defaults = {field.name: field.default for field in fields(Settings)}
     reported = ("preflight", "window", "first_delay", "longest_delay", "time_budget", "block_bytes", "memory_bytes")
-    more = ("checksum", "delivery_window", "delete_at_acs", "alert_left", "silent_after", "fallback_container")
+    more = ("delivery_window", "delete_at_acs", "alert_left", "silent_after", "fallback_container")
     for name in (*reported, *more, "ledger_container", "rejected_container"):
         assert getattr(given, name) == defaults[name], name
 

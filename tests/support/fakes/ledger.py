@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_left, bisect_right
+from datetime import UTC, datetime, timedelta
 
 from shared.domain.codec import decode, encode
 from shared.domain.errors import BlobExists, PreconditionFailed, StorageCorrupted
 from shared.domain.recording import Recording
-from shared.ports import IndexEntry, OpenEntry, Version
+from shared.ports import IndexEntry, OpenEntry, RejectedEntry, Version
+
+_FIRST = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
 class FakeLedger:
@@ -24,6 +27,7 @@ class FakeLedger:
         self._sorted: list[str] | None = None
         self.notes: dict[str, bytes] = {}
         self.rejected: dict[str, bytes] = {}
+        self.rejected_at: dict[str, datetime] = {}
         self.quarantined: dict[str, bytes] = {}
 
     @property
@@ -128,6 +132,16 @@ class FakeLedger:
 
     def keep_rejected(self, name: str, data: bytes) -> None:
         self.rejected[name] = data
+        self.rejected_at[name] = _FIRST + timedelta(seconds=len(self.rejected_at))
+
+    def get_rejected(self, name: str) -> bytes | None:
+        return self.rejected.get(name)
+
+    def rejected_folders(self) -> list[str]:
+        return sorted({name.partition("/")[0] for name in self.rejected})
+
+    def rejected_in(self, folder: str) -> list[RejectedEntry]:
+        return [RejectedEntry(name, self.rejected_at[name]) for name in self.rejected if name.startswith(f"{folder}/")]
 
     def recording(self, key: str) -> Recording:
         """The recording as it is; KeyError."""

@@ -12,7 +12,7 @@ from shared.domain.context import Context
 from shared.domain.errors import Blame
 from shared.domain.lifecycle import decide
 from shared.domain.media import Proof
-from shared.domain.recording import IN_PLACE_STATES, Chunk, ChunkState, Problem, Recording, Step
+from shared.domain.recording import IN_PLACE_STATES, Chunk, ChunkState, Lease, Problem, Recording, Step
 from shared.domain.steps import Rules, chunk_due, chunk_step, next_due
 from tests.unit.builders import FOLDER, NOON, chunk, recording
 
@@ -32,6 +32,7 @@ def all_facts(of: Recording) -> list[f.Fact]:
     export, kept = f"{FOLDER}/0-audiomp3.x.mp3", f"{of.key}/{FOLDER}/0-audiomp3.x.mp3"
     facts: list[f.Fact] = [
         f.StepStarted(key, plan, chunk_step(one) or Step.FETCH, "m", NOON + timedelta(hours=2)),
+        f.LeaseKept(key, plan, one.lease.step if one.lease else Step.FETCH, "m", NOON + timedelta(hours=3)),
         f.ExportFound(key, plan, export, 9, '"1"', Proof.NONE),
         f.ExportFound(key, plan - 1, export, 9, '"1"', Proof.LENGTH, metadata_blob="m.json"),
         f.ExportDoubtful(key, plan, export, 9, failure("export_broken")),
@@ -42,7 +43,7 @@ def all_facts(of: Recording) -> list[f.Fact]:
         f.Copied(key, plan, export, '"2"', is_same=True),
         f.CopyMissing(key, plan, failure("fallback_missing")),
         f.Continued(key, plan, chunk_step(one) or Step.FETCH),
-        f.WorkerDied(key, plan),
+        f.WorkerDied(key, plan, one.lease or Lease(Step.FETCH, "m", NOON)),
         f.Overdue(key, plan),
         f.NowhereFound(key, plan),
         f.MetadataSaved(key, plan, "m.json"),
@@ -60,6 +61,7 @@ def all_facts(of: Recording) -> list[f.Fact]:
         f.Finished("manifest.json", of.revision),
         f.Warned(),
         f.Replayed(),
+        f.ActionTaken("paused"),
         f.Linked("other"),
         f.Published(tuple(alert.seq for alert in of.outbox)),
         f.AcsAnswered("inactive"),
@@ -93,6 +95,13 @@ def is_stuck(of: Recording) -> bool:
     return of.closed_at is None and next_due(of, RULES) is None
 
 
+def assert_explained(one: Chunk) -> None:
+    """Bytes that nothing more is to be done for have a size, and a SHA-256 or the reason why not."""
+    if one.is_safe and chunk_step(one) is None:
+        assert one.size is not None, one
+        assert one.sha256 or one.digest_problem, one
+
+
 NEW: tuple[Chunk, ...] = (
     chunk(state=ChunkState.EXPECTED, exports=(f"{FOLDER}/0-audiomp3.x.mp3",)),
     chunk(state=ChunkState.EXPECTED, sources=(), metadata_sources=(), exports=(f"{FOLDER}/0-audiomp3.x.mp3",)),
@@ -113,6 +122,7 @@ def test_no_reachable_recording_is_stuck_and_finished_stays_finished(new: Chunk)
             for fact in all_facts(before):
                 after = decide(before, fact, context)
                 assert not is_stuck(after), f"{fact} after {before.chunks[0]} gives {after.chunks[0]}"
+                assert_explained(after.chunks[0])
                 if before.chunks[0].state in IN_PLACE_STATES:
                     is_look = isinstance(fact, f.FileChecked | f.Proved | f.VerificationAsked)
                     allowed = {before.chunks[0].state} | ({ChunkState.DAMAGED} if is_look else set())

@@ -36,16 +36,18 @@ def test_a_chunk_moves_along_the_table_only(state: ChunkState) -> None:
 
 @pytest.mark.parametrize("state", list(ChunkState))
 def test_a_plan_of_another_generation_changes_nothing(state: ChunkState) -> None:
-    given = recording(chunk(state=state, generation=5))
+    lease = Lease(Step.FETCH, "m", NOON)
+    given = recording(chunk(state=state, generation=5, lease=lease))
     key = given.chunks[0].key
     for generation in (4, 6):
         for fact in (
             f.Failed(key, generation, Step.FETCH, FAILURE),
             f.Continued(key, generation, Step.FETCH),
-            f.WorkerDied(key, generation),
+            f.WorkerDied(key, generation, lease),
             f.Overdue(key, generation),
             f.NowhereFound(key, generation),
             f.StepStarted(key, generation, Step.FETCH, "m", NOON),
+            f.LeaseKept(key, generation, Step.FETCH, "m", NOON + HOUR),
         ):
             assert decide(given, fact, context()) is given
 

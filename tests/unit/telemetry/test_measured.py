@@ -81,6 +81,14 @@ def test_a_topic_that_is_down_is_a_failure_of_its_step(rig: Measured) -> None:
     assert rig.telemetry.counters["recorder.failures"][about] >= 1
 
 
+def test_a_refused_request_is_counted(rig: Measured) -> None:
+    with serving(rig.process):
+        assert handlers.get_recording("unknown").status == 404
+    assert rig.telemetry.counters["recorder.failures"] == {
+        (("blame", "caller"), ("cause", "recording_unknown"), ("step", "http")): 1
+    }
+
+
 def test_a_loss_is_counted_once(rig: Measured) -> None:
     rig.acs.calls.add("server-1")
     rig.process.start.start({"serverCallId": "server-1"}, idempotency_key="one")
