@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from shared import handlers
 from shared.domain.errors import Blame, StorageAccessDenied
 from shared.ports import Lane, OpenEntry, WorkItem
 from shared.telemetry.instruments import INSTRUMENTS
 from shared.telemetry.port import NO_TELEMETRY
 from shared.worker.message import decode_message, encode_message
+from tests.security.hostile import serving
 from tests.support.fakes import NOON
 from tests.support.fakes.telemetry import FakeTelemetry
 from tests.unit.rig import DAY, HOUR, Rig, event
