@@ -142,3 +142,23 @@ def test_no_secret_leaves_by_a_message(rig: Rig) -> None:
     printed = json.dumps(announcement(rig.recording, alert).data)
     assert "CANARY" not in printed
     assert "4915112345678" not in printed
+
+
+def test_damage_is_an_event_with_the_file_that_it_is_about(rig: Rig) -> None:
+    rig.put_media()
+    rig.receive(event())
+    rig.live(timedelta(hours=1))
+    name = rig.chunk.blob or ""
+    del rig.destination.blobs[name]
+    rig.process.verification.verify(rig.key)
+    rig.run()
+    assert kinds(rig) == ["RescueStarted", "RecordingStored", "RecordingDamaged"]
+    hurt = told(rig)[-1].data
+    assert (hurt["state"], hurt["route"], hurt["cause"], hurt["blame"]) == (
+        "damaged",
+        "rescued",
+        "damaged",
+        "destination",
+    )
+    [file] = hurt["chunks"]
+    assert (file["state"], file["blob"], file["size"]) == ("damaged", name, len(mp3()))
