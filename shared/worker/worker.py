@@ -205,9 +205,11 @@ class Worker:
                 facts = self._steps.of_recording(step)(version.recording)
             except RecorderError as error:
                 facts = [f.StepFailed(step, f.Failure.of(error))]
-                span.fail(error.code)
-                self._telemetry.count(FAILURES, step=step.value, cause=error.code, blame=error.blame.value)
             for fact in facts:
+                if isinstance(fact, f.StepFailed):
+                    span.fail(fact.failure.code)
+                    blame = fact.failure.blame.value
+                    self._telemetry.count(FAILURES, step=step.value, cause=fact.failure.code, blame=blame)
                 version = self._record(version, fact)
         return version
 
