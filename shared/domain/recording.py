@@ -300,7 +300,7 @@ class Chunk:
 class PendingAlert:
     """An alert that is owed, or a piece of good news (level `info`) that only a topic gets.
 
-    `seq` counts what a recording ever owed and makes the published event's id.
+    `seq` counts what a recording ever owed and makes the published event's id. `is_logged`: only the topic lacks it.
     """
 
     seq: int
@@ -310,6 +310,7 @@ class PendingAlert:
     chunk: int | None = None
     code: str | None = None
     message: str | None = None
+    is_logged: bool = False
 
     @property
     def is_alert(self) -> bool:

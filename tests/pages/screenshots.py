@@ -59,7 +59,7 @@ class Day:
         self.world.start()
         self.world.start(recordingContent="audioVideo")
         self.world.deliver(rejected_event("CallEnded"))
-        eventually(lambda: self._is_settled(), seconds=120, what="the end of the day")
+        eventually(self._is_settled, seconds=120, what="the end of the day")
 
     def _usual(self) -> None:
         self._began += 1

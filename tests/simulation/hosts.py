@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from shared.api.responses import Response
     from shared.app import App
     from shared.domain.recording import Step
+    from shared.transfer.budget import Budget
     from shared.worker.steps import Steps
     from tests.simulation.scheduler import Task
     from tests.simulation.world import World
@@ -84,8 +85,8 @@ class _Counted:
         self._visits = visits
         self.deliver = steps.deliver
 
-    def of_chunk(self, step: Step) -> Callable[..., list[f.Fact]]:
-        return self._counted(step, self._steps.of_chunk(step))
+    def of_chunk(self, step: Step, budget: Budget) -> Callable[..., list[f.Fact]]:
+        return self._counted(step, self._steps.of_chunk(step, budget))
 
     def of_recording(self, step: Step) -> Callable[..., list[f.Fact]]:
         return self._counted(step, self._steps.of_recording(step))

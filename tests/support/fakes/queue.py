@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from shared.adapters.queue import QUEUES
 from shared.domain.errors import StorageInvalid
-from shared.ports import Lane, QueueDepth
+from shared.ports import Backlog, Lane, QueueDepth
 from shared.worker.message import decode_message, encode_message
 
 if TYPE_CHECKING:
@@ -58,9 +58,11 @@ class FakeQueue:
         due = self._clock.now() + whole
         self.waiting.append(Delivery(next(self._ids), encode_message(item), due, lane=lane))
 
-    def is_backed_up(self, lane: Lane) -> bool:
-        now = self._clock.now()
-        return sum(one.lane is lane and one.due <= now for one in self.waiting) >= MOST_PEEKED
+    def backlog(self, lane: Lane) -> Backlog:
+        here = [one for one in self.waiting if one.lane is lane]
+        visible = [one for one in here if one.due <= self._clock.now()]
+        oldest = min((one.item.due_at or one.due for one in visible), default=None)
+        return Backlog(len(here), oldest, len(visible) >= MOST_PEEKED)
 
     def depths(self) -> list[QueueDepth]:
         return [
