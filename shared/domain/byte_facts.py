@@ -54,7 +54,7 @@ def export_found(recording: Recording, chunk: Chunk, fact: f.ExportFound, c: Con
 
 def export_doubtful(recording: Recording, chunk: Chunk, fact: f.ExportDoubtful, c: Context) -> Recording:
     """Kept in case nothing better comes; ACS's own copy is fetched, beside it."""
-    if chunk.is_safe:
+    if not chunk.is_missing:
         return recording
     spare = Spare("destination", fact.name, fact.size)
     kept = chunk if chunk.spare and chunk.spare.size >= fact.size else replace(chunk, spare=spare)
@@ -99,12 +99,11 @@ def _kept_in_fallback(
 ) -> Recording:
     if chunk.state in IN_FALLBACK_STATES:
         return recording
-    blob = fact.name.removeprefix(f"{recording.key}/")
-    if blob in chunk.other_files:
-        blob = f"{places.folder_of(recording, chunk)}/{blob.rpartition('/')[2]}"
+    # Where it is in the fallback says nothing of its place: it may have been taken for unproven at first.
+    blob = places.media_name(recording, chunk, fact.format)
     kept = replace(chunk.to(ChunkState.IN_FALLBACK, **facts), blob=blob, fallback_blob=fact.name)
     kept = replace(kept, is_exhausted=False, failures=0, failing_since=None, finished_at=c.now, safe_at=c.now)
-    kept = replace(kept, attempts=kept.attempts + 1)
+    kept = replace(kept, attempts=kept.attempts + 1, staged=None)
     if fact.refusal:
         kept = kept.failed(fact.refusal.at(c.now, step=Step.FETCH))
     recording = noted(recording.with_chunk(kept.rescheduled(c.now)), "kept_in_fallback", at=c.now, chunk=chunk)
@@ -154,7 +153,8 @@ def proved(recording: Recording, chunk: Chunk, fact: f.Proved, c: Context) -> Re
     is_same_plan = fact.generation == chunk.generation
     if chunk.placed and chunk.placed.name == fact.name and chunk.state is ChunkState.IN_FALLBACK:
         if chunk.size == fact.size and chunk.sha256 in (None, fact.sha256):
-            proof = Proof.DIGEST if chunk.sha256 else chunk.proof
+            # The same as the copy: that proves no more than was known of the copy.
+            proof = Proof.DIGEST if chunk.sha256 and chunk.proof is not Proof.NONE else chunk.proof
             return _delivered(
                 recording, chunk, fact.name, fact.etag, c, is_same_plan=is_same_plan, sha256=fact.sha256, proof=proof
             )
@@ -304,6 +304,7 @@ def _in_place(recording: Recording, chunk: Chunk, state: ChunkState, c: Context,
         fallback_blob=None,
         placed=None,
         spare=None,
+        staged=None,
         check=None,
         is_check_due=False,
         before_damage=None,

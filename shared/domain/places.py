@@ -61,6 +61,11 @@ def fallback_copy(recording: Recording, chunk: Chunk) -> str:
     return chunk.fallback_blob or fallback_name(recording, chunk.blob or "")
 
 
+def unproven_prefix(recording: Recording, chunk: Chunk) -> str:
+    """What the names of the chunk's unproven copies in the fallback begin with; a generation and a file follow."""
+    return f"{recording.key}/unproven/{chunk.key}-"
+
+
 def possible_names(recording: Recording, chunk: Chunk) -> list[str]:
     """The names that attempts may have stored the chunk under, in the destination: one a format."""
     forms = dict.fromkeys((chunk.format, chunk.format_hint, recording.format_type, *naming.FORMATS))

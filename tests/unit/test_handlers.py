@@ -225,21 +225,22 @@ def called(function: Any, *arguments: Any) -> Any:
 
 
 def test_the_functions_hand_over_what_they_got(world: World) -> None:
+    context = SimpleNamespace()
     request = func.HttpRequest(
         "POST", "/api/recordings", headers={"Content-Type": "application/json"}, body=b'{"serverCallId": "call"}'
     )
-    answer = called(function_app.start_recording, request)
+    answer = called(function_app.start_recording, request, context)
     assert (answer.status_code, answer.mimetype) == (201, "application/json")
     key = json.loads(answer.get_body())["key"]
     assert answer.headers["Location"] == f"/api/recordings/{key}"
     one = func.HttpRequest("GET", "/x", route_params={"recordingId": key}, body=b"")
     assert called(function_app.get_recording, one).status_code == 200
     again = func.HttpRequest("POST", "/x", route_params={"recordingId": key}, body=b"anything at all")
-    assert called(function_app.replay_recording, again).status_code == 202
+    assert called(function_app.replay_recording, again, context).status_code == 202
     some = func.HttpRequest("GET", "/api/recordings?limit=0", body=b"")
     assert called(function_app.list_recordings, some).status_code == 400
-    assert called(function_app.recording_file_status_updated, event()) is None
-    assert called(function_app.sweep, None) is None
+    assert called(function_app.recording_file_status_updated, event(), context) is None
+    assert called(function_app.sweep, None, context) is None
 
 
 @pytest.mark.parametrize(
