@@ -137,7 +137,21 @@ def page_file(req: func.HttpRequest) -> func.HttpResponse:
 @app.route(route="recordings/{recordingId}/verify", methods=BOTH)
 def verify_recording(req: func.HttpRequest) -> func.HttpResponse:
     """Looks whether every file of a recording is still there and still the same."""
-    return _only("POST", req, lambda: handlers.verify_recording(req.route_params["recordingId"], req.headers))
+    return _only("POST", req, lambda: http.verify_recording(req.route_params["recordingId"], req.headers))
+
+
+@app.function_name("replay_recordings")
+@app.route(route="replays", methods=BOTH)
+def replay_recordings(req: func.HttpRequest) -> func.HttpResponse:
+    """Replays all recordings that the body selects; a dry run unless it says otherwise."""
+    return _only("POST", req, lambda: http.replay_recordings(req.get_body(), req.headers))
+
+
+@app.function_name("verify_recordings")
+@app.route(route="verifications", methods=BOTH)
+def verify_recordings(req: func.HttpRequest) -> func.HttpResponse:
+    """Verifies all recordings that the body selects; a dry run unless it says otherwise."""
+    return _only("POST", req, lambda: http.verify_recordings(req.get_body(), req.headers))
 
 
 # `str`, not EventGridEvent: that one loses a CloudEvent's type, topic and time in the versions the hosts bring.

@@ -64,11 +64,6 @@ def replay_recording(identity: str, headers: Mapping[str, str]) -> Response:
     return responding(act)
 
 
-def verify_recording(identity: str, headers: Mapping[str, str]) -> Response:
-    """`POST /api/recordings/{recordingId}/verify`: what was found at once; digests follow in the background."""
-    return responding(lambda app: json_response(app.verification.verify(identity, by=caller(headers)), status=202))
-
-
 def list_recordings(url: str) -> Response:
     """`GET /api/recordings`. From the URL, for a host's mapping of parameters holds each name once.
 
@@ -87,6 +82,7 @@ def recording_file_status_updated(event: str) -> None:
 def sweep() -> None:
     """The timer."""
     _reporting(lambda app: app.sweep.run())
+    _reporting(lambda app: app.audit.run())
 
 
 def _reporting(action: Callable[[App], None]) -> None:

@@ -386,6 +386,7 @@ class Ledger(Protocol):
 # The parts of a recording that a message can be about, beside its chunks.
 RECORDING_PART = "recording"
 OUTBOX_PART = "outbox"
+AUDIT_PART = "audit"
 
 
 class Lane(StrEnum):
@@ -398,7 +399,7 @@ class Lane(StrEnum):
 
 @dataclass(frozen=True)
 class WorkItem:
-    """Something may be due. `part`: a chunk's key, `recording` or `outbox`; `generation`: that of the chunk's plan."""
+    """Something may be due. `part`: a chunk's key, `recording`, `outbox` or `audit`; `generation`: the plan's."""
 
     recording_key: str
     part: str

@@ -98,6 +98,10 @@ def test_answers_of_success_have_the_documented_shape(world: World) -> None:
     assert [file["result"] for file in verified["files"]] == ["intact", "intact"]
     assert _asked(world, "/recordings/{recordingId}", "GET", 200, **one)["chunks"][0]["check"]["result"] == "intact"
     assert _asked(world, "/recordings", "GET", 200, query={"state": "finished", "limit": 200})["recordings"]
+    for path in ("/replays", "/verifications"):
+        for is_dry_run in (True, False):
+            selected = {"state": "complete", "limit": 2, "dryRun": is_dry_run}
+            assert _asked(world, path, "POST", 200, body=selected, media_type="application/json")["results"]
     world.deliver({"id": "documented", "eventType": "Microsoft.Communication.RecordingFileStatusUpdated"})
     listed = _asked(world, "/rejected-events", "GET", 200, query={"limit": 1})
     event = {"path_parameters": {"eventId": listed["events"][0]["id"]}}
