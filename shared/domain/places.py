@@ -76,3 +76,12 @@ def possible_names(recording: Recording, chunk: Chunk) -> list[str]:
 def in_own_folder(recording: Recording, chunk: Chunk) -> Chunk:
     """The chunk with our own folder as its place: a file that is not it has its name, and is never overwritten."""
     return replace(chunk, folder=own_folder(recording))
+
+
+def beside(recording: Recording, chunk: Chunk, etag: str | None) -> Chunk:
+    """The chunk with a folder beside its file, which has other bytes under `etag`: kept, and not taken for it again."""
+    blob = chunk.blob or ""
+    folder = own_folder(recording)
+    if blob.startswith(f"{folder}/"):
+        folder = naming.apart_folder(blob.rpartition("/")[0], etag or "")
+    return replace(chunk, folder=folder, other_files=tuple(dict.fromkeys((*chunk.other_files, blob))))
