@@ -131,6 +131,7 @@ def test_none_is_made_where_it_has_nowhere_to_go() -> None:
 def test_a_connection_string_that_is_none_costs_telemetry_only(caplog: pytest.LogCaptureFixture) -> None:
     assert _telemetry(settings(insights=Secret("InstrumentationKey=CANARY-no-guid"))) is NO_TELEMETRY
     assert '"event":"telemetry.failed"' in caplog.text
+    assert "CANARY" not in caplog.text
 
 
 _LOOK = """
