@@ -348,7 +348,7 @@ def _notifier(settings: Settings, credential: Any) -> Notifier:
 
 def _telemetry(settings: Settings) -> Telemetry:
     """OpenTelemetry where it has somewhere to go; what is wrong with it is logged, and holds nothing up."""
-    if settings.insights is None and settings.otlp_endpoint is None:
+    if settings.insights is None and not settings.has_otlp:
         return NO_TELEMETRY
     try:
         from shared.telemetry.otel import OtelTelemetry
@@ -358,7 +358,7 @@ def _telemetry(settings: Settings) -> Telemetry:
             from shared.telemetry.insights import insights_exporters
 
             exporters.append(insights_exporters(settings.insights.reveal()))
-        if settings.otlp_endpoint:
+        if settings.has_otlp:
             from shared.telemetry.otlp import otlp_exporters
 
             exporters.append(otlp_exporters())
