@@ -159,6 +159,21 @@ def test_a_recording_is_found_by_every_id_before_and_after_it_is_finished(world:
         assert listed(world, **{name: value}, state="unfinished") == []
 
 
+def test_a_recording_is_found_by_the_group_or_room_that_its_call_was_of(world: World) -> None:
+    """As CallStarted said, though it was started by another id; not one of another call."""
+    key = made(world, "rec", chunk(), server_call_id="server-1")
+    made(world, "other", chunk(), server_call_id="server-2")
+    for other in ("group-1", "room-1"):
+        index.remember_alias(world.ledger, "server-1", other, at=NOON)
+    assert listed(world, groupCallId="group-1") == [key]
+    assert listed(world, roomId="room-1", serverCallId="server-1") == [key]
+    assert listed(world, roomId="room-1", serverCallId="server-2") == []
+    assert listed(world, groupCallId="group-2") == []
+    done = closed(world, "later", server_call_id="server-1", began=NOON - 2 * HOUR)
+    index.remember(world.ledger, "server-1", key=done, at=NOON - 2 * HOUR, role=index.REPORTED)
+    assert listed(world, groupCallId="group-1") == [key, done]
+
+
 def test_many_recordings_of_one_room_are_paged(world: World) -> None:
     room = Started("roomId", "room", "audio", "mixed", "mp3", NOON)
     keys = []
