@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 from shared import index
 from shared.api.query import GROUPS, encode_cursor
 from shared.domain import naming
-from shared.domain.errors import Blame, StorageCorrupted
+from shared.domain.codec import to_plain
+from shared.domain.errors import StorageCorrupted
 from shared.domain.facets import began_at, facets, from_metadata
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Listing:
         try:
             version = self._store.load(item.key)
         except StorageCorrupted as error:
-            return {"key": item.key, "state": "unreadable", "cause": error.code, "blame": Blame.APP.value}
+            return _unreadable(item, error)
         if version is None or not _agrees(item, version.recording, query, aliases):
             return None
         return self._views.summary(version.recording)
@@ -245,6 +246,25 @@ def _by_risk(entry: OpenEntry) -> _Item:
 def _by_time(entry: OpenEntry) -> _Item:
     began = entry.facets.began if entry.facets else _NEVER
     return _Item(index.place(began, entry.key), entry.key, is_finished=False, facets=entry.facets)
+
+
+def _unreadable(item: _Item, error: StorageCorrupted) -> dict[str, Any] | None:
+    """What metadata tell of a document that cannot be read; it is quarantined when its next message comes."""
+    known = item.facets
+    if known is None:
+        return None
+    fields = {
+        "key": item.key,
+        "state": known.state,
+        "containerUrl": known.container,
+        "createdAt": to_plain(known.began),
+        "cause": error.code,
+        "blame": error.blame.value,
+        "bytesDone": 0,
+        "attempts": 0,
+        "chunkStates": {},
+    }
+    return fields | ({"route": known.route} if known.route else {})
 
 
 def _agrees(item: _Item, recording: Recording, query: Query, aliases: set[str]) -> bool:

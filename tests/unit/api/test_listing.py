@@ -237,7 +237,10 @@ def test_a_document_that_cannot_be_read_does_not_hide_the_others(world: World) -
     _, etag, entry = world.ledger.open[bad]
     world.ledger.open[bad] = (b"{", etag, entry)
     page = world.app().listing.page(parse_query([]))
-    assert {one["key"]: one["state"] for one in page["recordings"]} == {good: "saving", bad: "unreadable"}
+    assert {one["key"]: one.get("cause") for one in page["recordings"]} == {good: None, bad: "storage_corrupted"}
+    shown = {one["key"]: one for one in page["recordings"]}
+    assert set(shown[bad]) - {"cause", "blame"} <= set(shown[good])
+    assert shown[bad]["state"] == "saving"
 
 
 def test_a_document_without_metadata_is_listed(world: World) -> None:
