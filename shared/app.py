@@ -23,6 +23,7 @@ from shared.api.listing import Listing
 from shared.api.rejected import RejectedEvents
 from shared.api.replay import Replay
 from shared.api.replays import Replays
+from shared.api.statistics import Statistics
 from shared.api.verification import Verification
 from shared.api.verifications import Verifications
 from shared.api.views import RecordingViews
@@ -107,6 +108,7 @@ class App:
     audit: Audit
     views: RecordingViews
     listing: Listing
+    statistics: Statistics
     replay: Replay
     actions: Actions
     rejected: RejectedEvents
@@ -177,6 +179,7 @@ def compose(settings: Settings, ports: Ports) -> App:
             time_budget=_SWEEP_BUDGET,
             overdue_after=overdue_after,
         ),
+        statistics=Statistics(store=store, clock=clock),
         actions=Actions(store=store, acs=ports.acs),
         rejected=RejectedEvents(ledger=ports.ledger, intake=intake, clock=clock),
         doctor=Doctor(

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from shared.api.body import read_json
+from shared.api.causes import causes
 from shared.api.principal import caller
 from shared.api.query import parse_query
 from shared.api.responses import Response, json_response
+from shared.api.statistics import parse_days
 from shared.app import the_app
 from shared.http import parameters, responding
 from shared.logs import describe, log
@@ -72,6 +74,16 @@ def list_recordings(url: str) -> Response:
     if urlsplit(url).path.endswith("/"):
         return responding(lambda app: json_response(app.views.one("")))
     return responding(lambda app: json_response(app.listing.page(parse_query(parameters(url)))))
+
+
+def get_causes(url: str) -> Response:
+    """`GET /api/causes`."""
+    return responding(lambda app: json_response(causes(app.store, parameters(url))))
+
+
+def get_statistics(url: str) -> Response:
+    """`GET /api/statistics`."""
+    return responding(lambda app: json_response(app.statistics.over(parse_days(parameters(url)))))
 
 
 def recording_file_status_updated(event: str) -> None:

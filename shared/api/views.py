@@ -76,7 +76,7 @@ class RecordingViews:
         at_risk = recording.at_risk_from
         counted = {state.value: sum(chunk.state is state for chunk in recording.chunks) for state in ChunkState}
         problem = holdup(recording)
-        totals = [chunk.size for chunk in recording.chunks]
+        totals = [_total(chunk) for chunk in recording.chunks]
         abandon = max((chunk.abandon_after for chunk in recording.chunks if chunk.is_at_risk), default=None)
         fields: dict[str, Any] = {
             "recordingId": recording.recording_id,
@@ -116,7 +116,7 @@ class RecordingViews:
             "metadata": chunk.metadata_state,
             "size": chunk.size,
             "bytesDone": max(_done(chunk), staged),
-            "bytesTotal": chunk.size,
+            "bytesTotal": _total(chunk),
             "sha256": chunk.sha256,
             "digest": chunk.digest_state,
             "digestProblem": chunk.digest_problem,
@@ -166,7 +166,14 @@ class RecordingViews:
 
 
 def _done(chunk: Chunk) -> int:
-    return chunk.size or 0 if chunk.is_safe else 0
+    """Bytes that are safe, or were staged when the last attempt ended."""
+    if chunk.is_safe:
+        return chunk.size or 0
+    return chunk.staged.bytes if chunk.staged else 0
+
+
+def _total(chunk: Chunk) -> int | None:
+    return chunk.size if chunk.is_safe else chunk.staged.total if chunk.staged else None
 
 
 def _lease(chunk: Chunk) -> dict[str, Any] | None:

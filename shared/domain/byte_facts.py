@@ -104,7 +104,7 @@ def _kept_in_fallback(
         blob = f"{places.folder_of(recording, chunk)}/{blob.rpartition('/')[2]}"
     kept = replace(chunk.to(ChunkState.IN_FALLBACK, **facts), blob=blob, fallback_blob=fact.name)
     kept = replace(kept, is_exhausted=False, failures=0, failing_since=None, finished_at=c.now, safe_at=c.now)
-    kept = replace(kept, attempts=kept.attempts + 1)
+    kept = replace(kept, attempts=kept.attempts + 1, staged=None)
     if fact.refusal:
         kept = kept.failed(fact.refusal.at(c.now, step=Step.FETCH))
     recording = noted(recording.with_chunk(kept.rescheduled(c.now)), "kept_in_fallback", at=c.now, chunk=chunk)
@@ -304,6 +304,7 @@ def _in_place(recording: Recording, chunk: Chunk, state: ChunkState, c: Context,
         fallback_blob=None,
         placed=None,
         spare=None,
+        staged=None,
         check=None,
         is_check_due=False,
         before_damage=None,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.domain.errors import Blame, RecorderError, needs_person
-from shared.domain.recording import Lease, Problem, Step
+from shared.domain.recording import Lease, Problem, Staged, Step
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -129,7 +129,8 @@ class CopyMissing(ChunkFact):
 class Failed(ChunkFact):
     """`step` failed. `progress`: blocks that were staged all the same. `also`: why the way before it failed, too.
 
-    `refuted`: URLs that gave nothing of the chunk's media; `is_confirmed`: something showed that the chunk exists.
+    `refuted`: URLs that gave nothing of the chunk's media; `is_confirmed`: something showed that the chunk exists;
+    `staged`: how much of it is staged, None where nobody counted.
     """
 
     step: Step
@@ -138,13 +139,15 @@ class Failed(ChunkFact):
     also: Failure | None = None
     refuted: tuple[str, ...] = ()
     is_confirmed: bool = False
+    staged: Staged | None = None
 
 
 @dataclass(frozen=True)
 class Continued(ChunkFact):
-    """The invocation's time is up; the next one goes on."""
+    """The invocation's time is up; the next one goes on. `staged` as in `Failed`."""
 
     step: Step
+    staged: Staged | None = None
 
 
 @dataclass(frozen=True)

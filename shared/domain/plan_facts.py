@@ -191,4 +191,6 @@ def _spare_taken(recording: Recording, chunk: Chunk, spare: Spare, c: Context) -
 def continued(recording: Recording, chunk: Chunk, fact: f.Continued, c: Context) -> Recording:
     """The same chunk goes on at once in the next invocation; no failed attempt."""
     goes_on = replace(chunk.rescheduled(c.now), failures=0, continuations=chunk.continuations + 1)
+    if fact.staged and not chunk.is_safe:
+        goes_on = replace(goes_on, staged=fact.staged)
     return noted(recording.with_chunk(goes_on), "continued", at=c.now, chunk=chunk, code=fact.step.value)

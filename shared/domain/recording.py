@@ -154,6 +154,14 @@ class Spare:
 
 
 @dataclass(frozen=True)
+class Staged:
+    """How much of the chunk's media was staged when its last attempt ended; `total`: of how many bytes, if known."""
+
+    bytes: int
+    total: int | None = None
+
+
+@dataclass(frozen=True)
 class Placed:
     """A delivered file whose bytes are not compared yet."""
 
@@ -234,6 +242,7 @@ class Chunk:
     metadata_blob: str | None = None
     fallback_blob: str | None = None
     spare: Spare | None = None
+    staged: Staged | None = None
     placed: Placed | None = None
     leftovers: tuple[str, ...] = ()
     other_files: tuple[str, ...] = ()

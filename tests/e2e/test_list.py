@@ -138,3 +138,24 @@ def test_the_sweep_runs_by_hand_and_disturbs_nothing(world: World) -> None:
     assert running.story()["state"] == "started"
     world.stack.acs.faults.remove(fault.fault_id)
     assert waiting.whole()["route"] == "rescued"
+
+
+def test_what_holds_recordings_up_is_grouped_and_what_became_of_them_counted(world: World) -> None:
+    """A media store that is away: one cause, with a hint; then it is rescued, and counted as that."""
+    before = world.get("/api/statistics").json()["buckets"][-1]
+    recorded = world.start()
+    fault = world.stack.acs.add_fault(kind="status", status=503, operation="media", recording_id=recorded.id)
+    recorded.end(plan(5_000, export="firewall"))
+    eventually(lambda: recorded.story().get("cause"))
+    groups = world.get("/api/causes").json()["causes"]
+    [group] = [one for one in groups if one["cause"] == "media_unavailable"]
+    assert recorded.key in group["sample"]
+    assert group["hint"]
+    world.stack.acs.faults.remove(fault.fault_id)
+    recorded.whole()
+    after = world.get("/api/statistics?days=31").json()
+    assert len(after["buckets"]) == 31
+    assert after["buckets"][-1]["rescued"] >= before["rescued"] + 1
+    assert after["eventToSafe"]["count"] >= 1
+    assert world.get("/api/statistics?days=32").status == 400
+    assert world.get("/api/causes?x=1").status == 400

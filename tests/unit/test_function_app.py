@@ -52,6 +52,8 @@ ROUTES = [
     ("start_recording", "POST", "recordings"),
     ("list_recordings", "GET", "recordings"),
     ("get_recording", "GET", "recordings/{recordingId}"),
+    ("get_causes", "GET", "causes"),
+    ("get_statistics", "GET", "statistics"),
     ("replay_recording", "POST", "recordings/{recordingId}/replay"),
     ("verify_recording", "POST", "recordings/{recordingId}/verify"),
     ("replay_recordings", "POST", "replays"),
