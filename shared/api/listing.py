@@ -272,4 +272,6 @@ def _agrees(item: _Item, recording: Recording, query: Query, aliases: set[str]) 
     given = facets(recording)
     if item.is_finished and index.place(given.began, recording.key) != item.place:
         return False
+    if item.is_finished and item.facets is not None and item.facets.state != given.state:
+        return False  # an old entry beside the present one: a crash kept it from being removed
     return item.is_finished in (None, given.is_finished) and query.admits(given) and query.names(recording, aliases)
