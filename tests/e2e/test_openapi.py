@@ -24,6 +24,7 @@ from local.services import ROOT
 from shared.api.openapi import document
 from tests.e2e.support import plan
 from tests.local.host.support import call
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,9 +88,10 @@ def test_answers_of_success_have_the_documented_shape(world: World) -> None:
     rescued = world.start()
     fault = world.stack.acs.add_fault(kind="status", status=503, operation="media", recording_id=rescued.id)
     rescued.end(plan(5_000, 6_000, export="service-outage"))
-    rescued.wait_for("pending")
+    eventually(lambda: rescued.story().get("cause"))
     one = {"path_parameters": {"recordingId": rescued.key}}
     _asked(world, "/recordings/{recordingId}", "GET", 200, **one)
+    assert _asked(world, "/causes", "GET", 200)["causes"]
     world.stack.acs.faults.remove(fault.fault_id)
     rescued.whole()
     assert _asked(world, "/recordings/{recordingId}", "GET", 200, **one)["state"] == "complete"
@@ -107,7 +109,7 @@ def test_answers_of_success_have_the_documented_shape(world: World) -> None:
     event = {"path_parameters": {"eventId": listed["events"][0]["id"]}}
     _asked(world, "/rejected-events/{eventId}/replay", "POST", 202, **event)
     assert "replayed" in _asked(world, "/rejected-events", "GET", 200)["events"][0]
-    for path in ("/health", "/doctor", "/openapi.json"):
+    for path in ("/health", "/doctor", "/openapi.json", "/statistics"):
         _asked(world, path, "GET", 200)
 
 
