@@ -82,7 +82,11 @@ function navigate() {
   const links = NAV.map(([path, label, name]) =>
     h("a", { href: `#${path}`, "data-key": path, "aria-current": path === at ? "page" : null }, icon(name), h("span", null, label)),
   );
-  morph(document.getElementById("nav"), links);
+  const nav = document.getElementById("nav");
+  morph(nav, links);
+  // On a phone the views are one line that scrolls sideways.
+  const current = nav.querySelector("[aria-current]");
+  if (current) nav.scrollLeft = current.offsetLeft - (nav.clientWidth - current.offsetWidth) / 2;
   const forget = h("button", { class: "quiet", type: "button", onclick: forgetKey }, icon("key"), "Forget the key");
   morph(document.getElementById("foot"), key.get() ? [forget] : []);
 }

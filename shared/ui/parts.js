@@ -56,9 +56,17 @@ export function byteBar(done, total, isOver = false) {
   return meter("Bytes that are safe", share < 1 ? `${bytes(done)} of ${bytes(total)}` : bytes(total), share, share < 1 ? "busy" : "good");
 }
 
-/** What is left of ACS's window, from `atRiskFrom`, its earliest plausible end. */
+const CLOSED = ["lost", "unconfirmed", "no_event"];
+const AT_NO_RISK = ["started", "safe", "complete"];
+
+/** What is left of ACS's window, or why that does not matter, by the recording's `state`. */
+export function windowOf({ atRiskFrom, state }) {
+  if (atRiskFrom) return leftBar(atRiskFrom);
+  return h("span", { class: "muted small" }, CLOSED.includes(state) ? "Window is over" : AT_NO_RISK.includes(state) ? "Nothing at risk" : "–");
+}
+
+/** What is left until `atRiskFrom`, the earliest plausible end of the window. */
 export function leftBar(atRiskFrom, windowHours = 24) {
-  if (!atRiskFrom) return h("span", { class: "muted small" }, "Nothing at risk");
   const node = meter("Left of ACS's window", "", 0, "", { "data-until": atRiskFrom, "data-hours": windowHours, title: `ACS may delete it from ${absolute(atRiskFrom)}` });
   showLeft(node, Date.now());
   return node;

@@ -66,7 +66,7 @@ function chart([name, title, tone], buckets, days) {
   const said = total ? `${title}: ${total} in all, at most ${most} in ${days === 1 ? "an hour" : "a day"}` : `${title}: none`;
   return h(
     "li",
-    { class: `panel chart ${tone}`, "data-key": name },
+    { class: `panel chart ${total ? tone : "none"}-chart`, "data-key": name },
     h("p", { class: "tile-label" }, title),
     h("p", { class: "tile-value" }, total.toLocaleString("en")),
     svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": said }, bars),

@@ -3,7 +3,7 @@
 import { ApiError, get } from "./api.js";
 import { h } from "./dom.js";
 import { count, span } from "./format.js";
-import { badge, button, byteBar, containerName, empty, errorPanel, heading, idText, leftBar, section, time } from "./parts.js";
+import { badge, button, byteBar, containerName, empty, errorPanel, heading, idText, section, time, windowOf } from "./parts.js";
 import { RECORDING_STATES, blameText, causeText, recordingState } from "./words.js";
 
 const CALL_IDS = ["callId", "serverCallId", "groupCallId", "roomId", "callConnectionId"];
@@ -51,7 +51,7 @@ function row(one) {
       h("span", { class: "muted small", title: one.containerUrl }, containerName(one.containerUrl)),
     ),
     h("div", { class: "row-bytes" }, byteBar(one.bytesDone, one.bytesTotal ?? (one.closedAt ? one.size : null), one.closedAt)),
-    h("div", { class: "row-left" }, leftBar(one.atRiskFrom)),
+    h("div", { class: "row-left" }, windowOf(one)),
     h("div", { class: "row-why" }, why(one)),
   );
 }

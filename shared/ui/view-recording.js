@@ -7,7 +7,7 @@ import { icon } from "./icons.js";
 import { askFirst } from "./ask-first.js";
 import { outcomeBadge, outcomeText } from "./outcomes.js";
 import { supportText } from "./support.js";
-import { badge, button, byteBar, chunkBadge, containerName, copy, copyButton, empty, facts, fullTime, heading, idText, leftBar, section, time, toneBadge } from "./parts.js";
+import { badge, button, byteBar, chunkBadge, containerName, copy, copyButton, empty, facts, fullTime, heading, idText, section, time, toneBadge, windowOf } from "./parts.js";
 import { blameText, causeText, isFailure, kindText, recordingState } from "./words.js";
 
 const PROOFS = {
@@ -53,7 +53,7 @@ function summary(one) {
       "div",
       { class: "summary-bars" },
       h("div", null, h("p", { class: "label" }, "Bytes safe"), byteBar(one.bytesDone, one.bytesTotal ?? (one.closedAt ? one.size : null), one.closedAt)),
-      h("div", null, h("p", { class: "label" }, "ACS's window"), leftBar(one.atRiskFrom)),
+      h("div", null, h("p", { class: "label" }, "ACS's window"), windowOf(one)),
     ),
     facts([
       ["Recording id", idText(one.recordingId, "the recording id", 36)],
