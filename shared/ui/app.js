@@ -3,7 +3,7 @@
 // A view is `{ title, every, load(context), render(data, context) }`. It is loaded at once, then every `every` seconds
 // while the tab is visible. A failed refresh leaves the last answer on the screen, marked as old, and says since when.
 
-import { key, takeKey } from "./api.js";
+import { ApiError, key, takeKey } from "./api.js";
 import { flat, h, morph } from "./dom.js";
 import { clock, relative } from "./format.js";
 import { icon } from "./icons.js";
@@ -41,6 +41,7 @@ const RETRY = 5;
 
 const main = document.getElementById("main");
 const status = document.getElementById("status");
+const announce = document.getElementById("announce");
 const query = document.getElementById("query");
 let shown = null;
 
@@ -112,13 +113,12 @@ async function refresh() {
     const data = await mine.view.load(mine.context);
     if (mine !== shown) return;
     const isFirst = mine.data === null;
-    Object.assign(mine, { data, loadedAt: Date.now(), error: null });
     paint(mine.view.render(data, mine.context));
+    Object.assign(mine, { data, loadedAt: Date.now(), error: null });
     if (isFirst && mine.isNext) arrived();
   } catch (error) {
     if (mine !== shown || mine.stop.signal.aborted) return;
-    if (error.status === undefined) throw error;
-    failed(mine, error);
+    failed(mine, error.status === undefined ? unexpected(error) : error);
   }
   say();
   if (mine === shown && !document.hidden) mine.timer = setTimeout(refresh, 1000 * (mine.error ? RETRY : mine.view.every));
@@ -128,15 +128,21 @@ function failed(mine, error) {
   mine.error = error;
   if (error.status === 401 || error.code === "no_key") {
     mine.data = null;
-    const isWrong = Boolean(key.get());
+    let why = key.get() ? "The app did not accept that key." : null;
+    if (error.code === "signed_out") why = "The sign-in has ended. Reload the page to sign in again, or give a key.";
     key.forget();
     navigate();
-    paint(keyForm(isWrong, open));
+    paint(keyForm(why, open));
     document.getElementById("key")?.focus();
   } else if (mine.data === null || error.status === 404) {
     mine.data = null;
     paint(heading(mine.view.title, null), errorPanel(error));
   }
+}
+
+function unexpected(error) {
+  console.error(error);
+  return new ApiError(`The page does not understand the answer: ${error.message}`, { code: "unexpected" });
 }
 
 // A screen reader begins to read at the title of the next view; typing in the search field is not interrupted.
@@ -155,6 +161,9 @@ function say() {
   status.className = `status${isStale ? " stale" : ""}`;
   document.body.classList.toggle("is-stale", isStale);
   if (status.textContent !== text) status.textContent = text;
+  // For screen readers: that a refresh failed and that it works again, not every refresh.
+  const said = isStale ? text : announce.textContent ? "Refreshed again" : "";
+  if (announce.textContent !== said) announce.textContent = said;
   status.title = loadedAt ? `Loaded ${relative(new Date(loadedAt).toISOString())}` : "";
 }
 

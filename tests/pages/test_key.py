@@ -59,6 +59,12 @@ def test_a_wrong_key_is_refused_and_forgotten(stranger: Reader) -> None:
     assert stranger.page.evaluate(STORED) is None
 
 
+def test_what_cannot_be_a_key_is_not_kept(stranger: Reader) -> None:
+    stranger.open(key="%F0%9F%92%A5%0D%0AX-Other:%201")
+    assert stranger.text("h1") == "A key, please"
+    assert stranger.page.evaluate(STORED) is None
+
+
 def test_the_key_can_be_forgotten(reader: Reader) -> None:
     reader.page.get_by_role("button", name="Forget the key").click()
     reader.page.wait_for_selector("h1:has-text('A key, please')")
