@@ -17,20 +17,26 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from shared.api.actions import Actions
+from shared.api.bulk import Bulk
+from shared.api.doctor import Doctor
 from shared.api.listing import Listing
 from shared.api.rejected import RejectedEvents
 from shared.api.replay import Replay
+from shared.api.replays import Replays
 from shared.api.statistics import Statistics
 from shared.api.verification import Verification
+from shared.api.verifications import Verifications
 from shared.api.views import RecordingViews
 from shared.domain.backoff import RetryPolicy
 from shared.domain.steps import Rules
 from shared.intake.intake import EventIntake
 from shared.logs import LogOnlyNotifier
 from shared.settings import Settings, load_settings
+from shared.sightings import Sightings
 from shared.start.preflight import Preflight
 from shared.start.start import Start
 from shared.store import RecordingStore
+from shared.sweep.audit import Audit
 from shared.sweep.sweep import Sweep
 from shared.transfer.copy import Copier
 from shared.transfer.engine import Engine
@@ -56,6 +62,7 @@ if TYPE_CHECKING:
 
 # A sweep ends well before the next one begins.
 _SWEEP_BUDGET = timedelta(minutes=4)
+_AUDIT_BUDGET = timedelta(seconds=30)
 # What cannot be continued by the next invocation (a digest, a body without ranges) has nearly all of `functionTimeout`
 # (host.json; a test keeps the two apart by this minute).
 HARD_BUDGET = timedelta(minutes=29)
@@ -98,13 +105,17 @@ class App:
     intake: EventIntake
     worker: Worker
     sweep: Sweep
+    audit: Audit
     views: RecordingViews
     listing: Listing
     statistics: Statistics
     replay: Replay
     actions: Actions
     rejected: RejectedEvents
+    doctor: Doctor
     verification: Verification
+    replays: Replays
+    verifications: Verifications
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -130,10 +141,17 @@ def compose(settings: Settings, ports: Ports) -> App:
         store=store, clock=clock, containers=containers, fallback_container=settings.fallback_container
     )
     steps = _steps(settings, ports)
+    listing = Listing(store=store, views=views)
+    replay = Replay(store=store, clock=clock)
+    verification = Verification(
+        store=store, check=steps.check, clock=clock, fallback_container=settings.fallback_container
+    )
+    bulk = Bulk(store=store, listing=listing, clock=clock)
     # What waits for a worker waits no longer than one invocation may take.
     overdue_after = settings.time_budget
     allowed: dict[str, Any] = {"allowed": settings.allowed, "default_container": settings.default_container}
-    intake = EventIntake(store=store, clock=clock, **allowed)
+    seen = Sightings(ledger=ports.ledger, clock=clock)
+    intake = EventIntake(store=store, seen=seen, clock=clock, **allowed)
     return App(
         settings=settings,
         store=store,
@@ -156,19 +174,32 @@ def compose(settings: Settings, ports: Ports) -> App:
         sweep=Sweep(
             ledger=ports.ledger,
             queue=ports.queue,
+            seen=seen,
             clock=clock,
             time_budget=_SWEEP_BUDGET,
             overdue_after=overdue_after,
         ),
-        views=views,
-        listing=Listing(store=store, views=views),
-        statistics=Statistics(store=store, clock=clock),
-        replay=Replay(store=store, clock=clock),
         actions=Actions(store=store, acs=ports.acs),
         rejected=RejectedEvents(ledger=ports.ledger, intake=intake, clock=clock),
-        verification=Verification(
-            store=store, check=steps.check, clock=clock, fallback_container=settings.fallback_container
+        doctor=Doctor(
+            settings=settings,
+            store=store,
+            queue=ports.queue,
+            acs=ports.acs,
+            containers=containers,
+            seen=seen,
+            clock=clock,
         ),
+        audit=Audit(
+            ledger=ports.ledger, queue=ports.queue, clock=clock, days=settings.audited, time_budget=_AUDIT_BUDGET
+        ),
+        views=views,
+        listing=listing,
+        statistics=Statistics(store=store, clock=clock),
+        replay=replay,
+        verification=verification,
+        replays=Replays(bulk=bulk, replay=replay),
+        verifications=Verifications(bulk=bulk, verification=verification),
     )
 
 

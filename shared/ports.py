@@ -362,6 +362,10 @@ class Ledger(Protocol):
         """Such a document, or None."""
         ...
 
+    def probe(self) -> datetime:
+        """Writes a note and reads it back; the storage's own time (its Date header, whole seconds)."""
+        ...
+
     def keep_rejected(self, name: str, data: bytes) -> None:
         """Keeps an event that could not be used, in its own container; one of that name is replaced."""
         ...
@@ -382,6 +386,7 @@ class Ledger(Protocol):
 # The parts of a recording that a message can be about, beside its chunks.
 RECORDING_PART = "recording"
 OUTBOX_PART = "outbox"
+AUDIT_PART = "audit"
 
 
 class Lane(StrEnum):
@@ -394,11 +399,20 @@ class Lane(StrEnum):
 
 @dataclass(frozen=True)
 class WorkItem:
-    """Something may be due. `part`: a chunk's key, `recording` or `outbox`; `generation`: that of the chunk's plan."""
+    """Something may be due. `part`: a chunk's key, `recording`, `outbox` or `audit`; `generation`: the plan's."""
 
     recording_key: str
     part: str
     generation: int = 0
+
+
+@dataclass(frozen=True)
+class QueueDepth:
+    """About how many messages a queue (None: there is none) and its poison queue hold, those of later included."""
+
+    name: str
+    waiting: int | None
+    poisoned: int
 
 
 class WorkQueue(Protocol):
@@ -410,6 +424,10 @@ class WorkQueue(Protocol):
 
     def is_backed_up(self, lane: Lane) -> bool:
         """Whether so many messages wait visibly that more would only wait behind them."""
+        ...
+
+    def depths(self) -> list[QueueDepth]:
+        """One for each lane."""
         ...
 
     def drain_poison(self, *, limit: int) -> list[WorkItem]:

@@ -41,6 +41,7 @@ NAMES = (
     "DELIVERY_DAYS",
     "DELETE_AT_ACS",
     "DIGEST_EXPORTS",
+    "AUDIT_DAYS",
     "ALERT_HOURS_LEFT",
     "SILENT_AFTER_HOURS",
     "EVENT_TOPIC_ENDPOINT",
@@ -118,6 +119,7 @@ class Settings:
     delivery_window: timedelta = timedelta(days=7)
     delete_at_acs: bool = False
     digest_exports: bool = True
+    audited: timedelta | None = None
     alert_left: tuple[timedelta, ...] = (timedelta(hours=6), timedelta(hours=1))
     silent_after: timedelta = timedelta(hours=4)
     event_topic: str | None = None
@@ -202,6 +204,7 @@ class _Reader:
             "delivery_window": self.duration("DELIVERY_DAYS", 7, unit=timedelta(days=1), least=0.01, most=365),
             "delete_at_acs": self.choice("DELETE_AT_ACS", ("false", "true")) == "true",
             "digest_exports": self.choice("DIGEST_EXPORTS", ("true", "false")) == "true",
+            "audited": self.duration("AUDIT_DAYS", 0, unit=timedelta(days=1), least=0, most=3650) or None,
             "alert_left": self.hours_list("ALERT_HOURS_LEFT", "6,1"),
             "silent_after": self.duration("SILENT_AFTER_HOURS", 4, unit=timedelta(hours=1), least=0.01, most=24),
             "event_topic": self.event_topic(),

@@ -238,7 +238,7 @@ class Chunk:
     is_check_due: bool = False
     check_attempts: int = 0
     before_damage: ChunkState | None = None
-    metadata_state: str = "pending"  # pending | saved | absent
+    metadata_state: str = "pending"  # pending | saved | absent | missing (it was there, and is gone)
     metadata_blob: str | None = None
     fallback_blob: str | None = None
     spare: Spare | None = None

@@ -75,6 +75,8 @@ def _reopened(recording: Recording, chunk: Chunk, c: Context) -> Chunk:
         fresh = fresh.to(ChunkState.IN_FALLBACK)
     elif chunk.is_in_place and chunk.digest_state == "unavailable" and chunk.sha256 is None:
         fresh = replace(fresh, digest_state="pending", digest_attempts=0)
+    elif chunk.is_in_place and chunk.metadata_state == "missing" and is_at_acs(chunk, c.now):
+        fresh = replace(fresh, metadata_state="pending")
     elif chunk_step(chunk) is None:
         return chunk
     return fresh.rescheduled(c.now)
@@ -97,6 +99,7 @@ def _brought_again(recording: Recording, chunk: Chunk, c: Context) -> Chunk:
             folder = naming.apart_folder(chunk.blob.rpartition("/")[0], chunk.check.etag or "")
         again = replace(again, folder=folder, other_files=tuple(dict.fromkeys((*chunk.other_files, chunk.blob))))
     if is_at_acs(chunk, c.now):
-        return again
+        metadata = "pending" if chunk.metadata_state == "missing" else chunk.metadata_state
+        return replace(again, metadata_state=metadata)
     # No deadline is near: that of ACS is over.
     return replace(again, is_exhausted=True, warned=timedelta(0))

@@ -9,7 +9,7 @@ import binascii
 import json
 import re
 
-from shared.ports import OUTBOX_PART, RECORDING_PART, WorkItem
+from shared.ports import AUDIT_PART, OUTBOX_PART, RECORDING_PART, WorkItem
 
 _KEY = re.compile(r"[0-9a-f]{32}")
 _CHUNK = re.compile(r"[0-9a-f]{16}")
@@ -40,7 +40,7 @@ def decode_message(body: bytes | str) -> WorkItem | None:
         isinstance(key, str)
         and _KEY.fullmatch(key)
         and isinstance(part, str)
-        and (part in (OUTBOX_PART, RECORDING_PART) or _CHUNK.fullmatch(part))
+        and (part in (AUDIT_PART, OUTBOX_PART, RECORDING_PART) or _CHUNK.fullmatch(part))
         and type(generation) is int
         and 0 <= generation < 2**53
     )

@@ -17,7 +17,7 @@ from shared.domain.errors import RecorderError, StorageCorrupted, Unexpected
 from shared.domain.recording import ChunkState, Step
 from shared.domain.steps import BACKGROUND_STEPS, LEASED_STEPS, chunk_due, chunk_step, recording_steps
 from shared.logs import describe, log, stack_summary
-from shared.ports import OUTBOX_PART, RECORDING_PART
+from shared.ports import AUDIT_PART, OUTBOX_PART, RECORDING_PART
 from shared.transfer.budget import Budget, TimeBudgetSpentError
 from shared.worker.lease import HeldLease
 
@@ -58,6 +58,8 @@ _NOW = {
 }
 # The clock of the process that planned a step may be ahead of ours by so much: a message is not sent twice for it.
 _CLOCKS_DIFFER = timedelta(seconds=2)
+# A pass of the audit begins a day after the one before it, and no run is punctual.
+AUDITED_ANEW_AFTER = timedelta(hours=23)
 # No message leads to more steps than this: a step that changes nothing would be asked for again and again.
 _MOST_STEPS = 40
 
@@ -96,6 +98,8 @@ class Worker:
             log("work.unknown", recording=item.recording_key, part=item.part, generation=item.generation)
         elif item.part == OUTBOX_PART:
             self._recording_step(version, Step.PUBLISH)
+        elif item.part == AUDIT_PART:
+            self._audit(version)
         elif item.part == RECORDING_PART:
             self._whole_recording(self._replanned(version), in_background=True)
         else:
@@ -161,6 +165,16 @@ class Worker:
         return [f.Failed(chunk.key, chunk.generation, step, f.Failure.of(failure))]
 
     # --- the whole recording
+
+    def _audit(self, version: Version) -> None:
+        """Looks at every file, unless one has looked within the day: a message may come twice."""
+        seen = version.recording.verified_at
+        if seen is not None and self._clock.now() - seen < AUDITED_ANEW_AFTER:
+            return
+        asked = self._steps.check.look(version.recording)
+        if asked:
+            version = self._record(version, asked)
+            self._whole_recording(version, in_background=True)
 
     def _replanned(self, version: Version) -> Version:
         """Plans again what is overdue: its message was lost, or its worker is gone."""

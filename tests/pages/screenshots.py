@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,9 +83,9 @@ class Day:
     def _slow(self) -> None:
         """ACS's media store gives a part of it and then nothing."""
         call, recording = self._recorded()
-        fault = {"operation": "media", "recording_id": recording}
-        self.stack.acs.add_fault(kind="cut", bytes=700_000, count=4 + self._began // 9, **fault)
-        self.stack.acs.add_fault(kind="status", status=503, **fault)
+        add = partial(self.stack.acs.add_fault, operation="media", recording_id=recording)
+        add(kind="cut", bytes=700_000, count=4 + self._began // 9)
+        add(kind="status", status=503)
         self.stack.acs.end_call(call, plan=plan(9_000_000, export="service-outage"))
 
     def _held(self) -> None:

@@ -113,13 +113,15 @@ def test_a_replay_says_what_it_set_going_or_that_there_is_nothing_to_do(world: W
     assert (given.status, given.mimetype) == (202, "application/json")
     document = json.loads(given.body)
     assert document["chunks"][0]["nextAttemptAt"] == "2026-11-22T12:00:00.000Z"
-    assert document["replay"] == {"setGoing": [0], "heldByWorker": [], "nothingToDo": False}
+    reason = "fetched from ACS now"
+    chunks = [{"index": 0, "outcome": "going", "reason": reason}]
+    assert document["replay"] == {"outcome": "going", "reason": reason, "chunks": chunks}
     assert len(world.queue.waiting) == 1
     done = chunk(0, ChunkState.RESCUED, metadata_state="saved")
     closed = recording(done, key=recording_key("done"), manifest=Manifest("written"), closed_at=NOON)
     world.ledger.archive(closed, etag=None)
     given = handlers.replay_recording(closed.key, {})
-    assert (given.status, json.loads(given.body)["replay"]["nothingToDo"]) == (200, True)
+    assert (given.status, json.loads(given.body)["replay"]["outcome"]) == (200, "nothing_to_do")
     given = handlers.replay_recording("unknown", {})
     assert (given.status, given.mimetype) == (404, "application/problem+json")
     assert json.loads(given.body)["code"] == "recording_unknown"

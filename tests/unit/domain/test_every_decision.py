@@ -54,6 +54,8 @@ def all_facts(of: Recording) -> list[f.Fact]:
         f.FileChecked(key, plan, one.blob or export, 8, '"4"'),
         f.FileChecked(key, plan, one.blob or export, 9, one.etag, one.sha256),
         f.FileChecked(key, plan, one.blob or export, 9, '"5"', failure=failure("storage_unavailable")),
+        f.MetadataChecked(key, plan, one.metadata_blob or "m.json", is_there=False),
+        f.MetadataChecked(key, plan, one.metadata_blob or "m.json", is_there=True),
         f.VerificationAsked((f.FileChecked(key, plan, one.blob or one.fallback_blob or export, 9, one.etag),)),
         f.LengthConfirmed(key, plan, one.blob or export),
         f.Cleaned(key, plan, one.leftovers),
