@@ -42,17 +42,17 @@ def list_recordings(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @app.function_name("get_causes")
-@app.route(route="causes", methods=["GET"])
+@app.route(route="causes", methods=BOTH)
 def get_causes(req: func.HttpRequest) -> func.HttpResponse:
     """Groups the unfinished recordings by what holds them up."""
-    return _http(handlers.get_causes(req.url))
+    return _only("GET", req, lambda: handlers.get_causes(req.url))
 
 
 @app.function_name("get_statistics")
-@app.route(route="statistics", methods=["GET"])
+@app.route(route="statistics", methods=BOTH)
 def get_statistics(req: func.HttpRequest) -> func.HttpResponse:
     """Counts what became of the recordings of the last days."""
-    return _http(handlers.get_statistics(req.url))
+    return _only("GET", req, lambda: handlers.get_statistics(req.url))
 
 
 @app.function_name("get_recording")

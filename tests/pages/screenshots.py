@@ -77,8 +77,8 @@ class Day:
     def _usual(self) -> None:
         self._began += 1
         call, _ = self._recorded()
-        export = {"export": "service-outage"} if self._began % _FAILS_EACH == 0 else {}
-        self.stack.acs.end_call(call, plan=plan(20_000 + 1_000 * self._began, **export))
+        export = "service-outage" if self._began % _FAILS_EACH == 0 else "ok"
+        self.stack.acs.end_call(call, plan=plan(20_000 + 1_000 * self._began, export=export))
 
     def _slow(self) -> None:
         """ACS's media store gives a part of it and then nothing."""
