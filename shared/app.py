@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from shared.api.actions import Actions
+from shared.api.doctor import Doctor
 from shared.api.listing import Listing
 from shared.api.rejected import RejectedEvents
 from shared.api.replay import Replay
@@ -28,6 +29,7 @@ from shared.domain.steps import Rules
 from shared.intake.intake import EventIntake
 from shared.logs import LogOnlyNotifier
 from shared.settings import Settings, load_settings
+from shared.sightings import Sightings
 from shared.start.preflight import Preflight
 from shared.start.start import Start
 from shared.store import RecordingStore
@@ -104,6 +106,7 @@ class App:
     replay: Replay
     actions: Actions
     rejected: RejectedEvents
+    doctor: Doctor
     verification: Verification
 
 
@@ -133,7 +136,8 @@ def compose(settings: Settings, ports: Ports) -> App:
     # What waits for a worker waits no longer than one invocation may take.
     overdue_after = settings.time_budget
     allowed: dict[str, Any] = {"allowed": settings.allowed, "default_container": settings.default_container}
-    intake = EventIntake(store=store, clock=clock, **allowed)
+    seen = Sightings(ledger=ports.ledger, clock=clock)
+    intake = EventIntake(store=store, seen=seen, clock=clock, **allowed)
     return App(
         settings=settings,
         store=store,
@@ -156,6 +160,7 @@ def compose(settings: Settings, ports: Ports) -> App:
         sweep=Sweep(
             ledger=ports.ledger,
             queue=ports.queue,
+            seen=seen,
             clock=clock,
             time_budget=_SWEEP_BUDGET,
             overdue_after=overdue_after,
@@ -166,6 +171,15 @@ def compose(settings: Settings, ports: Ports) -> App:
         replay=Replay(store=store, clock=clock),
         actions=Actions(store=store, acs=ports.acs),
         rejected=RejectedEvents(ledger=ports.ledger, intake=intake, clock=clock),
+        doctor=Doctor(
+            settings=settings,
+            store=store,
+            queue=ports.queue,
+            acs=ports.acs,
+            containers=containers,
+            seen=seen,
+            clock=clock,
+        ),
         verification=Verification(
             store=store, check=steps.check, clock=clock, fallback_container=settings.fallback_container
         ),

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from shared.api.body import read_json
 from shared.api.causes import causes
@@ -17,7 +17,7 @@ from shared.api.query import parse_query
 from shared.api.responses import Response, json_response
 from shared.api.statistics import parse_days
 from shared.app import the_app
-from shared.http import responding
+from shared.http import parameters, responding
 from shared.logs import describe, log
 from shared.start.request import check_idempotency_key
 from shared.worker.message import decode_message
@@ -66,9 +66,9 @@ def replay_recording(identity: str, headers: Mapping[str, str]) -> Response:
     return responding(act)
 
 
-def verify_recording(identity: str) -> Response:
+def verify_recording(identity: str, headers: Mapping[str, str]) -> Response:
     """`POST /api/recordings/{recordingId}/verify`: what was found at once; digests follow in the background."""
-    return responding(lambda app: json_response(app.verification.verify(identity), status=202))
+    return responding(lambda app: json_response(app.verification.verify(identity, by=caller(headers)), status=202))
 
 
 def list_recordings(url: str) -> Response:
@@ -78,21 +78,17 @@ def list_recordings(url: str) -> Response:
     """
     if urlsplit(url).path.endswith("/"):
         return responding(lambda app: json_response(app.views.one("")))
-    return responding(lambda app: json_response(app.listing.page(parse_query(_parameters(url)))))
+    return responding(lambda app: json_response(app.listing.page(parse_query(parameters(url)))))
 
 
 def get_causes(url: str) -> Response:
     """`GET /api/causes`."""
-    return responding(lambda app: json_response(causes(app.store, _parameters(url))))
+    return responding(lambda app: json_response(causes(app.store, parameters(url))))
 
 
 def get_statistics(url: str) -> Response:
     """`GET /api/statistics`."""
-    return responding(lambda app: json_response(app.statistics.over(parse_days(_parameters(url)))))
-
-
-def _parameters(url: str) -> list[tuple[str, str]]:
-    return parse_qsl(urlsplit(url).query, keep_blank_values=True)
+    return responding(lambda app: json_response(app.statistics.over(parse_days(parameters(url)))))
 
 
 def recording_file_status_updated(event: str) -> None:

@@ -362,6 +362,10 @@ class Ledger(Protocol):
         """Such a document, or None."""
         ...
 
+    def probe(self) -> datetime:
+        """Writes a note and reads it back; the storage's own time (its Date header, whole seconds)."""
+        ...
+
     def keep_rejected(self, name: str, data: bytes) -> None:
         """Keeps an event that could not be used, in its own container; one of that name is replaced."""
         ...
@@ -401,6 +405,15 @@ class WorkItem:
     generation: int = 0
 
 
+@dataclass(frozen=True)
+class QueueDepth:
+    """About how many messages a queue (None: there is none) and its poison queue hold, those of later included."""
+
+    name: str
+    waiting: int | None
+    poisoned: int
+
+
 class WorkQueue(Protocol):
     """The attempts to come. Errors: StorageError."""
 
@@ -410,6 +423,10 @@ class WorkQueue(Protocol):
 
     def is_backed_up(self, lane: Lane) -> bool:
         """Whether so many messages wait visibly that more would only wait behind them."""
+        ...
+
+    def depths(self) -> list[QueueDepth]:
+        """One for each lane."""
         ...
 
     def drain_poison(self, *, limit: int) -> list[WorkItem]:

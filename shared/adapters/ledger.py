@@ -31,6 +31,7 @@ _JSON = ContentSettings(content_type="application/json")
 # Ledger calls sit in front of Event Grid's 30 seconds.
 _QUICK: dict[str, Any] = {"timeout": 10, "read_timeout": 10}
 _PAGE = 5000
+_PROBE = "seen/probe"
 _IF_NEW: dict[str, Any] = {"match_condition": MatchConditions.IfMissing}
 
 
@@ -205,6 +206,14 @@ class BlobLedger:
                 return bytes(self._client.download_blob(name, **_QUICK).readall())
         except (BlobMissing, ContainerMissing):
             return None
+
+    def probe(self) -> datetime:
+        """See the port."""
+        written = self._made(self._client, lambda: self._blob(_PROBE).upload_blob(b"probe", overwrite=True, **_QUICK))
+        if self.get_note(_PROBE) != b"probe":
+            raise StorageCorrupted("a note that was just written is not read back")
+        moment: datetime = written["date"]
+        return moment
 
     def keep_rejected(self, name: str, data: bytes) -> None:
         """See the port."""

@@ -14,7 +14,7 @@ from shared.adapters.translate import storage_errors
 from shared.adapters.transport import pooled_transport
 from shared.domain.errors import BlobExists, ContainerMissing
 from shared.domain.redaction import scrub
-from shared.ports import Lane
+from shared.ports import Lane, QueueDepth
 from shared.worker.message import decode_message, encode_message
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from azure.core.credentials import TokenCredential
+    from azure.storage.queue import QueueClient
 
     from shared.ports import WorkItem
     from shared.settings import StorageAccount
@@ -85,6 +86,19 @@ class StorageWorkQueue:
         with suppress(ContainerMissing), storage_errors():
             return len(self._clients[lane].peek_messages(max_messages=_MOST_AT_ONCE, **_QUICK)) >= _MOST_AT_ONCE
         return False
+
+    def depths(self) -> list[QueueDepth]:
+        """See the port."""
+        return [
+            QueueDepth(name, self._count(self._clients[lane]), self._count(poison) or 0)
+            for (lane, name), poison in zip(QUEUES.items(), self._poison, strict=True)
+        ]
+
+    @staticmethod
+    def _count(client: QueueClient) -> int | None:
+        with suppress(ContainerMissing), storage_errors():
+            return int(client.get_queue_properties(**_QUICK).approximate_message_count or 0)
+        return None
 
     def drain_poison(self, *, limit: int) -> list[WorkItem]:
         """See the port."""

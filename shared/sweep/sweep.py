@@ -16,9 +16,11 @@ from shared.domain.errors import StorageError
 from shared.domain.steps import URGENT_LEFT
 from shared.logs import describe, log
 from shared.ports import RECORDING_PART, Lane, WorkItem
+from shared.sightings import SWEEP
 
 if TYPE_CHECKING:
     from shared.ports import Clock, Ledger, OpenEntry, WorkQueue
+    from shared.sightings import Sightings
 
 _MOST_MESSAGES = 1000
 _POISON_LIMIT = 256
@@ -29,8 +31,16 @@ class Sweep:
     """One pass over the open documents' metadata. `overdue_after`: how late counts as lost."""
 
     def __init__(
-        self, *, ledger: Ledger, queue: WorkQueue, clock: Clock, time_budget: timedelta, overdue_after: timedelta
+        self,
+        *,
+        ledger: Ledger,
+        queue: WorkQueue,
+        seen: Sightings,
+        clock: Clock,
+        time_budget: timedelta,
+        overdue_after: timedelta,
     ) -> None:
+        self._seen = seen
         self._ledger = ledger
         self._queue = queue
         self._clock = clock
@@ -50,6 +60,7 @@ class Sweep:
                 break
             if not backed_up[lane]:
                 sent += self._send(WorkItem(entry.key, RECORDING_PART), lane)
+        self._seen.saw(SWEEP)
         log("sweep.done", open=count, overdue=len(overdue), sent=sent, poisoned=poisoned)
 
     def _overdue(self, until: datetime) -> tuple[list[OpenEntry], int]:

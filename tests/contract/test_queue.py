@@ -111,6 +111,18 @@ def test_what_cannot_be_read_is_kept_and_taken_out_too(side: Side, name: str) ->
     assert len(side.rejected()) == 1
 
 
+def test_what_waits_and_what_was_given_up_is_counted(side: Side) -> None:
+    queue = side.ports.queue
+    queue.send(message(), delay=NOW)
+    queue.send(message(2), delay=timedelta(hours=1))
+    queue.send(message(), delay=NOW, lane=Lane.BACKGROUND)
+    side.poison(in_base64(encode_message(message())))
+    depths = {depth.name: (depth.waiting or 0, depth.poisoned) for depth in queue.depths()}
+    assert depths == {"recording-rescues": (2, 1), "recording-rescues-urgent": (0, 0), "recording-background": (1, 0)}
+    queue.drain_poison(limit=10)
+    assert sum(depth.poisoned for depth in queue.depths()) == 0
+
+
 # --- what only a server shows
 
 

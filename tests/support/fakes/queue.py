@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from shared.adapters.queue import QUEUES
 from shared.domain.errors import StorageInvalid
-from shared.ports import Lane
+from shared.ports import Lane, QueueDepth
 from shared.worker.message import decode_message, encode_message
 
 if TYPE_CHECKING:
@@ -60,6 +61,14 @@ class FakeQueue:
     def is_backed_up(self, lane: Lane) -> bool:
         now = self._clock.now()
         return sum(one.lane is lane and one.due <= now for one in self.waiting) >= MOST_PEEKED
+
+    def depths(self) -> list[QueueDepth]:
+        return [
+            QueueDepth(
+                QUEUES[lane], sum(one.lane is lane for one in self.waiting), len(self.poison) * (lane is Lane.NORMAL)
+            )
+            for lane in Lane
+        ]
 
     def next_due(self) -> datetime | None:
         """When the next message can be received."""
