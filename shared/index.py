@@ -2,7 +2,7 @@
 result or a join, never a recording.
 
     ids/{hash of an id}/{recording key}       by every id it is known by: its own, call, group, room, connection
-    aliases/{hash of an id}/{hash of an id}   a server call id and the group or room that it is the call of
+    aliases/{hash of an id}/{hash of an id}   a server call id and the group or room that it is the call of, both ways
     finished/{state}/{when it began}-{key}    a finished recording, with what lists filter by (`domain/facets.py`)
 
 The time in a name of `finished/` counts backwards (`9263381/12/3599999`: day, hour, milliseconds of the hour), so that
@@ -56,18 +56,26 @@ def forget(ledger: Ledger, identity: str, *, key: str) -> None:
 
 def known_by(ledger: Ledger, identity: str) -> list[Known]:
     """The recordings known by `identity`, oldest first. StorageError."""
-    return _known(ledger, recording_key(identity))
+    return known_by_hash(ledger, recording_key(identity))
 
 
 def remember_alias(ledger: Ledger, identity: str, other: str, *, at: datetime) -> None:
     """Notes that both ids are of one call. StorageError."""
-    ledger.put_entry(f"aliases/{recording_key(identity)}/{recording_key(other)}", {"at": format_time(at)})
+    for one, two in ((identity, other), (other, identity)):
+        ledger.put_entry(f"aliases/{recording_key(one)}/{recording_key(two)}", {"at": format_time(at)})
+
+
+def aliases(ledger: Ledger, identity: str, *, most: int) -> list[str]:
+    """Hashes (`recording_key`) of ids that are of one call with `identity`, the newest `most`. StorageError."""
+    entries, _ = ledger.entries(f"aliases/{recording_key(identity)}/")
+    newest = sorted(entries, key=lambda entry: entry.metadata.get("at", ""), reverse=True)
+    return [entry.name.rpartition("/")[2] for entry in newest[:most]]
 
 
 def known_by_alias(ledger: Ledger, identity: str) -> list[Known]:
     """The recordings known by an id that is of the same call as `identity`, oldest first. StorageError."""
     entries, _ = ledger.entries(f"aliases/{recording_key(identity)}/")
-    found = [known for entry in entries for known in _known(ledger, entry.name.rpartition("/")[2])]
+    found = [known for entry in entries for known in known_by_hash(ledger, entry.name.rpartition("/")[2])]
     return sorted(found, key=lambda known: known.at)
 
 
@@ -129,7 +137,8 @@ def begun_at(known: Iterable[Known], moment: datetime | None) -> Known | None:
     return max(fitting, key=lambda one: one.at, default=None)
 
 
-def _known(ledger: Ledger, digest: str) -> list[Known]:
+def known_by_hash(ledger: Ledger, digest: str) -> list[Known]:
+    """The same for the hash of an id."""
     entries, _ = ledger.entries(f"ids/{digest}/")
     found = []
     for entry in entries:

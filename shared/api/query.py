@@ -16,7 +16,7 @@ from shared.domain.locations import ContainerUrl
 from shared.domain.recording import UNFINISHED_STATES, RecordingState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from shared.domain.facets import Facets
@@ -31,6 +31,7 @@ FINISHED_NAMES = tuple(
 )
 STATES = (UNFINISHED, FINISHED, ALL, *(state.value for state in RecordingState))
 IDS = ("recordingId", "callId", "serverCallId", "groupCallId", "roomId", "callConnectionId")
+GROUPS = ("groupCallId", "roomId")
 FILTERS = ("state", "from", "to", *IDS, "container", "cause", "route")
 PARAMETERS = (*FILTERS, "order", "limit", "cursor")
 # A function's key may come as a parameter.
@@ -91,9 +92,17 @@ class Query:
             and (self.container is None or _is_in(self.container, given.container))
         )
 
-    def names(self, recording: Recording) -> bool:
-        """Whether the recording has each of the ids that are asked for."""
-        return all(naming.normal_id(value) in _named(recording, name) for name, value in self.ids.items())
+    def names(self, recording: Recording, aliases: Collection[str] = ()) -> bool:
+        """Whether the recording has each of the ids that are asked for.
+
+        `aliases`: hashes of the server call ids of calls that are of the group or room that is asked for.
+        """
+        call = recording.server_call_id
+        is_alias = call is not None and naming.recording_key(call) in aliases
+        return all(
+            naming.normal_id(value) in _named(recording, name) or (is_alias and name in GROUPS)
+            for name, value in self.ids.items()
+        )
 
 
 def _is_in(container: ContainerUrl, url: str) -> bool:

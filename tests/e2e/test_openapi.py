@@ -24,6 +24,7 @@ from local.services import ROOT
 from shared.api.openapi import document
 from tests.e2e.support import plan
 from tests.local.host.support import call
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,9 +88,10 @@ def test_answers_of_success_have_the_documented_shape(world: World) -> None:
     rescued = world.start()
     fault = world.stack.acs.add_fault(kind="status", status=503, operation="media", recording_id=rescued.id)
     rescued.end(plan(5_000, 6_000, export="service-outage"))
-    rescued.wait_for("pending")
+    eventually(lambda: rescued.story().get("cause"))
     one = {"path_parameters": {"recordingId": rescued.key}}
     _asked(world, "/recordings/{recordingId}", "GET", 200, **one)
+    assert _asked(world, "/causes", "GET", 200)["causes"]
     world.stack.acs.faults.remove(fault.fault_id)
     rescued.whole()
     assert _asked(world, "/recordings/{recordingId}", "GET", 200, **one)["state"] == "complete"
@@ -102,6 +104,8 @@ def test_answers_of_success_have_the_documented_shape(world: World) -> None:
         for is_dry_run in (True, False):
             selected = {"state": "complete", "limit": 2, "dryRun": is_dry_run}
             assert _asked(world, path, "POST", 200, body=selected, media_type="application/json")["results"]
+    assert _asked(world, "/statistics", "GET", 200)["eventToSafe"]["count"] >= 1
+    assert len(_asked(world, "/statistics", "GET", 200, query={"days": 31})["buckets"]) == 31
     world.deliver({"id": "documented", "eventType": "Microsoft.Communication.RecordingFileStatusUpdated"})
     listed = _asked(world, "/rejected-events", "GET", 200, query={"limit": 1})
     event = {"path_parameters": {"eventId": listed["events"][0]["id"]}}

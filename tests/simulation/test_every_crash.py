@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from shared.api.query import parse_query
 from shared.domain.codec import decode
 from shared.domain.errors import Blame, StorageAccessDenied
 from shared.domain.recording import ChunkState, Recording, RecordingState
@@ -263,6 +264,9 @@ def _check(world: SimWorld, story: Story) -> None:
         assert len(stored) == expected, "stored is one fact each time that it closes"
         begun = [seq for seq, name in news if name == "rescue_started"]
         assert len(begun) == sum(chunk.state is not S.EXPORTED for chunk in recording.chunks)
+    query = parse_query([("state", "finished")])
+    listed = [one["key"] for one in world.apps[0].listing.page(query)["recordings"]]
+    assert sorted(listed) == sorted(recording.key for recording in recordings), "lists leave something out"
     if story.are_linked:
         one, other = recordings
         assert (one.links, other.links) == ((other.key,), (one.key,))

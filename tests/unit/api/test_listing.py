@@ -159,6 +159,21 @@ def test_a_recording_is_found_by_every_id_before_and_after_it_is_finished(world:
         assert listed(world, **{name: value}, state="unfinished") == []
 
 
+def test_a_recording_is_found_by_the_group_or_room_that_its_call_was_of(world: World) -> None:
+    """As CallStarted said, though it was started by another id; not one of another call."""
+    key = made(world, "rec", chunk(), server_call_id="server-1")
+    made(world, "other", chunk(), server_call_id="server-2")
+    for other in ("group-1", "room-1"):
+        index.remember_alias(world.ledger, "server-1", other, at=NOON)
+    assert listed(world, groupCallId="group-1") == [key]
+    assert listed(world, roomId="room-1", serverCallId="server-1") == [key]
+    assert listed(world, roomId="room-1", serverCallId="server-2") == []
+    assert listed(world, groupCallId="group-2") == []
+    done = closed(world, "later", server_call_id="server-1", began=NOON - 2 * HOUR)
+    index.remember(world.ledger, "server-1", key=done, at=NOON - 2 * HOUR, role=index.REPORTED)
+    assert listed(world, groupCallId="group-1") == [key, done]
+
+
 def test_many_recordings_of_one_room_are_paged(world: World) -> None:
     room = Started("roomId", "room", "audio", "mixed", "mp3", NOON)
     keys = []
@@ -222,7 +237,10 @@ def test_a_document_that_cannot_be_read_does_not_hide_the_others(world: World) -
     _, etag, entry = world.ledger.open[bad]
     world.ledger.open[bad] = (b"{", etag, entry)
     page = world.app().listing.page(parse_query([]))
-    assert {one["key"]: one["state"] for one in page["recordings"]} == {good: "saving", bad: "unreadable"}
+    assert {one["key"]: one.get("cause") for one in page["recordings"]} == {good: None, bad: "storage_corrupted"}
+    shown = {one["key"]: one for one in page["recordings"]}
+    assert set(shown[bad]) - {"cause", "blame"} <= set(shown[good])
+    assert shown[bad]["state"] == "saving"
 
 
 def test_a_document_without_metadata_is_listed(world: World) -> None:
