@@ -47,7 +47,12 @@ export function clock(milliseconds) {
 /** `container_missing` as `Container missing`. */
 export function plain(code) {
   const text = String(code).replace(/([a-z])([A-Z])/g, "$1 $2").replaceAll("_", " ").replaceAll(".", ": ").toLowerCase();
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  return capital(text);
+}
+
+/** `app storage` as `App storage`; the rest stays as it is. */
+export function capital(text) {
+  return String(text).charAt(0).toUpperCase() + String(text).slice(1);
 }
 
 /** The beginning and the end of a long id. */

@@ -54,6 +54,13 @@ const CAUSES = {
   destination_conflict: "Another file lies in the recording's place",
   fallback_missing: "The bytes are gone from the fallback",
   worker_crashed: "A worker of the app went away",
+  damaged: "A file is gone or differs",
+  lost: "The window closed before the bytes were safe",
+  unconfirmed: "No source confirmed the file",
+  deadline: "The end of the window is near",
+  event_overdue: "The recording ended and no event came",
+  no_event: "No event ever came",
+  unproven: "Nothing shows that all bytes are there",
   none: "Nothing failed so far",
 };
 const KINDS = {

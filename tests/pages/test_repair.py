@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.e2e.support import plan
@@ -9,8 +10,13 @@ from tests.pages.scene import SECOND
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
+    from tests.e2e.support import Recorded
     from tests.pages.browser import Reader
     from tests.pages.scene import Scene
+
+
+def _waits_for(recorded: Recorded, cause: str) -> bool:
+    return recorded.story().get("cause") == cause
 
 
 def test_a_cause_is_shown_as_one_group_and_replayed_for_all(reader: Reader, scene: Scene) -> None:
@@ -20,7 +26,7 @@ def test_a_cause_is_shown_as_one_group_and_replayed_for_all(reader: Reader, scen
     world.blobs.delete_container(SECOND)
     for one in held:
         one.end(plan(40_000))
-        eventually(lambda one=one: one.story().get("cause") == "container_missing")
+        eventually(partial(_waits_for, one, "container_missing"))
     page = reader.page
     page.get_by_role("link", name="Causes").click()
     card = page.locator(".card", has_text=SECOND)
