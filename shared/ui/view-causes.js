@@ -4,7 +4,7 @@ import { get, post } from "./api.js";
 import { h } from "./dom.js";
 import { count } from "./format.js";
 import { askFirst } from "./ask-first.js";
-import { outcomeBadge } from "./outcomes.js";
+import { doneBadge, plannedBadge } from "./outcomes.js";
 import { button, containerName, empty, facts, heading, leftBar } from "./parts.js";
 import { blameText, causeText } from "./words.js";
 
@@ -53,11 +53,11 @@ function replayAll(one, context) {
         ["Left alone", String(plan.results.length - plan.going)],
       ]),
       plan.isCut ? h("p", { class: "muted small" }, "There are more; replay again for the rest.") : null,
-      results(plan.results),
+      results(plan.results, plannedBadge),
     ],
     canRun: (plan) => plan.going > 0,
     run: () => everyPage({ ...asked, dryRun: false }),
-    result: (answer) => [h("p", { class: "panel good" }, count(answer.going, "recording"), answer.going === 1 ? " was" : " were", " set going."), results(answer.results)],
+    result: (answer) => [h("p", { class: "panel good" }, count(answer.going, "recording"), answer.going === 1 ? " was" : " were", " set going."), results(answer.results, doneBadge)],
     done: context.refresh,
   });
 }
@@ -77,12 +77,12 @@ async function everyPage(asked) {
   return { results: found, going, isCut: Boolean(cursor) };
 }
 
-function results(list) {
+function results(list, badge) {
   const shown = list.slice(0, 100);
   return h(
     "ul",
     { class: "results" },
-    shown.map((one) => h("li", null, outcomeBadge(one.outcome), " ", h("span", { class: "mono" }, one.key.slice(0, 8)), one.reason ? h("span", { class: "muted" }, ` · ${one.reason}`) : null)),
+    shown.map((one) => h("li", null, badge(one.outcome), " ", h("span", { class: "mono" }, one.key.slice(0, 8)), one.reason ? h("span", { class: "muted" }, ` · ${one.reason}`) : null)),
     list.length > shown.length ? h("li", { class: "muted" }, `and ${list.length - shown.length} more`) : null,
   );
 }

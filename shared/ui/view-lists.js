@@ -176,10 +176,10 @@ function filters(params) {
     choice(params, "State", "state", states),
     choice(params, "Order", "order", [["newest", "Newest first"], ["risk", "Nearest deadline"]]),
     choice(params, "Route", "route", [["", "Any"], ["exported", "Exported"], ["rescued", "Rescued"], ["delivered", "Delivered"], ["mixed", "Mixed"]]),
+    textField(params, "Cause", "cause", { placeholder: "container_missing" }),
     field("From (UTC)", "from", h("input", { id: "filter-from", name: "from", type: "datetime-local", value: local("from") })),
     field("To (UTC)", "to", h("input", { id: "filter-to", name: "to", type: "datetime-local", value: local("to") })),
-    textField(params, "Container URL", "container"),
-    textField(params, "Cause", "cause", { placeholder: "container_missing" }),
+    h("div", { class: "wide" }, textField(params, "Container URL", "container")),
     h("div", { class: "field wide" }, h("label", { for: "filter-id" }, "Id of a call"), h("div", { class: "joined" }, h("select", { name: "idName", "aria-label": "Kind of id" }, CALL_IDS.map((name) => h("option", { value: name, selected: name === idName }, name))), h("input", { id: "filter-id", name: "id", value: params.get(idName), autocomplete: "off", spellcheck: "false" }))),
     h("div", { class: "field end" }, h("button", { class: "primary" }, "Apply"), h("a", { class: "button", href: "#/all" }, "Clear")),
   );

@@ -2,10 +2,10 @@
 
 import { get, post } from "./api.js";
 import { h } from "./dom.js";
-import { bytes, plain, span } from "./format.js";
+import { bytes, capital, plain, span } from "./format.js";
 import { icon } from "./icons.js";
 import { askFirst } from "./ask-first.js";
-import { outcomeBadge, outcomeText } from "./outcomes.js";
+import { doneBadge } from "./outcomes.js";
 import { supportText } from "./support.js";
 import { badge, button, byteBar, chunkBadge, containerName, copy, copyButton, empty, facts, fullTime, heading, idText, section, time, toneBadge, windowOf } from "./parts.js";
 import { blameText, causeText, isFailure, kindText, recordingState } from "./words.js";
@@ -219,8 +219,8 @@ function replay(path, done) {
 
 function replayResult({ outcome, reason, chunks: files }) {
   return [
-    h("p", { class: outcome === "going" ? "panel good" : "panel" }, h("strong", null, outcomeText(outcome).label), reason ? `: ${reason}` : "", "."),
-    h("ul", { class: "results" }, (files ?? []).map((one) => h("li", null, outcomeBadge(one.outcome), ` File ${one.index + 1}: ${one.reason}`))),
+    h("p", { class: outcome === "going" ? "panel good" : "panel" }, doneBadge(outcome), ` ${capital(reason)}.`),
+    h("ul", { class: "results" }, (files ?? []).map((one) => h("li", null, doneBadge(one.outcome), ` File ${one.index + 1}: ${one.reason}`))),
   ];
 }
 
