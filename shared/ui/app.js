@@ -9,10 +9,11 @@ import { clock, relative } from "./format.js";
 import { icon } from "./icons.js";
 import { errorPanel, heading, tick } from "./parts.js";
 import { keyForm } from "./view-key.js";
+import { allView } from "./view-all.js";
 import { causesView } from "./view-causes.js";
 import { chartsView } from "./view-charts.js";
 import { doctorView } from "./view-doctor.js";
-import { allView, searchView, troubleView, unfinishedView } from "./view-lists.js";
+import { searchView, troubleView, unfinishedView } from "./view-lists.js";
 import { recordingView } from "./view-recording.js";
 import { rejectedView } from "./view-rejected.js";
 
@@ -71,7 +72,10 @@ function open() {
   shown = { view, isNext: shown !== null, stop: new AbortController(), data: null, loadedAt: 0, error: null, timer: 0 };
   shown.context = { state: {}, signal: shown.stop.signal, refresh, redraw };
   navigate();
-  if (!view) return paint(heading("No such page", "The address leads nowhere on this page. Choose a view, or search for an id."));
+  if (!view)
+    return paint(
+      heading("No such page", "The address leads nowhere on this page. Choose a view, or search for an id."),
+    );
   document.title = `${view.title} · Recorder`;
   paint(heading(view.title, null), h("p", { class: "loading" }, "Loading…"));
   main.scrollIntoView({ block: "start" });
@@ -81,7 +85,12 @@ function open() {
 function navigate() {
   const at = `/${route().split(/[?/]/)[1] ?? ""}`;
   const links = NAV.map(([path, label, name]) =>
-    h("a", { href: `#${path}`, "data-key": path, "aria-current": path === at ? "page" : null }, icon(name), h("span", null, label)),
+    h(
+      "a",
+      { href: `#${path}`, "data-key": path, "aria-current": path === at ? "page" : null },
+      icon(name),
+      h("span", null, label),
+    ),
   );
   const nav = document.getElementById("nav");
   morph(nav, links);
@@ -121,7 +130,8 @@ async function refresh() {
     failed(mine, error.status === undefined ? unexpected(error) : error);
   }
   say();
-  if (mine === shown && !document.hidden) mine.timer = setTimeout(refresh, 1000 * (mine.error ? RETRY : mine.view.every));
+  if (mine === shown && !document.hidden)
+    mine.timer = setTimeout(refresh, 1000 * (mine.error ? RETRY : mine.view.every));
 }
 
 function failed(mine, error) {
@@ -156,7 +166,8 @@ function say() {
   const { error, loadedAt, data } = shown;
   const isStale = Boolean(error) && data !== null;
   let text = "";
-  if (isStale) text = `Could not refresh since ${clock(loadedAt)}: ${error.message}. What you see is from then; trying again every ${RETRY} s.`;
+  if (isStale)
+    text = `Could not refresh since ${clock(loadedAt)}: ${error.message}. What you see is from then; trying again every ${RETRY} s.`;
   else if (loadedAt && !error) text = `Updated ${clock(loadedAt)}`;
   status.className = `status${isStale ? " stale" : ""}`;
   document.body.classList.toggle("is-stale", isStale);

@@ -20,9 +20,23 @@ export function keyForm(why, done) {
       "form",
       { class: "key-form panel", onsubmit: submit },
       h("label", { for: "key" }, "Function key"),
-      h("div", { class: "joined" }, h("input", { id: "key", name: "key", type: "password", autocomplete: "off", required: true }), h("button", { class: "primary" }, "Open")),
-      h("p", { class: "muted small" }, "It stays in this tab and is gone when you close it. It is sent as a header to this app only, never in an address."),
-      h("p", { class: "muted small" }, "Where to find one: ", h("code", null, "az functionapp keys list -g GROUP -n APP --query functionKeys.default -o tsv")),
+      h(
+        "div",
+        { class: "joined" },
+        h("input", { id: "key", name: "key", type: "password", autocomplete: "off", required: true }),
+        h("button", { class: "primary" }, "Open"),
+      ),
+      h(
+        "p",
+        { class: "muted small" },
+        "It stays in this tab and is gone when you close it. It is sent as a header to this app only, never in an address.",
+      ),
+      h(
+        "p",
+        { class: "muted small" },
+        "Where to find one: ",
+        h("code", null, "az functionapp keys list -g GROUP -n APP --query functionKeys.default -o tsv"),
+      ),
     ),
   ];
 }
