@@ -65,6 +65,10 @@ check-deploy: setup .venv-deploy/.ready ## every az command through the real CLI
 costs: bench-deps ## what a month costs, into docs/costs.md (prices: scripts/prices.json)
 	MPLBACKEND=Agg $(PY) scripts/costs.py
 
+.PHONY: screenshots
+screenshots: setup ## the pictures of the page, of the real app with a day of recordings, into docs/page/ (needs Chromium)
+	$(PY) -m tests.pages.screenshots
+
 .PHONY: audit fuzz
 audit: setup ## known vulnerabilities of the deployed packages (prints NOT AUDITED without a network)
 	$(PY) -m local.audit

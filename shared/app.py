@@ -189,7 +189,6 @@ def compose(settings: Settings, ports: Ports) -> App:
             overdue_after=overdue_after,
             telemetry=telemetry,
         ),
-        statistics=Statistics(store=store, clock=clock),
         actions=Actions(store=store, acs=ports.acs),
         rejected=RejectedEvents(ledger=ports.ledger, intake=intake, clock=clock),
         doctor=Doctor(
@@ -206,6 +205,7 @@ def compose(settings: Settings, ports: Ports) -> App:
         ),
         views=views,
         listing=listing,
+        statistics=Statistics(store=store, clock=clock),
         replay=replay,
         verification=verification,
         replays=Replays(bulk=bulk, replay=replay),
