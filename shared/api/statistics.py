@@ -1,7 +1,7 @@
 """`GET /statistics`: what became of the recordings that began in the last days, by hour or day.
 
 From metadata only: the entries under `finished/` of the period, newest first, and the open documents. A request gives
-5,000 of them, so a month of 100,000 recordings takes about 25. At most a million entries are read; what began earlier
+5,000 of them, so a month of 100,000 recordings takes about 25. At most half a million entries are read; what began earlier
 than those is left out, and `from` says where the answer begins.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from shared.store import RecordingStore
 
 MOST_DAYS = 31
-_MOST_PAGES = 200
+_MOST_PAGES = 100
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 # The words of the answer for what became of a recording (`Facets.outcome`).
 OUTCOMES = ("exported", "rescued", "delivered", "inFallback", "lost", "unconfirmed", "damaged")
