@@ -1,5 +1,5 @@
-"""Listings with metadata. A page of 5,000 blobs takes the SDK's models most of a second of CPU; names and metadata alone,
-read from the service's answer, take a quarter of that.
+"""Listings with metadata. A page of 5,000 blobs takes the SDK's models most of a second of CPU; names and metadata
+alone, read from the service's answer, take a quarter of that.
 
 `list_blob_names` reads names only, and hands every answer to a hook; asked for metadata, the service puts them in it.
 `tests/contract/test_ledger.py` shows that it does.

@@ -1,8 +1,8 @@
 """`GET /statistics`: what became of the recordings that began in the last days, by hour or day.
 
 From metadata only: the entries under `finished/` of the period, newest first, and the open documents. A request gives
-5,000 of them, so a month of 100,000 recordings takes about 25. At most half a million entries are read; what began earlier
-than those is left out, and `from` says where the answer begins.
+5,000 of them, so a month of 100,000 recordings takes about 25. At most half a million entries are read; what began
+earlier than those is left out, and `from` says where the answer begins.
 """
 
 from __future__ import annotations
