@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared import index
-from shared.api.listing import open_entries
 from shared.api.query import FINISHED_NAMES, Reader
 from shared.domain.codec import to_plain
 from shared.domain.facets import from_metadata
@@ -53,7 +52,7 @@ class Statistics:
         """The last `days`, by hours (one day) or days, in UTC, the present one among them. StorageError."""
         tally = _Tally(self._clock.now().astimezone(UTC), days)
         unfinished = set()
-        for entry in open_entries(self._store):
+        for entry in index.open_entries(self._store.ledger):
             if entry.facets is not None and not entry.facets.is_finished:
                 unfinished.add(entry.key)
                 tally.add(entry.facets)
