@@ -35,9 +35,9 @@ class Failure:
         """The failure that `error` is."""
         return cls(error.code, error.blame, str(error)[:300], error.retry_after, error.trace_id, needs_person(error))
 
-    def at(self, moment: datetime) -> Problem:
+    def at(self, moment: datetime, *, step: Step | None) -> Problem:
         """The same as it is kept on a chunk."""
-        return Problem(self.code, self.blame, self.message, moment, self.trace_id)
+        return Problem(self.code, self.blame, self.message, moment, self.trace_id, step)
 
 
 @dataclass(frozen=True)
@@ -196,6 +196,20 @@ class LengthConfirmed(ChunkFact):
 
 
 @dataclass(frozen=True)
+class FileChecked(ChunkFact):
+    """What was found at `name`, where the chunk's file should be: nothing (`size` None), or a file.
+
+    `sha256`: of all its bytes, where they were read. `failure`: the container could not be asked.
+    """
+
+    name: str
+    size: int | None = None
+    etag: str | None = None
+    sha256: str | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
 class Cleaned(ChunkFact):
     """These exact names are gone from the fallback."""
 
@@ -266,8 +280,22 @@ class Linked(RecordingFact):
 
 
 @dataclass(frozen=True)
+class VerificationAsked(RecordingFact):
+    """A person, or the audit, asks whether every file is as it was. `looks`: what was found at once."""
+
+    looks: tuple[FileChecked, ...]
+
+
+@dataclass(frozen=True)
 class Replayed(RecordingFact):
     """A person asks for everything that can go on to go on now."""
+
+
+@dataclass(frozen=True)
+class ActionTaken(RecordingFact):
+    """ACS did what was asked of it: `kind` is stopped, paused or resumed."""
+
+    kind: str
 
 
 Fact = ChunkFact | RecordingFact

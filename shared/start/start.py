@@ -33,9 +33,8 @@ from shared.start.request import parse_start_request
 
 if TYPE_CHECKING:
     from shared.domain.locations import AllowList, ContainerUrl
-    from shared.ports import Acs, Clock, StartedRecording, Version
+    from shared.ports import Acs, Clock, StartedRecording, StartRequest, Version
     from shared.start.preflight import Preflight
-    from shared.start.request import StartRequest
     from shared.store import RecordingStore
 
 _START_ATTEMPTS = 3
@@ -84,7 +83,8 @@ class Start:
         server_call_id = self._server_call_id(request)
         intent = self._intend(key, request, by, server_call_id, warnings)
         started = self._ask(request, repeatability, intent)
-        warnings += self._write_down(key, request, started, server_call_id or self._server_call_id(request), intent)
+        server_call_id = server_call_id or self._server_call_id(request)
+        warnings += self._write_down(key, request, started, server_call_id, intent, by=by)
         answer = self._answer(key, request, started, warnings)
         if note:
             self._remember(note, fingerprint, answer)
@@ -95,6 +95,7 @@ class Start:
             container=str(request.container),
             kind=f"{request.content} {request.channel} {request.format}",
             warnings=warnings,
+            by=by,
         )
         return StartResult(answer)
 
@@ -201,6 +202,8 @@ class Start:
         started: StartedRecording,
         server_call_id: str | None,
         intent: Version | None,
+        *,
+        by: str,
     ) -> list[str]:
         """ACS's answer: the recording's id, by which its events are found. The recording runs already."""
         now = self._clock.now()
@@ -210,7 +213,7 @@ class Start:
                 if identity:
                     index.remember(self._store.ledger, identity, key=key, at=now, role=index.STARTED)
             if intent is None:
-                intent = self._intend(key, request, "api", server_call_id, [])
+                intent = self._intend(key, request, by, server_call_id, [])
             if intent is not None:
                 self._store.record(intent, f.StartAnswered(started.recording_id, server_call_id))
         except StorageError as error:

@@ -33,7 +33,7 @@ def copy_tag(source_name: str, facts: BlobFacts) -> str:
 
 def copy_block(span: Span, *, tag: str) -> Block:
     """The block of a copy for `span`: its id has the form of all our blocks, with the length in place of a CRC."""
-    return Block(f"{span.start:013d}-{tag}-{span.length:08x}", span.length)
+    return Block(f"{span.start:013d}-{tag}-{span.length:016x}", span.length)
 
 
 @dataclass(frozen=True)

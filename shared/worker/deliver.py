@@ -70,7 +70,7 @@ class Deliver:
                 raise DestinationConflict(f"another file is at {blob}; it is kept")
             return facts
         found = find_copies(destination, recording, chunk, is_thorough=True)
-        late = [one for one in found if one.size == chunk.size and one.name not in chunk.other_files]
+        late = [one for one in found if one.size == chunk.size]
         return destination.stat(late[0].name) if late else None
 
     def _copy(

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from shared.domain import facts as f
 from shared.domain.errors import StorageError
-from shared.domain.recording import Lease
 from shared.logs import log
 
 if TYPE_CHECKING:
@@ -85,6 +84,7 @@ class HeldLease:
             self.version, fact(chunk.key, chunk.generation, self._step, self._holder, until)
         )
         held = self.version.recording.chunk(chunk.key)
-        is_ours = held is not None and held.lease == Lease(self._step, self._holder, until)
+        lease = held.lease if held else None
+        is_ours = lease is not None and (lease.step, lease.holder, lease.until) == (self._step, self._holder, until)
         self._renew_at = until - _MARGIN if is_ours else _NEVER
         return is_ours

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from shared.domain.recording import Chunk, Recording
     from shared.transfer.budget import Budget
+    from shared.worker.check import Check
     from shared.worker.deliver import Deliver
     from shared.worker.fetch import Fetch
     from shared.worker.finish import Finish
@@ -33,6 +34,7 @@ class Steps:
     deliver: Deliver
     metadata: MetadataStep
     prove: Prove
+    check: Check
     finish: Finish
     missing_event: MissingEvent
     publish: Publish
@@ -46,6 +48,7 @@ class Steps:
             Step.DELIVER: partial(self.deliver.deliver, budget=budget),
             Step.METADATA: self.metadata.save,
             Step.PROVE: partial(self.prove.prove, budget=budget),
+            Step.CHECK: partial(self.check.check, budget=budget),
         }
         return steps[step]
 

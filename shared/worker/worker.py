@@ -37,6 +37,7 @@ _FAILED = {
     Step.DELIVER: "delivery.failed",
     Step.METADATA: "metadata.failed",
     Step.PROVE: "prove.failed",
+    Step.CHECK: "check.failed",
     Step.FINISH: "manifest.failed",
     Step.CLEAN: "clean.failed",
     Step.DELETE_AT_ACS: "deletion.failed",
@@ -53,6 +54,7 @@ _NOW = {
     ChunkState.UNDELIVERABLE: "chunk.undeliverable",
     ChunkState.LOST: "chunk.lost",
     ChunkState.UNCONFIRMED: "chunk.unconfirmed",
+    ChunkState.DAMAGED: "chunk.damaged",
 }
 # The clock of the process that planned a step may be ahead of ours by so much: a message is not sent twice for it.
 _CLOCKS_DIFFER = timedelta(seconds=2)
@@ -63,7 +65,7 @@ _MOST_STEPS = 40
 class Worker:
     """Handles queue messages. One for the process; safe for many threads.
 
-    `overdue_after`: a plan whose time has passed by so much is planned again when somebody looks.
+    `overdue_after`: a plan whose time has passed by so much is planned again at the next look.
     """
 
     def __init__(

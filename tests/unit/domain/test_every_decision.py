@@ -50,18 +50,24 @@ def all_facts(of: Recording) -> list[f.Fact]:
         f.MetadataAbsent(key, plan),
         f.Proved(key, plan, one.blob or export, '"3"', 9, "aa", is_media=True),
         f.Proved(key, plan, one.placed.name if one.placed else export, '"3"', 8, "bb", is_media=False),
+        f.FileChecked(key, plan, one.blob or export),
+        f.FileChecked(key, plan, one.blob or export, 8, '"4"'),
+        f.FileChecked(key, plan, one.blob or export, 9, one.etag, one.sha256),
+        f.FileChecked(key, plan, one.blob or export, 9, '"5"', failure=failure("storage_unavailable")),
+        f.VerificationAsked((f.FileChecked(key, plan, one.blob or one.fallback_blob or export, 9, one.etag),)),
         f.LengthConfirmed(key, plan, one.blob or export),
         f.Cleaned(key, plan, one.leftovers),
         f.Deleted(key, plan),
         f.Finished("manifest.json", of.revision),
         f.Warned(),
         f.Replayed(),
+        f.ActionTaken("paused"),
         f.Linked("other"),
         f.Published(tuple(alert.seq for alert in of.outbox)),
         f.AcsAnswered("inactive"),
         f.StartAnswered("rid"),
     ]
-    for step in (Step.VERIFY, Step.FETCH, Step.LAST_LOOK, Step.DELIVER, Step.METADATA, Step.PROVE):
+    for step in (Step.VERIFY, Step.FETCH, Step.LAST_LOOK, Step.DELIVER, Step.METADATA, Step.PROVE, Step.CHECK):
         facts += [f.Failed(key, plan, step, failure(code)) for code in ("media_unavailable", "export_not_found")]
         facts.append(f.Failed(key, plan, step, failure("storage_refused", is_persons=True), progress=1))
     facts += [
@@ -78,7 +84,7 @@ def shape(of: Recording) -> tuple[object, ...]:
         one.state, one.is_exhausted, one.is_last_attempt_done, one.metadata_state, one.digest_state, one.placed is None,
         one.spare and one.spare.where, one.lease and one.lease.step, one.is_confirmed, min(one.failures, 2),
         min(one.crashes, 3), min(one.digest_attempts, 3), bool(one.leftovers), one.next_attempt_at is None,
-        one.sha256 is None, of.closed_at is None, of.manifest.state,
+        one.sha256 is None, of.closed_at is None, of.manifest.state, one.is_check_due, one.before_damage,
     )  # fmt: skip
 
 
@@ -118,10 +124,17 @@ def test_no_reachable_recording_is_stuck_and_finished_stays_finished(new: Chunk)
                 assert not is_stuck(after), f"{fact} after {before.chunks[0]} gives {after.chunks[0]}"
                 assert_explained(after.chunks[0])
                 if before.chunks[0].state in IN_PLACE_STATES:
-                    assert after.chunks[0].state is before.chunks[0].state, fact
+                    is_look = isinstance(fact, f.FileChecked | f.Proved | f.VerificationAsked)
+                    allowed = {before.chunks[0].state} | ({ChunkState.DAMAGED} if is_look else set())
+                    assert after.chunks[0].state in allowed, fact
                 # Timelines and outboxes only grow: they are no part of the walk.
                 known = replace(after, timeline=(), outbox=())
                 if shape(known) not in seen:
                     seen.add(shape(known))
                     edge.append(known)
-    assert {state for state, *_ in seen} >= {ChunkState.EXPORTED, ChunkState.RESCUED, ChunkState.DELIVERED}
+    assert {state for state, *_ in seen} >= {
+        ChunkState.EXPORTED,
+        ChunkState.RESCUED,
+        ChunkState.DELIVERED,
+        ChunkState.DAMAGED,
+    }

@@ -40,7 +40,7 @@ def test_a_failed_export_is_rescued_with_metadata_and_manifest(rig: Rig) -> None
     )
     assert rig.chunk.sha256
     assert rig.chunk.metadata_state == "saved"
-    assert rig.kinds == ["reported", "rescued", "closed"]
+    assert rig.kinds == ["reported", "rescue_started", "rescued", "closed"]
     rig.assert_at_rest()
 
 
