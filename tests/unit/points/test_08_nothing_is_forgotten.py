@@ -185,6 +185,7 @@ def test_the_timeline_tells_a_whole_life_and_by_whom() -> None:
     assert [(entry.kind, entry.by) for entry in timeline] == [
         ("started", "api"),
         ("reported", "acs"),
+        ("rescue_started", "app"),
         ("kept_in_fallback", "app"),
         ("alert.storage_access_denied", "app"),
         ("delivery_failed", "app"),
