@@ -10,6 +10,7 @@ import pytest
 
 from shared.domain import facts as f
 from shared.domain.context import Context
+from shared.domain.errors import Blame
 from shared.domain.lifecycle import decide
 from shared.domain.recording import Chunk, ChunkState, Lease, Manifest, Plan, Recording, Step
 from shared.domain.steps import Rules, chunk_step, recording_steps
@@ -114,7 +115,7 @@ def test_a_recording_without_an_event_is_asked_for_now(closed_at: Any) -> None:
 
 def test_an_alert_is_raised_again_where_the_cause_lasts_and_not_before() -> None:
     """A replay says that a person has mended it: what is wrong after it is news."""
-    failure = f.Failure("storage_access_denied", f.Blame.DESTINATION, "403", needs_person=True)
+    failure = f.Failure("storage_access_denied", Blame.DESTINATION, "403", needs_person=True)
     given = recording(chunk(0, S.IN_FALLBACK, **DONE))
     moments = iter(timedelta(minutes=number) for number in range(9))
 
