@@ -54,7 +54,7 @@ def export_found(recording: Recording, chunk: Chunk, fact: f.ExportFound, c: Con
 
 def export_doubtful(recording: Recording, chunk: Chunk, fact: f.ExportDoubtful, c: Context) -> Recording:
     """Kept in case nothing better comes; ACS's own copy is fetched, beside it."""
-    if chunk.is_safe:
+    if chunk.is_safe or chunk.state is ChunkState.DAMAGED:
         return recording
     spare = Spare("destination", fact.name, fact.size)
     kept = chunk if chunk.spare and chunk.spare.size >= fact.size else replace(chunk, spare=spare)
