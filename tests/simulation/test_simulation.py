@@ -49,6 +49,12 @@ def test_a_seed_is_the_same_world_every_time() -> None:
     assert one.ledger.recordings() == other.ledger.recordings()
 
 
+@pytest.mark.timeout(600)
+def test_every_invariant_holds_over_the_real_adapters_and_sdks() -> None:
+    crashes = sum(run_world(seed, is_deep=True).crashes for seed in range(1, 16))
+    assert crashes
+
+
 def _survives(seeds: int) -> bool:
     for seed in range(1, seeds):
         try:

@@ -208,7 +208,7 @@ class Truth:
                         assert recording.container_url == str(call.container), "in another container than was asked for"
 
     @staticmethod
-    def _could_be_had(world: World, piece: Piece, *, is_near: bool = True) -> bool:
+    def _could_be_had(world: World, piece: Piece, *, is_near: bool) -> bool:
         if piece.export is not None and is_near:
             return True
         if piece.gone_at is None or piece.known_at is None or piece.is_hopeless:
@@ -235,7 +235,11 @@ class Truth:
             assert blob.data in piece.versions, f"{piece.document} ({piece.way}) has other bytes, proof {chunk.proof}"
         elif blob.data not in piece.versions:
             assert said & {"alert.unproven", "alert.export_broken"}, f"{piece.document} is not whole, and none says so"
-            assert not self._could_be_had(world, piece), f"{piece.document} ({piece.way}) is not whole"
+            is_near = any(
+                piece in call.pieces and str(call.container) == recording.container_url for call in self.calls
+            )
+            could_be_had = self._could_be_had(world, piece, is_near=is_near)
+            assert not could_be_had, f"{piece.document} ({piece.way}) is not whole"
 
 
 def envelope(world: World, call: Call, claims: list[dict[str, Any]], **changes: Any) -> str:

@@ -13,6 +13,7 @@ import hashlib
 import io
 import itertools
 import uuid
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -32,7 +33,7 @@ from shared.adapters import blob as blob_adapter
 from shared.adapters import queue as queue_adapter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 _BLOCK_LIFE = timedelta(days=7)
 
@@ -67,7 +68,9 @@ class _Container:
 
 
 @dataclass(frozen=True)
-class _Request:
+class Request:
+    """One request, as the SDK made it."""
+
     method: str
     host: str
     path: str
@@ -76,7 +79,9 @@ class _Request:
     body: bytes
 
 
-class _RefusedError(Exception):
+class RefusedError(Exception):
+    """The service answers with this status and code."""
+
     def __init__(self, status: int, code: str) -> None:
         super().__init__(code)
         self.status = status
@@ -84,10 +89,15 @@ class _RefusedError(Exception):
 
 
 @dataclass
-class _Answer:
+class Answer:
+    """One answer."""
+
     status: int
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+
+
+Around = Callable[["Request", Callable[[], "Answer"]], "Answer"]
 
 
 class MemoryStorage:
@@ -98,21 +108,22 @@ class MemoryStorage:
         self.page = page
         self.containers: dict[tuple[str, str], _Container] = {}
         self.queues: dict[tuple[str, str], list[StoredMessage]] = {}
-        self.around: Callable[[str, str, Callable[[], _Answer]], _Answer] = lambda _method, _what, act: act()
+        self.around: Around = lambda _request, act: act()
+        self.sent: Callable[[str, StoredMessage], None] = lambda _queue, _message: None
         self._versions = itertools.count(1)
 
     @staticmethod
-    def connection_string(account: str = "memory") -> str:
+    def connection_string(account: str = "memory", domain: str = "example") -> str:
         """For the SDKs; the key is any."""
         key = base64.b64encode(b"no secret").decode()
-        ends = ";".join(f"{kind.title()}Endpoint=https://{account}.{kind}.example" for kind in ("blob", "queue"))
+        ends = ";".join(f"{kind.title()}Endpoint=https://{account}.{kind}.{domain}" for kind in ("blob", "queue"))
         return f"DefaultEndpointsProtocol=https;AccountName={account};AccountKey={key};{ends}"
 
     @contextmanager
     def below_the_adapters(self) -> Iterator[None]:
         """The app's adapters get this storage while it lasts."""
-        kept = blob_adapter.pooled_transport, queue_adapter.pooled_transport
         patched: tuple[Any, ...] = (blob_adapter, queue_adapter)
+        kept = [module.pooled_transport for module in patched]
         for module in patched:
             module.pooled_transport = lambda *_given, **_named: MemoryTransport(self)
         try:
@@ -121,20 +132,19 @@ class MemoryStorage:
             for module, old in zip(patched, kept, strict=True):
                 module.pooled_transport = old
 
-    def answer(self, request: _Request) -> _Answer:
+    def answer(self, request: Request) -> Answer:
         """The service's answer."""
-        what = request.query.get("comp") or request.query.get("restype") or "object"
         try:
-            found = self.around(request.method, what, lambda: self._answer(request))
-        except _RefusedError as error:
+            found = self.around(request, lambda: self._answer(request))
+        except RefusedError as error:
             text = (
                 f"<?xml version='1.0' encoding='utf-8'?><Error><Code>{error.code}</Code><Message>no</Message></Error>"
             )
             headers = {"x-ms-error-code": error.code, "Content-Type": "application/xml"}
-            found = _Answer(error.status, headers, b"" if request.method == "HEAD" else text.encode())
+            found = Answer(error.status, headers, b"" if request.method == "HEAD" else text.encode())
         return found
 
-    def _answer(self, request: _Request) -> _Answer:
+    def _answer(self, request: Request) -> Answer:
         first, _, rest = request.path.strip("/").partition("/")
         if ".queue." in request.host:
             return self._queue(request, first, rest)
@@ -142,8 +152,23 @@ class MemoryStorage:
             return self._container(request, (request.host, first))
         found = self.containers.get((request.host, first))
         if found is None:
-            raise _RefusedError(404, "ContainerNotFound")
+            raise RefusedError(404, "ContainerNotFound")
         return _Blobs(self, found).answer(request, unquote(rest))
+
+    def make(self, host: str, name: str) -> None:
+        """A container, made by hand."""
+        self.containers.setdefault((host, name), _Container())
+
+    def blobs(self, host: str, name: str) -> dict[str, StoredBlob]:
+        """The blobs of a container; none where there is none."""
+        found = self.containers.get((host, name))
+        return found.blobs if found else {}
+
+    def put_message(self, host: str, queue: str, text: str) -> None:
+        """A message, put by hand."""
+        message = StoredMessage(str(uuid.UUID(int=next(self._versions))), text, self.now(), None, self.etag())
+        self.queues.setdefault((host, queue), []).append(message)
+        self.sent(queue, message)
 
     def etag(self) -> str:
         """A new one."""
@@ -151,25 +176,25 @@ class MemoryStorage:
 
     # --- containers
 
-    def _container(self, request: _Request, key: tuple[str, str]) -> _Answer:
+    def _container(self, request: Request, key: tuple[str, str]) -> Answer:
         if request.method == "PUT":
             if key in self.containers:
-                raise _RefusedError(409, "ContainerAlreadyExists")
+                raise RefusedError(409, "ContainerAlreadyExists")
             self.containers[key] = _Container()
-            return _Answer(201, self._plain())
+            return Answer(201, self._plain())
         if key not in self.containers:
-            raise _RefusedError(404, "ContainerNotFound")
+            raise RefusedError(404, "ContainerNotFound")
         if request.method == "DELETE":
             del self.containers[key]
-            return _Answer(202)
+            return Answer(202)
         if request.query.get("comp") == "list":
             return self._listing(request, self.containers[key])
-        return _Answer(200, self._plain())
+        return Answer(200, self._plain())
 
     def _plain(self) -> dict[str, str]:
         return {"ETag": self.etag(), "Last-Modified": format_datetime(self.now().astimezone(UTC), usegmt=True)}
 
-    def _listing(self, request: _Request, container: _Container) -> _Answer:
+    def _listing(self, request: Request, container: _Container) -> Answer:
         prefix, marker = request.query.get("prefix", ""), request.query.get("marker", "")
         names = sorted(name for name in container.blobs if name.startswith(prefix) and name >= marker)
         most = min(self.page, int(request.query.get("maxresults", 5000)))
@@ -189,7 +214,7 @@ class MemoryStorage:
 
     # --- queues
 
-    def _queue(self, request: _Request, name: str, rest: str) -> _Answer:  # noqa: PLR0911 - one for each operation
+    def _queue(self, request: Request, name: str, rest: str) -> Answer:  # noqa: PLR0911 - one for each operation
         key = (request.host, name)
         if not name:
             listed = "".join(f"<Queue><Name>{one}</Name></Queue>" for host, one in self.queues if host == request.host)
@@ -197,36 +222,37 @@ class MemoryStorage:
         if not rest and request.method == "PUT":
             is_there = key in self.queues
             self.queues.setdefault(key, [])
-            return _Answer(204 if is_there else 201)
+            return Answer(204 if is_there else 201)
         if key not in self.queues:
-            raise _RefusedError(404, "QueueNotFound")
+            raise RefusedError(404, "QueueNotFound")
         messages = self.queues[key]
         now = self.now()
         messages[:] = [one for one in messages if one.expires_at is None or one.expires_at > now]
         if not rest:
             if request.method == "DELETE":
                 del self.queues[key]
-                return _Answer(204)
-            return _Answer(200, {"x-ms-approximate-messages-count": str(len(messages))})
+                return Answer(204)
+            return Answer(200, {"x-ms-approximate-messages-count": str(len(messages))})
         if request.method == "POST":
-            return self._sent(request, messages)
+            return self._sent(request, name, messages)
         if request.method == "GET":
             return self._received(request, messages)
         return self._deleted(request, messages, rest.rpartition("/")[2])
 
-    def _sent(self, request: _Request, messages: list[StoredMessage]) -> _Answer:
+    def _sent(self, request: Request, name: str, messages: list[StoredMessage]) -> Answer:
         text = ET.fromstring(request.body).findtext("MessageText") or ""  # noqa: S314 - the SDK's own
         life = int(request.query.get("messagettl", 7 * 86400))
         hidden = int(request.query.get("visibilitytimeout", 0))
         if not 0 <= hidden <= 7 * 86400:
-            raise _RefusedError(400, "OutOfRangeQueryParameterValue")
+            raise RefusedError(400, "OutOfRangeQueryParameterValue")
         visible_at = self.now() + timedelta(seconds=hidden)
         expires_at = None if life < 0 else self.now() + timedelta(seconds=life)
         message = StoredMessage(str(uuid.UUID(int=next(self._versions))), text, visible_at, expires_at, self.etag())
         messages.append(message)
+        self.sent(name, message)
         return _xml(f"<QueueMessagesList>{_shown(message, has_text=False)}</QueueMessagesList>", status=201)
 
-    def _received(self, request: _Request, messages: list[StoredMessage]) -> _Answer:
+    def _received(self, request: Request, messages: list[StoredMessage]) -> Answer:
         most, is_peek = int(request.query.get("numofmessages", 1)), request.query.get("peekonly") == "true"
         found = sorted((one for one in messages if one.visible_at <= self.now()), key=lambda one: one.visible_at)[:most]
         if not is_peek:
@@ -236,14 +262,14 @@ class MemoryStorage:
         return _xml(f"<QueueMessagesList>{''.join(_shown(one) for one in found)}</QueueMessagesList>")
 
     @staticmethod
-    def _deleted(request: _Request, messages: list[StoredMessage], name: str) -> _Answer:
+    def _deleted(request: Request, messages: list[StoredMessage], name: str) -> Answer:
         found = next((one for one in messages if one.id == name), None)
         if found is None:
-            raise _RefusedError(404, "MessageNotFound")
+            raise RefusedError(404, "MessageNotFound")
         if found.receipt != request.query.get("popreceipt"):
-            raise _RefusedError(400, "PopReceiptMismatch")
+            raise RefusedError(400, "PopReceiptMismatch")
         messages.remove(found)
-        return _Answer(204)
+        return Answer(204)
 
 
 class _Blobs:
@@ -253,21 +279,21 @@ class _Blobs:
         self._storage = storage
         self._of = container
 
-    def answer(self, request: _Request, name: str) -> _Answer:
+    def answer(self, request: Request, name: str) -> Answer:
         kind = request.query.get("comp", "")
         if request.method in ("GET", "HEAD"):
             return self._block_list(request, name) if kind == "blocklist" else self._read(request, name)
         if request.method == "DELETE":
             self._match(request, self._there(name))
             del self._of.blobs[name]
-            return _Answer(202)
+            return Answer(202)
         if kind == "block":
             return self._stage(request, name)
         if kind == "metadata":
             blob = self._there(name)
             self._match(request, blob)
             blob.metadata, blob.etag = _metadata(request), self._storage.etag()
-            return _Answer(200, {"ETag": blob.etag})
+            return Answer(200, {"ETag": blob.etag})
         self._match(request, self._of.blobs.get(name))
         if kind == "blocklist":
             return self._commit(request, name)
@@ -276,29 +302,29 @@ class _Blobs:
 
     def _there(self, name: str) -> StoredBlob:
         if name not in self._of.blobs:
-            raise _RefusedError(404, "BlobNotFound")
+            raise RefusedError(404, "BlobNotFound")
         return self._of.blobs[name]
 
     @staticmethod
-    def _match(request: _Request, blob: StoredBlob | None) -> None:
+    def _match(request: Request, blob: StoredBlob | None) -> None:
         wanted, unwanted = request.headers.get("If-Match"), request.headers.get("If-None-Match")
         if unwanted == "*" and blob is not None:
-            raise _RefusedError(409, "BlobAlreadyExists")
+            raise RefusedError(409, "BlobAlreadyExists")
         if wanted is not None and (blob is None or wanted.strip('"') != blob.etag.strip('"')):
-            raise _RefusedError(412, "ConditionNotMet")
+            raise RefusedError(412, "ConditionNotMet")
 
-    def _write(self, request: _Request, name: str, data: bytes, blocks: list[tuple[str, int]]) -> _Answer:
+    def _write(self, request: Request, name: str, data: bytes, blocks: list[tuple[str, int]]) -> Answer:
         kind = request.headers.get("x-ms-blob-content-type") or "application/octet-stream"
         blob = StoredBlob(data, self._storage.etag(), kind, _metadata(request), blocks)
         self._of.blobs[name] = blob
         self._of.staged.pop(name, None)
-        return _Answer(201, self._storage._plain() | {"ETag": blob.etag} | _checksum(request))
+        return Answer(201, self._storage._plain() | {"ETag": blob.etag} | _checksum(request))
 
     def _staged(self, name: str) -> dict[str, bytes]:
         at, blocks = self._of.staged.get(name, (self._storage.now(), {}))
         return blocks if self._storage.now() - at <= _BLOCK_LIFE else {}
 
-    def _stage(self, request: _Request, name: str) -> _Answer:
+    def _stage(self, request: Request, name: str) -> Answer:
         data, block_id = request.body, request.query["blockid"]
         source = request.headers.get("x-ms-copy-source")
         if source:
@@ -306,35 +332,35 @@ class _Blobs:
         _check_md5(request)
         blocks = self._staged(name)
         if any(len(known) != len(block_id) for known in blocks):
-            raise _RefusedError(400, "InvalidBlobOrBlock")
+            raise RefusedError(400, "InvalidBlobOrBlock")
         self._of.staged[name] = (self._storage.now(), {**blocks, block_id: data})
-        return _Answer(201, _checksum(request))
+        return Answer(201, _checksum(request))
 
-    def _source(self, request: _Request, url: str) -> bytes:
+    def _source(self, request: Request, url: str) -> bytes:
         parts = urlsplit(url)
         container, _, name = parts.path.strip("/").partition("/")
         of = self._storage.containers.get((parts.netloc, container))
         blob = of.blobs.get(unquote(name)) if of else None
         if blob is None:
-            raise _RefusedError(404, "CannotVerifyCopySource")
+            raise RefusedError(404, "CannotVerifyCopySource")
         wanted = request.headers.get("x-ms-source-if-match")
         if wanted and wanted.strip('"') != blob.etag.strip('"'):
-            raise _RefusedError(412, "SourceConditionNotMet")
+            raise RefusedError(412, "SourceConditionNotMet")
         first, last = request.headers["x-ms-source-range"].removeprefix("bytes=").split("-")
         return blob.data[int(first) : int(last) + 1]
 
-    def _commit(self, request: _Request, name: str) -> _Answer:
+    def _commit(self, request: Request, name: str) -> Answer:
         staged = self._staged(name)
         wanted = [one.text or "" for one in ET.fromstring(request.body)]  # noqa: S314 - the SDK's own
         if any(one not in staged for one in wanted):
-            raise _RefusedError(400, "InvalidBlockList")
+            raise RefusedError(400, "InvalidBlockList")
         blocks = [(one, len(staged[one])) for one in wanted]
         return self._write(request, name, b"".join(staged[one] for one in wanted), blocks)
 
-    def _block_list(self, request: _Request, name: str) -> _Answer:
+    def _block_list(self, request: Request, name: str) -> Answer:
         staged, blob = self._staged(name), self._of.blobs.get(name)
         if blob is None and not staged:
-            raise _RefusedError(404, "BlobNotFound")
+            raise RefusedError(404, "BlobNotFound")
         kinds = {"CommittedBlocks": blob.blocks if blob else [], "UncommittedBlocks": _sizes(staged)}
         if request.query.get("blocklisttype") != "all":
             kinds = {
@@ -343,7 +369,7 @@ class _Blobs:
         text = "".join(f"<{kind}>{''.join(_block(*one) for one in found)}</{kind}>" for kind, found in kinds.items())
         return _xml(f"<BlockList>{text}</BlockList>")
 
-    def _read(self, request: _Request, name: str) -> _Answer:
+    def _read(self, request: Request, name: str) -> Answer:
         blob = self._there(name)
         self._match(request, blob)
         facts = {f"x-ms-meta-{key}": value for key, value in blob.metadata.items()} | {
@@ -354,14 +380,14 @@ class _Blobs:
         }
         asked = request.headers.get("x-ms-range") or request.headers.get("Range")
         if request.method == "HEAD" or not asked:
-            return _Answer(200, facts | {"Content-Length": str(len(blob.data))}, blob.data)
+            return Answer(200, facts | {"Content-Length": str(len(blob.data))}, blob.data)
         first, _, last = asked.removeprefix("bytes=").partition("-")
         start = int(first)
         if start >= len(blob.data):
-            raise _RefusedError(416, "InvalidRange")
+            raise RefusedError(416, "InvalidRange")
         data = blob.data[start : int(last) + 1 if last else None]
         facts["Content-Range"] = f"bytes {start}-{start + len(data) - 1}/{len(blob.data)}"
-        return _Answer(206, facts, data)
+        return Answer(206, facts, data)
 
 
 def _sizes(staged: dict[str, bytes]) -> list[tuple[str, int]]:
@@ -372,18 +398,18 @@ def _block(name: str, size: int) -> str:
     return f"<Block><Name>{name}</Name><Size>{size}</Size></Block>"
 
 
-def _metadata(request: _Request) -> dict[str, str]:
+def _metadata(request: Request) -> dict[str, str]:
     prefix = "x-ms-meta-"
     return {key[len(prefix) :]: value for key, value in request.headers.items() if key.lower().startswith(prefix)}
 
 
-def _check_md5(request: _Request) -> None:
+def _check_md5(request: Request) -> None:
     sent = request.headers.get("Content-MD5")
     if sent and sent != base64.b64encode(hashlib.md5(request.body, usedforsecurity=False).digest()).decode():
-        raise _RefusedError(400, "Md5Mismatch")
+        raise RefusedError(400, "Md5Mismatch")
 
 
-def _checksum(request: _Request) -> dict[str, str]:
+def _checksum(request: Request) -> dict[str, str]:
     """The service answers with the checksum that it was sent, once it has compared it."""
     return {name: request.headers[name] for name in ("x-ms-content-crc64", "Content-MD5") if name in request.headers}
 
@@ -396,10 +422,8 @@ def _shown(message: StoredMessage, *, has_text: bool = True) -> str:
     return f"<QueueMessage>{plain}{text if has_text else ''}</QueueMessage>"
 
 
-def _xml(text: str, *, status: int = 200) -> _Answer:
-    return _Answer(
-        status, {"Content-Type": "application/xml"}, f"<?xml version='1.0' encoding='utf-8'?>{text}".encode()
-    )
+def _xml(text: str, *, status: int = 200) -> Answer:
+    return Answer(status, {"Content-Type": "application/xml"}, f"<?xml version='1.0' encoding='utf-8'?>{text}".encode())
 
 
 class _Adapter(BaseAdapter):
@@ -415,7 +439,7 @@ class _Adapter(BaseAdapter):
         data = body.read() if hasattr(body, "read") else body.encode() if isinstance(body, str) else bytes(body)
         query = dict(parse_qsl(str(parts.query), keep_blank_values=True))
         headers = CaseInsensitiveDict({str(name): str(value) for name, value in request.headers.items()})
-        asked = _Request(str(request.method), str(parts.netloc), str(parts.path), query, headers, data)
+        asked = Request(str(request.method), str(parts.netloc), str(parts.path), query, headers, data)
         found = self._storage.answer(asked)
         response = requests.Response()
         response.status_code, response.reason = found.status, "OK" if found.status < 400 else "Error"
@@ -429,7 +453,7 @@ class _Adapter(BaseAdapter):
             preload_content=False,
             request_method=request.method,
         )
-        response.url, response.request, response.connection = str(request.url), request, self  # type: ignore[attr-defined]
+        response.url, response.request = str(request.url), request
         return response
 
     def close(self) -> None:
@@ -437,16 +461,10 @@ class _Adapter(BaseAdapter):
 
 
 class MemoryTransport(RequestsTransport):
-    """The SDKs' transport to a `MemoryStorage`. Waiting before a retry is what `sleeping` does."""
-
-    sleeping: Callable[[float], None] = staticmethod(lambda _seconds: None)
+    """The SDKs' transport to a `MemoryStorage`."""
 
     def __init__(self, storage: MemoryStorage) -> None:
         session = requests.Session()
         session.trust_env = False
         session.mount("https://", _Adapter(storage))
         super().__init__(session=session)
-
-    def sleep(self, duration: float) -> None:
-        """See the class."""
-        self.sleeping(duration)
