@@ -202,20 +202,20 @@ def alternate(
     return list(series.values())
 
 
-def ensure_rclone() -> None:
-    """Installs Debian's rclone where this process may; AbsentError where it is not there then."""
-    if not shutil.which("rclone") and os.geteuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "install", "-qq", "-y", "rclone"], check=False, capture_output=True, timeout=300)
-    if not shutil.which("rclone"):
-        raise AbsentError("rclone is not installed (apt-get install rclone)")
+def rclone_program() -> str:
+    """The newest rclone that PyPI has (`bench/requirements.txt`), else the machine's; AbsentError without one."""
+    found = shutil.which("rclone", path=str(Path(sys.executable).parent)) or shutil.which("rclone")
+    if found is None:
+        raise AbsentError("rclone is not installed (make bench-deps)")
+    return found
 
 
 def machine() -> dict[str, Any]:
     """What the numbers were measured on."""
     cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     rclone = ""
-    if shutil.which("rclone"):
-        rclone = subprocess.run(["rclone", "version"], capture_output=True, text=True, check=False).stdout
+    with contextlib.suppress(AbsentError):
+        rclone = subprocess.run([rclone_program(), "version"], capture_output=True, text=True, check=False).stdout
     return {
         "cpu": cpu[0].partition(":")[2].strip() if cpu else "unknown",
         "cores": os.cpu_count(),
