@@ -251,7 +251,7 @@ def _redirected(origin: str) -> Any:
     """azure-core's own transport, which sends what is meant for the media host to `origin`."""
     from azure.core.pipeline.transport import RequestsTransport
 
-    class Redirected(RequestsTransport):
+    class Redirected(RequestsTransport):  # type: ignore[misc]  # loaded on demand by azure-core
         def send(self, request: Any, **kwargs: Any) -> Any:
             meant = request.url
             request.headers["Host"] = urlsplit(meant).netloc

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 _FIXED = ("--config", "", "--retries", "1", "--low-level-retries", "1")
 
 
-def rclone(source: str, container_sas: str, *, certificate: Path | None) -> Command:
-    """`rclone copyurl` for one file, `rclone copy` from an HTTP listing for many."""
-    program = rclone_program()
+def rclone(source: str, container_sas: str, *, certificate: Path | None, of: str) -> Command:
+    """`rclone copyurl` for one file, `rclone copy` from an HTTP listing for many. `of`: see `rclone_program`."""
+    program = rclone_program(of)
     trust = _trust(certificate)
     target = f':azureblob,sas_url="{container_sas}":recordings'
 
@@ -35,13 +35,13 @@ def rclone(source: str, container_sas: str, *, certificate: Path | None) -> Comm
     return Command(argv, startup=startup_seconds([program, "version"]))
 
 
-def rclone_then_hash(source: str, container_sas: str, *, certificate: Path | None) -> Steps:
+def rclone_then_hash(source: str, container_sas: str, *, certificate: Path | None, of: str) -> Steps:
     """`rclone copyurl`, then `rclone hashsum sha256`: what it takes to know the SHA-256 of the whole, too.
 
     It should hash what was stored, but the sink keeps no bytes: as many are downloaded from the source once more. By a
     listing of one file, for rclone's http remote takes no path for a file; `rclone cat | sha256sum` is slower.
     """
-    program, copy = rclone_program(), rclone(source, container_sas, certificate=certificate)
+    program, copy = rclone_program(of), rclone(source, container_sas, certificate=certificate, of=of)
     trust = _trust(certificate)
 
     def argv(task: Task) -> Sequence[str]:
@@ -87,7 +87,7 @@ def azcopy(source: str, container_sas: str, *, certificate: Path | None) -> Comm
         raise AbsentError("curl is not installed")
     program = _azcopy()
     trust = f"--cacert {certificate}" if certificate else ""
-    environment = f"AZCOPY_DISABLE_SYSLOG=true SSL_CERT_FILE={certificate or ''}" if certificate else ""
+    environment = f"SSL_CERT_FILE={certificate}" if certificate else ""
 
     def argv(task: Task) -> Sequence[str]:
         path, name = next(task.names())
