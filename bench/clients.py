@@ -107,13 +107,14 @@ class Engine(_Product):
 
     def run(self, task: Task) -> str | None:
         """See `Client`."""
+        from shared.transfer.budget import Budget
         from shared.transfer.job import Job, Progress
 
         until = datetime.now(UTC) + timedelta(hours=1)
 
         def bring(names: tuple[str, str]) -> str:
             path, name = names
-            job = Job(self.location(path), self._target, lambda _form: name, "wav", until, until)
+            job = Job(self.location(path), self._target, lambda _form: name, "wav", Budget(until, until))
             return str(self._transfer.run(job, Progress()).sha256)
 
         digest = _at_once(bring, task)

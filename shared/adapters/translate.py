@@ -40,6 +40,7 @@ _ACS_CODES: dict[str, type[e.AcsError]] = {
     "8553": e.RecordingInProgress,
     "8559": e.RecordingInProgress,
     "8571": e.RecordingConflict,
+    "8573": e.ActionNotAllowed,
     "7504": e.AcsForbidden,
     "7509": e.AcsUnauthorized,
     "7510": e.AcsUnauthorized,

@@ -157,6 +157,13 @@ class RecordingConflict(AcsError):
     blame = Blame.CALLER
 
 
+class ActionNotAllowed(AcsError):
+    """ACS does not pause or resume the recording as it is (8573): it is paused already, or it is not paused."""
+
+    code = "action_not_allowed"
+    blame = Blame.CALLER
+
+
 class AcsInvalidArgument(AcsError):
     """ACS does not accept an argument (8523)."""
 

@@ -17,6 +17,7 @@ from shared.domain.errors import TooManyUntried
 from shared.domain.journal import alerted, is_raised, noted
 from shared.domain.locations import ContainerUrl, Place, document_root, media_location
 from shared.domain.recording import (
+    CHECKED_STATES,
     IN_FALLBACK_STATES,
     IN_PLACE_STATES,
     MISSING_STATES,
@@ -305,7 +306,7 @@ def _folded(known: Chunk, claimed: Chunk, now: datetime) -> Chunk:
         folded = replace(folded, metadata_state="pending")
         if known.state in IN_PLACE_STATES:
             return folded.rescheduled(now)
-    if known.state in IN_PLACE_STATES | IN_FALLBACK_STATES or known.lease is not None:
+    if known.state in CHECKED_STATES | IN_FALLBACK_STATES or known.lease is not None:
         return folded  # a report never moves the plan while a worker is at it
     return _hurried(known, folded, now, is_new_source=is_new_source, is_new_export=exports != known.exports)
 

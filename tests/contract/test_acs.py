@@ -76,6 +76,37 @@ def test_a_recording_that_is_not_known_is_told(side: Side) -> None:
     assert caught.value.status == 404
 
 
+def test_a_recording_is_paused_resumed_and_stopped(side: Side) -> None:
+    acs = side.ports.acs
+    running = start(side, serverCallId=side.call()["serverCallId"]).recording_id
+    acs.pause_recording(running)
+    assert acs.recording_state(running) == "inactive"
+    acs.resume_recording(running)
+    assert acs.recording_state(running) == "active"
+    acs.stop_recording(running)
+    assert acs.recording_state(running) == "inactive"
+
+
+def test_what_a_recording_cannot_do_now_is_told(side: Side) -> None:
+    acs = side.ports.acs
+    running = start(side, serverCallId=side.call()["serverCallId"]).recording_id
+    with pytest.raises(e.ActionNotAllowed):
+        acs.resume_recording(running)
+    acs.pause_recording(running)
+    with pytest.raises(e.ActionNotAllowed) as caught:
+        acs.pause_recording(running)
+    assert (caught.value.status, caught.value.service_code) == (400, "8573")
+
+
+@pytest.mark.parametrize("verb", ["stop_recording", "pause_recording", "resume_recording"])
+def test_a_recording_that_has_ended_is_not_found(side: Side, verb: str) -> None:
+    ended = start(side, serverCallId=side.call()["serverCallId"]).recording_id
+    side.ports.acs.stop_recording(ended)
+    for recording_id in (ended, ended[:-8] + "AAAAAAA="):
+        with pytest.raises(e.RecordingNotFound):
+            getattr(side.ports.acs, verb)(recording_id)
+
+
 # --- what only a server shows
 
 

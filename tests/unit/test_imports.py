@@ -15,6 +15,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("transfer", "settings"),
     ("adapters", "worker", "intake", "start", "sweep", "api"),
     ("app",),
+    ("http",),
     ("handlers",),
 )
 FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names}

@@ -70,7 +70,7 @@ WRONG = {
     "DELETE_AT_ACS": "perhaps",
     "ALERT_HOURS_LEFT": "6,late",
     "SILENT_AFTER_HOURS": "100",
-    "ALERT_TOPIC_ENDPOINT": "http://topic.example/api/events",
+    "EVENT_TOPIC_ENDPOINT": "http://topic.example/api/events",
     "LOCAL_ACS_ORIGIN": "http://10.0.0.1:1",
 }
 
@@ -99,8 +99,8 @@ def test_every_fault_is_named_at_once_and_none_prints_a_value() -> None:
         ("ALERT_HOURS_LEFT", "nan"),
         ("ALERT_HOURS_LEFT", "24"),
         ("ALERT_HOURS_LEFT", ","),
-        ("ALERT_TOPIC_ENDPOINT", "https://["),
-        ("ALERT_TOPIC_ENDPOINT", "topic"),
+        ("EVENT_TOPIC_ENDPOINT", "https://["),
+        ("EVENT_TOPIC_ENDPOINT", "topic"),
         ("LOCAL_ACS_ORIGIN", "http://["),
         ("LOCAL_ACS_ORIGIN", "http://127.0.0.1:99999"),
         ("LOCAL_ACS_ORIGIN", "https://127.0.0.1:1"),
@@ -162,7 +162,7 @@ def test_lists_and_switches_are_read() -> None:
             "RECORDING_CONTAINERS_ALLOWED": " https://b.blob.core.windows.net/more/place , ,",
             "ALERT_HOURS_LEFT": "0.5, 12,0.5",
             "DELETE_AT_ACS": "True",
-            "ALERT_TOPIC_ENDPOINT": "https://t.westeurope-1.eventgrid.azure.net/api/events",
+            "EVENT_TOPIC_ENDPOINT": "https://t.westeurope-1.eventgrid.azure.net/api/events",
             "RESCUE_MEMORY_MIB": "4",
         }
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from shared.api.body import NotJson
 from shared.api.views import RecordingUnknown
 from shared.domain import errors as e
 
@@ -26,6 +27,7 @@ ALL = sorted(
 )
 ARGUMENTS: dict[type[e.RecorderError], tuple[Any, ...]] = {
     e.InvalidRequest: ([e.Fault("field", "is wrong")],),
+    NotJson: ([e.Fault("", "line 1, column 1: Expecting value")],),
     e.EventRejected: ("reason", "message"),
 }
 
@@ -65,6 +67,12 @@ BLAMES = {
         "AcsInvalidArgument",
         "RecordingUnknown",
         "TooManyUntried",
+        "ActionNotAllowed",
+        "BodyTooLarge",
+        "WrongMediaType",
+        "NotJson",
+        "NotReplayable",
+        "RejectedEventUnknown",
     },
     e.Blame.DESTINATION: {"ContainerNotReady", "DestinationConflict"},
     e.Blame.APP: {

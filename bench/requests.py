@@ -1,5 +1,5 @@
 """Every request of a recording, counted and named: exported well, rescued small, rescued large, retried fifty times.
-`make bench-per_recording`. The app in this process, with the real SDKs, over Azurite and the bench's media source.
+`make bench-requests`. The app in this process, with the real SDKs, over Azurite and the bench's media source.
 """
 
 from __future__ import annotations
@@ -22,9 +22,12 @@ from bench.measure import machine
 from bench.report import Goal, write
 from bench.servers import Servers
 from local.azurite import Azurite
+from shared import index
 from shared.adapters import acs, blob
 from shared.adapters.transport import LocalOriginTransport, Transport
 from shared.app import azure_ports, compose
+from shared.domain.naming import recording_key
+from shared.domain.recording import Recording, Started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,22 +36,23 @@ if TYPE_CHECKING:
 
 # Kind of request → why it is there. A kind that is not named here ends the run.
 REASONS = {
-    "ids: list": "whose recording is the event about? Its own id, then its call's: one started here may be known by either",
+    "ids: list": "whose recording is it? Asked by its own id, then by its call's",
     "aliases: list": "the call may be a group call or a room that a recording was started for",
     "open: get": "the document is decided on as it is; a message carries none of it",
-    "closed: get": "none is open: an event after the close must not begin a second life beside the closed copy",
-    "open: put": "one commit a decision: the plan before its message, the lease before bytes move, the outcome after them",
+    "closed: get": "none is open: an event after the close must not begin a second document beside the closed one",
+    "open: put": "the plan before its message; the lease before bytes move; each outcome",
     "closed: put": "the document is archived: only a higher revision replaces it",
     "open: delete": "only after the closed copy is there; a reader finds one of them at any time",
     "ids: put": "found by its call's id afterwards",
-    "recordings: list": "is the file there already: ACS's late export, or one of an attempt that died? Looked at before bytes are moved",
+    "finished: put": "listed and searched once it is closed",
+    "recordings: list": "is the file there already, from ACS or from an attempt that died? Before bytes are moved",
     "recordings: head": "is the reported export there, with which size and ETag? Is its metadata?",
     "recordings: get": "the file as media: its structure and, of a small one, its SHA-256",
     "recordings: get blocklist": "is a file made of this app's blocks; after a commit, of those that were sent",
     "recordings: put": "the file of one block; the metadata; the manifest",
     "recordings: put block": "a block, with its checksum",
     "recordings: put blocklist": "the commit, where nothing of that name is",
-    "fallback: list": "ACS gives nothing: did an attempt that died leave the file in the fallback, before the ledger knew?",
+    "fallback: list": "ACS gives nothing: did an attempt that died leave the file in the fallback?",
     "queue: put": "one message a plan, after the document",
     "queue: get and delete": "the host takes the message, and deletes it when the function has returned",
     "ACS: GET": "the media by ranges; the metadata",
@@ -99,12 +103,15 @@ def _counting(log: Log) -> Iterator[None]:
     def pooled(connections: int, *, read_bytes: int, read_seconds: float | None = None) -> Transport:
         return Counted(connections, read_bytes=read_bytes, read_seconds=read_seconds)
 
-    before = blob.pooled_transport, acs.LocalOriginTransport
-    vars(blob)["pooled_transport"], vars(acs)["LocalOriginTransport"] = pooled, CountedAcs
+    places = ((vars(blob), "pooled_transport", pooled), (vars(acs), "LocalOriginTransport", CountedAcs))
+    before = [(place, name, place[name]) for place, name, _ in places]
+    for place, name, counted in places:
+        place[name] = counted
     try:
         yield
     finally:
-        vars(blob)["pooled_transport"], vars(acs)["LocalOriginTransport"] = before
+        for place, name, own in before:
+            place[name] = own
 
 
 class Clock:
@@ -173,6 +180,25 @@ class World:
         """An event comes."""
         self.app.intake.handle(json.dumps([raw]))
 
+    def start(self, tag: str) -> None:
+        """The recording was started here: ACS's answer is in the ledger, and its ids lead to it."""
+        recording_id = event(tag, 0)["data"]["recordingId"]
+        key, now = recording_key(recording_id), self.clock.now()
+        started = Started("serverCallId", f"{tag}-server", "audio", "mixed", "wav", now)
+        recording = Recording(
+            key=key,
+            container_url=str(self.app.settings.default_container),
+            created_at=now - timedelta(minutes=5),
+            recording_id=recording_id,
+            server_call_id=f"{tag}-server",
+            started=started,
+            event_check_at=now + timedelta(hours=4),
+        )
+        store = self.app.store
+        store.commit(key, None, lambda _: recording)
+        for identity in (recording_id, f"{tag}-server"):
+            index.remember(store.ledger, identity, key=key, at=recording.created_at, role=index.STARTED)
+
     def work(self, *, most: int = 10_000) -> int:
         """Handles up to that many messages; how many there were."""
         for count in range(most):
@@ -206,32 +232,35 @@ def event(tag: str, size: int | str, *, export: str | None = None) -> dict[str, 
 
 
 def stories(world: World, *, retries: int) -> dict[str, Log]:
-    """Each story's requests, from its event to its closed document."""
+    """Each story's requests, from its event to its closed document (of the last one: as far as it goes)."""
     found: dict[str, Log] = {}
-    with BlobServiceClient.from_connection_string(world.azurite.connection_string) as service:
-        container = service.get_container_client(CONTAINER)
-        name = "20261122/well-call/folder/0-well-0.wav"
-        container.upload_blob(name, minute())
-        container.upload_blob(name.replace(".wav", "-acsmetadata.json"), b"{}")
-        url = container.get_blob_client(name).url
-    for story, told in {
-        "exported well": event("well", 300_000, export=url),
-        "rescued, 300 kB": event("small", 300_000),
-        "rescued, 64 MiB": event("large", 64 * MIB),
-    }.items():
+
+    def story(name: str, told: dict[str, Any], *, most: int = 10_000) -> None:
         world.log.made.clear()
         world.tell(told)
-        world.work()
-        found[story] = Log(list(world.log.made))
+        world.work(most=most)
+        found[name] = Log(list(world.log.made))
+
+    for tag in ("well", "small"):
+        world.start(tag)
+    story("exported well", event("well", 0, export=_exported(world, "well")))
+    story("exported well, not started here", event("other", 0, export=_exported(world, "other")))
+    story("rescued, 300 kB", event("small", 300_000))
+    story("rescued, 300 kB, not started here", event("small2", 300_000))
+    story("rescued, 64 MiB, not started here", event("large", 64 * MIB))
     # The source answers 404 to a path that names no size, as often as it is asked.
-    world.log.made.clear()
-    world.tell(event("retried", "nothing"))
-    begun = world.clock.now()
-    handled = world.work(most=retries)
-    found[
-        f"asked {handled} times for what ACS does not have, in {(world.clock.now() - begun) / timedelta(hours=1):.1f} h"
-    ] = Log(list(world.log.made))
+    story(f"asked {retries} times for what ACS does not have", event("retried", "nothing"), most=retries)
     return found
+
+
+def _exported(world: World, tag: str) -> str:
+    """The URL of a file, its metadata beside it, where ACS would have put them."""
+    name = f"{world.clock.now():%Y%m%d}/{tag}-call/folder/0-{tag}-0.wav"
+    with BlobServiceClient.from_connection_string(world.azurite.connection_string) as service:
+        container = service.get_container_client(CONTAINER)
+        container.upload_blob(name, minute())
+        container.upload_blob(name.replace(".wav", "-acsmetadata.json"), b"{}")
+        return str(container.get_blob_client(name).url)
 
 
 def run(*, retries: int) -> dict[str, Log]:
@@ -252,7 +281,7 @@ def table(found: dict[str, Log]) -> str:
     names = list(found)
     lines = [f"| request | {' | '.join(names)} | why |", "|---|" + "---|" * (len(names) + 1)]
     for kind in kinds:
-        counts = " | ".join(str(log.made.count(kind) or "–") for log in found.values())
+        counts = " | ".join(str(log.made.count(kind) or "") for log in found.values())
         lines.append(f"| {kind} | {counts} | {REASONS[kind]} |")
     sums = " | ".join(f"**{log.storage().total()}**" for log in found.values())
     lines.append(f"| **storage, all** | {sums} | |")
@@ -268,7 +297,6 @@ def main() -> None:
     found = run(retries=5 if quick else 50)
     text = table(found)
     print(text)
-    [print(n, log.made) for n, log in found.items()]
     if quick:
         return
     totals = {name: log.storage().total() for name, log in found.items()}
@@ -277,7 +305,7 @@ def main() -> None:
         Goal("storage requests of a recording exported well", totals["exported well"], 10, is_most=True),
     ]
     counts = {name: Counter(log.made) for name, log in found.items()}
-    write("per_recording", about=about, results={"requests": counts}, text=text, goals=goals)
+    write("requests", about=about, results={"counts": counts}, text=text, goals=goals)
 
 
 if __name__ == "__main__":
