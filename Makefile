@@ -69,9 +69,12 @@ SEED_START ?= 1
 simulate: setup ## whole worlds from seeds, every invariant checked (SEEDS=2000 SEED_START=1)
 	$(PY) -m tests.simulation --seeds $(SEEDS) --start $(SEED_START) $(ARGS)
 
-.PHONY: chaos load
+.PHONY: chaos load soak
 chaos: setup ## 200 recordings while workers are killed, wires cut, storage frozen; every byte compared (ARGS=--help)
 	$(PY) -m bench.chaos $(ARGS)
+
+soak: setup ## half an hour of rescues, some refused: memory, descriptors, threads (ARGS="--minutes 10")
+	$(PY) -m bench.soak $(ARGS)
 
 load: setup ## 10 000 failed exports at once: acknowledged, rescued, memory, transactions (ARGS=--help)
 	$(PY) -m bench.load $(ARGS)

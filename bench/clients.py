@@ -139,10 +139,12 @@ class Whole(_Product):
 
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__(config)
+        self._queue = _Queue()
+        self._compose(self._queue)
+
+    def _compose(self, queue: Any) -> None:
         from shared.app import compose
 
-        self._queue = _Queue()
-        queue: Any = self._queue
         self._app = compose(self.settings, replace(self.ports, queue=queue))
 
     def prepare(self, task: Task) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import time
 import wave
 from collections import Counter
 from contextlib import ExitStack, contextmanager
@@ -17,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from azure.storage.blob import BlobServiceClient
 
-from bench.clients import CONTAINER, MIB, failed_export, settings_of
+from bench.clients import CONTAINER, MIB, Task, Whole, failed_export, settings_of
 from bench.measure import machine
 from bench.report import Goal, write
 from bench.servers import Servers
@@ -272,6 +273,20 @@ def run(*, retries: int) -> dict[str, Log]:
         return stories(World(azurite, servers.source), retries=retries)
 
 
+def cpu(*, count: int) -> dict[str, float]:
+    """Milliseconds of CPU of this process for an event, and for a rescue of 300 kB, over the bench's sink."""
+    with Servers(processes=1) as servers:
+        whole = Whole({"storage": servers.storage, "source": servers.source})
+        found = {}
+        for tag, number in (("warm", 5), ("cpu", count)):
+            task, begun = Task(300_000, number, tag), time.process_time()
+            whole.prepare(task)
+            told = time.process_time()
+            whole.run(task)
+            found = {"event": (told - begun) / number, "rescue": (time.process_time() - told) / number}
+    return {name: round(seconds * 1e3, 2) for name, seconds in found.items()}
+
+
 def table(found: dict[str, Log]) -> str:
     """Kinds of requests by story, with the reason for each."""
     kinds = sorted({kind for log in found.values() for kind in log.made})
@@ -299,13 +314,18 @@ def main() -> None:
     print(text)
     if quick:
         return
+    used = cpu(count=200)
+    line = "CPU of this process, over the sink: {event} ms an event, {rescue} ms the rescue of 300 kB after it."
+    text = f"{text}\n\n{line.format(**used)}"
     totals = {name: log.storage().total() for name, log in found.items()}
     goals = [
         Goal("storage requests of a small rescue", totals["rescued, 300 kB"], 14, is_most=True),
         Goal("storage requests of a recording exported well", totals["exported well"], 10, is_most=True),
+        Goal("CPU of an event, ms", used["event"], 2.5, is_most=True),
+        Goal("CPU of a small rescue, event to closed, ms", used["event"] + used["rescue"], 10, is_most=True),
     ]
     counts = {name: Counter(log.made) for name, log in found.items()}
-    write("requests", about=about, results={"counts": counts}, text=text, goals=goals)
+    write("requests", about=about, results={"counts": counts, "cpu_ms": used}, text=text, goals=goals)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
         ("window", "| 12 h |"),
         # A request more or less of a recording is on purpose, and its reason is in the bench's table.
         ("requests", "| **storage, all** | **16** | **20** | **18** | **22** |"),
+        ("soak", '"late_descriptors"'),
         # Twenty thousand finished recordings are five pages for whoever lists them all, and nothing for the app.
         (
             "storm",
