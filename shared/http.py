@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from shared.api.actions import Verb
+from shared.api.body import read_json
 from shared.api.doctor import unconfigured
 from shared.api.openapi import document, verbs_of
 from shared.api.principal import caller
@@ -15,6 +16,7 @@ from shared.app import SystemClock, the_app
 from shared.domain.errors import RecorderError
 from shared.logs import describe, log, stack_summary
 from shared.settings import SettingsError
+from shared.telemetry.instruments import FAILURES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,6 +41,8 @@ def responding(action: Callable[[App], Response]) -> Response:
         given = problem_response(error)
         level = logging.ERROR if given.status >= 500 else logging.INFO
         log("http.refused", level=level, status=given.status, error=describe(error))
+        if isinstance(error, RecorderError):
+            the_app().telemetry.count(FAILURES, step="http", cause=error.code, blame=error.blame.value)
         return given
     except Exception as error:  # noqa: BLE001 - the caller gets an answer whatever happens, the log the error
         log("http.failed", level=logging.ERROR, error=describe(error), at=stack_summary(error))
@@ -48,6 +52,25 @@ def responding(action: Callable[[App], Response]) -> Response:
 def act_on_recording(identity: str, verb: str, headers: Mapping[str, str]) -> Response:
     """`POST /api/recordings/{recordingId}/stop`, `/pause`, `/resume`."""
     return responding(lambda app: json_response(app.actions.act(identity, Verb(verb), by=caller(headers))))
+
+
+def verify_recording(identity: str, headers: Mapping[str, str]) -> Response:
+    """`POST /api/recordings/{recordingId}/verify`: what was found at once; digests follow in the background."""
+    return responding(lambda app: json_response(app.verification.verify(identity, by=caller(headers)), status=202))
+
+
+def replay_recordings(body: bytes, headers: Mapping[str, str]) -> Response:
+    """`POST /api/replays`. A body that is left out selects everything, and is a dry run."""
+    return responding(lambda app: json_response(app.replays.run(_selected(body, headers), by=caller(headers))))
+
+
+def verify_recordings(body: bytes, headers: Mapping[str, str]) -> Response:
+    """`POST /api/verifications`, the same."""
+    return responding(lambda app: json_response(app.verifications.run(_selected(body, headers), by=caller(headers))))
+
+
+def _selected(body: bytes, headers: Mapping[str, str]) -> Any:
+    return read_json(body, headers) if body.strip() else {}
 
 
 def list_rejected_events(url: str) -> Response:

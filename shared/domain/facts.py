@@ -213,6 +213,14 @@ class FileChecked(ChunkFact):
 
 
 @dataclass(frozen=True)
+class MetadataChecked(ChunkFact):
+    """Whether the metadata is at `name` in the destination, where it was saved."""
+
+    name: str
+    is_there: bool
+
+
+@dataclass(frozen=True)
 class Cleaned(ChunkFact):
     """These exact names are gone from the fallback."""
 
@@ -242,10 +250,11 @@ class Finished(RecordingFact):
 
 @dataclass(frozen=True)
 class StepFailed(RecordingFact):
-    """A step on the whole recording failed."""
+    """A step on the whole recording failed. `logged`: alerts that are in the log, though the topic has them not."""
 
     step: Step
     failure: Failure
+    logged: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -284,9 +293,14 @@ class Linked(RecordingFact):
 
 @dataclass(frozen=True)
 class VerificationAsked(RecordingFact):
-    """A person, or the audit, asks whether every file is as it was. `looks`: what was found at once."""
+    """A person, or the audit, asks whether every file is as it was. What was found at once: of media, of metadata.
+
+    `has_manifest`: whether the manifest is there; None where it was not looked for, or the container gave no answer.
+    """
 
     looks: tuple[FileChecked, ...]
+    metadata: tuple[MetadataChecked, ...] = ()
+    has_manifest: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,7 @@ _OF_CHUNK: dict[type[Any], Callable[..., Recording]] = {
     f.Proved: byte_facts.proved,
     f.LengthConfirmed: byte_facts.length_confirmed,
     f.FileChecked: checking.file_checked,
+    f.MetadataChecked: checking.metadata_checked,
     f.Cleaned: byte_facts.cleaned,
     f.Deleted: byte_facts.deleted,
 }

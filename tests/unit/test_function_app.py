@@ -56,6 +56,8 @@ ROUTES = [
     ("get_statistics", "GET", "statistics"),
     ("replay_recording", "POST", "recordings/{recordingId}/replay"),
     ("verify_recording", "POST", "recordings/{recordingId}/verify"),
+    ("replay_recordings", "POST", "replays"),
+    ("verify_recordings", "POST", "verifications"),
     ("stop_recording", "POST", "recordings/{recordingId}/stop"),
     ("pause_recording", "POST", "recordings/{recordingId}/pause"),
     ("resume_recording", "POST", "recordings/{recordingId}/resume"),
