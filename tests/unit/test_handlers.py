@@ -13,10 +13,12 @@ import pytest
 
 import function_app
 from shared import app as app_module
-from shared import handlers
+from shared import handlers, http
 from shared.domain.errors import StorageUnavailable
+from shared.domain.facets import facets
 from shared.domain.naming import recording_key
 from shared.domain.recording import ChunkState, Manifest
+from shared.index import finished_entry
 from shared.ports import OpenEntry, WorkItem
 from shared.settings import SettingsError
 from shared.worker.message import encode_message
@@ -250,3 +252,23 @@ def test_all_queues_lead_to_the_same_worker(world: World, function: Any) -> None
     message = SimpleNamespace(get_body=lambda: rescuable(world), id=None)
     assert asyncio.run(called(function, message, SimpleNamespace())) is None
     assert world.ledger.recording(recording().key).chunks[0].state is ChunkState.RESCUED
+
+
+def test_who_replays_and_verifies_is_in_the_timeline(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEBSITE_AUTH_ENABLED", "True")
+    headers = {"x-ms-client-principal-id": "someone", "content-type": "application/json"}
+    done = chunk(0, ChunkState.RESCUED, metadata_state="saved", blob="a.mp3", size=3)
+    one = recording(done, manifest=Manifest("written"), closed_at=NOON)
+    world.ledger.create(one, entry=OpenEntry(one.key, NOON, None, "complete", facets(one)))
+    name, metadata = finished_entry(one) or ("", {})
+    world.ledger.put_entry(name, metadata)
+    asked = [
+        http.verify_recording(one.key, headers),
+        http.verify_recordings(b'{"dryRun": false, "state": "all"}', headers),
+        http.replay_recordings(b'{"dryRun": false, "state": "all"}', headers),
+        handlers.replay_recording(one.key, headers),
+    ]
+    assert [given.status for given in asked] == [202, 200, 200, 202]
+    timeline = world.ledger.recording(one.key).timeline
+    by = {(entry.kind, entry.by, entry.count) for entry in timeline if entry.kind in ("replayed", "verification")}
+    assert by == {("verification", "entra:someone", 2), ("replayed", "entra:someone", 2)}
