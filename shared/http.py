@@ -25,12 +25,8 @@ if TYPE_CHECKING:
 
 
 def parameters(url: str) -> list[tuple[str, str]]:
-    """A URL's parameters, each as often as it is given, without the function's key.
-
-    A host's mapping of them holds each name once.
-    """
-    given = parse_qsl(urlsplit(url).query, keep_blank_values=True)
-    return [(name, value) for name, value in given if name not in ("code", "clientId")]
+    """A URL's parameters, each as often as it is given: a host's mapping of them holds each name once."""
+    return parse_qsl(urlsplit(url).query, keep_blank_values=True)
 
 
 def responding(action: Callable[[App], Response]) -> Response:

@@ -155,7 +155,7 @@ class Doctor:
     def _of_settings(self) -> list[Check]:
         given = self._settings
         topic = "alerts go to the log and a topic" if given.event_topic else "alerts go to the log only"
-        checks = [Check("settings", OK, f"all can be used; {len(self._places())} places; {topic}")]
+        checks = [Check("settings", OK, f"all can be used; {topic}")]
         if given.preflight == "off":
             fix = "set PREFLIGHT to warn or enforce"
             checks.append(Check("settings", WARN, "PREFLIGHT is off: no container is looked at before a start", fix))
