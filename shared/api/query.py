@@ -13,7 +13,7 @@ from shared.domain.codec import parse_time
 from shared.domain.errors import Fault, InvalidRequest
 from shared.domain.facets import MIXED, ROUTES
 from shared.domain.locations import ContainerUrl
-from shared.domain.recording import UNFINISHED_STATES, RecordingState
+from shared.domain.recording import RecordingState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 MOST_LISTED, USUAL = 200, 50
 UNFINISHED, FINISHED, ALL = "unfinished", "finished", "all"
-UNFINISHED_NAMES = tuple(state.value for state in UNFINISHED_STATES)
 # What a finished recording can be; `safe` is one whose delivery was given up.
 FINISHED_NAMES = tuple(
     state.value for state in RecordingState if state not in (RecordingState.STARTED, RecordingState.SAVING)
@@ -69,10 +68,10 @@ class Query:
     @property
     def unfinished_states(self) -> tuple[str, ...]:
         """The states of unfinished recordings that are asked for."""
+        # All files in place, or lost, and no manifest yet: that is unfinished, too, whatever its state.
         if self.state in (UNFINISHED, ALL):
-            # All files in place and no manifest yet: that is unfinished, too, whatever its state.
             return tuple(state.value for state in RecordingState)
-        return (self.state,) if self.state in UNFINISHED_NAMES else ()
+        return () if self.state == FINISHED else (self.state,)
 
     @property
     def finished_states(self) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ from shared.adapters import blob as blob_adapter
 from shared.adapters import queue as queue_adapter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _BLOCK_LIFE = timedelta(days=7)
 
@@ -47,6 +47,7 @@ class StoredBlob:
     content_type: str
     metadata: dict[str, str]
     blocks: list[tuple[str, int]] = field(default_factory=list)
+    modified: datetime | None = None
 
 
 @dataclass
@@ -192,14 +193,21 @@ class MemoryStorage:
         return Answer(200, self._plain())
 
     def _plain(self) -> dict[str, str]:
-        return {"ETag": self.etag(), "Last-Modified": format_datetime(self.now().astimezone(UTC), usegmt=True)}
+        now = format_datetime(self.now().astimezone(UTC), usegmt=True)
+        return {"ETag": self.etag(), "Last-Modified": now, "Date": now}
 
     def _listing(self, request: Request, container: _Container) -> Answer:
         prefix, marker = request.query.get("prefix", ""), request.query.get("marker", "")
-        names = sorted(name for name in container.blobs if name.startswith(prefix) and name >= marker)
+        below = (name for name in container.blobs if name.startswith(prefix))
+        names = sorted(name for name in _folded(below, prefix, request.query.get("delimiter", "")) if name >= marker)
         most = min(self.page, int(request.query.get("maxresults", 5000)))
         told, left = names[:most], names[most:]
-        blobs = "".join(self._listed(name, container.blobs[name]) for name in told)
+        blobs = "".join(
+            self._listed(name, container.blobs[name])
+            if name in container.blobs
+            else f"<BlobPrefix><Name>{escape(name)}</Name></BlobPrefix>"
+            for name in told
+        )
         following = escape(left[0]) if left else ""
         text = f"<EnumerationResults><Blobs>{blobs}</Blobs><NextMarker>{following}</NextMarker></EnumerationResults>"
         return _xml(text)
@@ -208,6 +216,8 @@ class MemoryStorage:
         metadata = "".join(f"<{key}>{escape(value)}</{key}>" for key, value in blob.metadata.items())
         facts = f"<Etag>{blob.etag.strip(chr(34))}</Etag><Content-Length>{len(blob.data)}</Content-Length>"
         facts += "<BlobType>BlockBlob</BlobType>"
+        if blob.modified:
+            facts += f"<Last-Modified>{format_datetime(blob.modified.astimezone(UTC), usegmt=True)}</Last-Modified>"
         return (
             f"<Blob><Name>{escape(name)}</Name><Properties>{facts}</Properties><Metadata>{metadata}</Metadata></Blob>"
         )
@@ -315,7 +325,7 @@ class _Blobs:
 
     def _write(self, request: Request, name: str, data: bytes, blocks: list[tuple[str, int]]) -> Answer:
         kind = request.headers.get("x-ms-blob-content-type") or "application/octet-stream"
-        blob = StoredBlob(data, self._storage.etag(), kind, _metadata(request), blocks)
+        blob = StoredBlob(data, self._storage.etag(), kind, _metadata(request), blocks, self._storage.now())
         self._of.blobs[name] = blob
         self._of.staged.pop(name, None)
         return Answer(201, self._storage._plain() | {"ETag": blob.etag} | _checksum(request))
@@ -388,6 +398,14 @@ class _Blobs:
         data = blob.data[start : int(last) + 1 if last else None]
         facts["Content-Range"] = f"bytes {start}-{start + len(data) - 1}/{len(blob.data)}"
         return Answer(206, facts, data)
+
+
+def _folded(names: Iterable[str], prefix: str, delimiter: str) -> set[str]:
+    """Names, those with the delimiter behind the prefix cut after it."""
+    if not delimiter:
+        return set(names)
+    cut = (name.removeprefix(prefix).partition(delimiter) for name in names)
+    return {prefix + head + sign for head, sign, _ in cut}
 
 
 def _sizes(staged: dict[str, bytes]) -> list[tuple[str, int]]:

@@ -14,7 +14,7 @@ from shared.api.query import parse_query
 from shared.domain import facts as f
 from shared.domain.errors import Blame, StorageUnavailable
 from shared.domain.naming import recording_key
-from shared.domain.recording import ChunkState, Manifest, Problem, Recording, Started
+from shared.domain.recording import ChunkState, Manifest, Plan, Problem, Recording, Started
 from tests.support.fakes import World, watched
 from tests.unit.builders import CONTAINER_URL, HOUR, NOON, chunk, recording
 
@@ -91,6 +91,16 @@ def test_unfinished_ones_are_listed_nearest_risk_first(world: World) -> None:
     assert listed(world) == [soon, safe, late]
     assert listed(world, limit="1", state="saving") == [soon, late]
     assert listed(world, state="safe") == [safe]
+
+
+def test_what_is_lost_is_listed_though_its_manifest_cannot_be_written(world: World) -> None:
+    """It is unfinished, for the manifest is owed, and it is in the list of its state all the same."""
+    over = chunk(0, ChunkState.LOST, next_attempt_at=None)
+    key = made(world, "r", over, finishing=Plan(NOON + HOUR, 3))
+    done = closed(world, "s", ChunkState.LOST, began=NOON - DAY)
+    assert listed(world) == [key]
+    assert listed(world, state="lost") == [key, done]
+    assert listed(world, state="finished") == [done]
 
 
 def test_a_period_is_from_its_first_moment_up_to_its_end(world: World) -> None:

@@ -92,13 +92,13 @@ def archive() -> Archive:
 @pytest.mark.parametrize(
     ("query", "most"),
     [
-        ("state=complete", 1),
+        ("state=complete", 2),
         ("state=finished", STATES),
         ("state=all", STATES + 1),
-        ("state=lost", 1),
-        ("state=complete&from=2026-11-20", 1),
-        ("state=complete&to=2026-11-10T15:00:00Z", 5),
-        ("state=complete&to=2026-10-30", 5),
+        ("state=lost", 2),
+        ("state=complete&from=2026-11-20", 2),
+        ("state=complete&to=2026-11-10T15:00:00Z", 6),
+        ("state=complete&to=2026-10-30", 6),
         ("state=all&to=2026-11-10T15:59:00Z", 2 * STATES + 4),
     ],
 )
