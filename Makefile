@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 
-.PHONY: bench bench-deps bench-rescue bench-coldstart bench-events bench-storm bench-window help setup demo services start test check format clean
+.PHONY: bench bench-deps bench-rescue bench-requests bench-coldstart bench-events bench-storm bench-window help setup demo services start test check format clean
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -82,16 +82,24 @@ SEED_START ?= 1
 simulate: setup ## whole worlds from seeds, every invariant checked (SEEDS=2000 SEED_START=1)
 	$(PY) -m tests.simulation --seeds $(SEEDS) --start $(SEED_START) $(ARGS)
 
-.PHONY: chaos load
+.PHONY: mutants
+mutants: setup ## a mistake at a time in the core, before the unit tests and before the worlds (ARGS="--sample 60")
+	$(PY) -m pip install --quiet --disable-pip-version-check -r tests/mutants/requirements.txt
+	$(PY) -m tests.mutants $(ARGS)
+
+.PHONY: chaos load soak
 chaos: setup ## 200 recordings while workers are killed, wires cut, storage frozen; every byte compared (ARGS=--help)
 	$(PY) -m bench.chaos $(ARGS)
+
+soak: setup ## half an hour of rescues, some refused: memory, descriptors, threads (ARGS="--minutes 10")
+	$(PY) -m bench.soak $(ARGS)
 
 load: setup ## 10 000 failed exports at once: acknowledged, rescued, memory, transactions (ARGS=--help)
 	$(PY) -m bench.load $(ARGS)
 
-bench: bench-rescue bench-coldstart bench-events bench-window bench-storm ## all measurements, into docs/performance.md
+bench: bench-rescue bench-requests bench-coldstart bench-events bench-window bench-storm ## all measurements, into docs/performance.md
 
-bench-rescue bench-coldstart bench-events bench-storm bench-window: bench-%: bench-deps ## one of them (ARGS=--help)
+bench-rescue bench-requests bench-coldstart bench-events bench-storm bench-window: bench-%: bench-deps ## one of them (ARGS=--help)
 	$(PY) -m bench.$* $(ARGS)
 
 bench-deps: setup

@@ -54,13 +54,13 @@ def ask(app: str, key: str | None) -> dict[str, Any]:
 
 def printed(report: dict[str, Any], *, is_colourful: bool) -> str:
     """The report for people, a line a check, its fix below it."""
-    width = max(len(check["name"]) for check in report["checks"] if len(check["name"]) < 30) + 2
+    width = max(len(check["name"]) for check in report["checks"] if len(check["name"]) < 30)
     lines = []
     for check in report["checks"]:
         status = f"{check['status']:<5}"
         if is_colourful:
             status = f"{_COLOURS[check['status']]}{status}{_PLAIN}"
-        lines.append(f"{status}{check['name']:<{width}}{check['message']}")
+        lines.append(f"{status}{check['name']:<{width}}  {check['message']}")
         if "fix" in check:
             lines += textwrap.wrap(check["fix"], 100, initial_indent="     → ", subsequent_indent="       ")
     return "\n".join(lines)

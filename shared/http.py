@@ -16,6 +16,7 @@ from shared.app import SystemClock, the_app
 from shared.domain.errors import RecorderError
 from shared.logs import describe, log, stack_summary
 from shared.settings import SettingsError
+from shared.telemetry.instruments import FAILURES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,12 +25,8 @@ if TYPE_CHECKING:
 
 
 def parameters(url: str) -> list[tuple[str, str]]:
-    """A URL's parameters, each as often as it is given, without the function's key.
-
-    A host's mapping of them holds each name once.
-    """
-    given = parse_qsl(urlsplit(url).query, keep_blank_values=True)
-    return [(name, value) for name, value in given if name not in ("code", "clientId")]
+    """A URL's parameters, each as often as it is given: a host's mapping of them holds each name once."""
+    return parse_qsl(urlsplit(url).query, keep_blank_values=True)
 
 
 def responding(action: Callable[[App], Response]) -> Response:
@@ -40,6 +37,8 @@ def responding(action: Callable[[App], Response]) -> Response:
         given = problem_response(error)
         level = logging.ERROR if given.status >= 500 else logging.INFO
         log("http.refused", level=level, status=given.status, error=describe(error))
+        if isinstance(error, RecorderError):
+            the_app().telemetry.count(FAILURES, step="http", cause=error.code, blame=error.blame.value)
         return given
     except Exception as error:  # noqa: BLE001 - the caller gets an answer whatever happens, the log the error
         log("http.failed", level=logging.ERROR, error=describe(error), at=stack_summary(error))

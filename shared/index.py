@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from shared.domain.recording import Recording
-    from shared.ports import IndexEntry, Ledger
+    from shared.ports import IndexEntry, Ledger, OpenEntry
 
 FINISHED = "finished/"
 _LAST_DAY, _LAST_MS = 9_999_999, 3_599_999
@@ -67,16 +67,26 @@ def remember_alias(ledger: Ledger, identity: str, other: str, *, at: datetime) -
 
 def aliases(ledger: Ledger, identity: str, *, most: int) -> list[str]:
     """Hashes (`recording_key`) of ids that are of one call with `identity`, the newest `most`. StorageError."""
-    entries, _ = ledger.entries(f"aliases/{recording_key(identity)}/")
+    entries = _everything(ledger, f"aliases/{recording_key(identity)}/")
     newest = sorted(entries, key=lambda entry: entry.metadata.get("at", ""), reverse=True)
     return [entry.name.rpartition("/")[2] for entry in newest[:most]]
 
 
 def known_by_alias(ledger: Ledger, identity: str) -> list[Known]:
     """The recordings known by an id that is of the same call as `identity`, oldest first. StorageError."""
-    entries, _ = ledger.entries(f"aliases/{recording_key(identity)}/")
+    entries = _everything(ledger, f"aliases/{recording_key(identity)}/")
     found = [known for entry in entries for known in known_by_hash(ledger, entry.name.rpartition("/")[2])]
     return sorted(found, key=lambda known: known.at)
+
+
+def open_entries(ledger: Ledger) -> Iterator[OpenEntry]:
+    """All open documents' metadata, 5,000 a request. StorageError."""
+    cursor: str | None = None
+    while True:
+        page, cursor = ledger.open_entries(cursor=cursor)
+        yield from page
+        if cursor is None:
+            return
 
 
 def finished_entry(recording: Recording) -> tuple[str, dict[str, str]] | None:
@@ -139,12 +149,20 @@ def begun_at(known: Iterable[Known], moment: datetime | None) -> Known | None:
 
 def known_by_hash(ledger: Ledger, digest: str) -> list[Known]:
     """The same for the hash of an id."""
-    entries, _ = ledger.entries(f"ids/{digest}/")
     found = []
-    for entry in entries:
+    for entry in _everything(ledger, f"ids/{digest}/"):
         try:
             at = parse_time(entry.metadata.get("at", ""))
         except ValueError:
             continue  # not written by this app
         found.append(Known(entry.name.rpartition("/")[2], at, entry.metadata.get("role", "")))
     return sorted(found, key=lambda known: known.at)
+
+
+def _everything(ledger: Ledger, prefix: str) -> list[IndexEntry]:
+    """All pages: one may be short, or empty, and not the last. A room's id is known by every recording of its calls."""
+    found, cursor = ledger.entries(prefix)
+    while cursor is not None:
+        page, cursor = ledger.entries(prefix, cursor=cursor)
+        found += page
+    return found

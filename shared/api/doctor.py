@@ -1,8 +1,8 @@
 """`GET /doctor`: what is well, what is not, and how to mend it.
 
 Each check asks the real service what the app's own work asks of it, changes nothing that anybody sees, and ends with
-one line or more. They run side by side, for a service that is away answers slowly. What cannot be known from here is
-said so: ACS's own role at a container, and the handshake of the event subscription, which the host answers.
+one line or more. They run side by side, for a service that is away answers slowly. ACS's own role at a container cannot
+be read from here: what ACS wrote there shows it. Nor can the handshake of the event subscription: the host answers it.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import shared
-from shared import sightings
+from shared import index, sightings
 from shared.api.views import RecordingUnknown, find
 from shared.domain.codec import format_time
 from shared.domain.errors import AcsError, AcsInvalidArgument, RecorderError, RecordingNotFound
+from shared.domain.facets import MIXED, from_metadata
+from shared.domain.locations import ContainerUrl
+from shared.domain.recording import RecordingState
 from shared.domain.steps import next_due
 from shared.logs import describe, log
 
@@ -28,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from shared.domain.locations import ContainerUrl
     from shared.ports import Acs, Clock, Containers, OpenEntry, WorkQueue
     from shared.settings import Settings
     from shared.sightings import Sightings
@@ -38,6 +40,8 @@ OK, WARN, FAIL = "ok", "warn", "fail"
 _ORDER = (OK, WARN, FAIL)
 _AT_ONCE = 8
 _SAMPLE = 20
+# Finished recordings that are looked at, and how many without an export look like a role that is missing.
+_NEWEST, _SUSPICIOUS = 200, 3
 _LATE = timedelta(minutes=15)
 # The sweep comes every five minutes.
 _SWEEP_MISSED = timedelta(minutes=12)
@@ -66,6 +70,10 @@ _FIXES = {
     "acs_timeout": "look at the network to ACS; else ask again",
 }
 _ANY_FIX = "see docs/operations.md"
+_ACS_ROLE = (
+    "give the ACS resource's identity Storage Blob Data Contributor there and let ACS through the account's firewall"
+    " (docs/deploy.md); where it is closed on purpose, this app fetches every recording"
+)
 _SUBSCRIBE = "subscribe recording_file_status_updated to the ACS resource's events (docs/deploy.md; scripts/postdeploy)"
 
 
@@ -133,6 +141,7 @@ class Doctor:
             ("acs", self._of_acs),
             ("fallback", self._of_fallback),
             *((f"container {place}", self._looker(place)) for place in self._places()),
+            ("exports", self._of_exports),
             ("events", self._of_events),
             ("version", lambda: [_version()]),
         ]
@@ -146,7 +155,7 @@ class Doctor:
     def _of_settings(self) -> list[Check]:
         given = self._settings
         topic = "alerts go to the log and a topic" if given.event_topic else "alerts go to the log only"
-        checks = [Check("settings", OK, f"all can be used; {len(self._places())} places; {topic}")]
+        checks = [Check("settings", OK, f"all can be used; {topic}")]
         if given.preflight == "off":
             fix = "set PREFLIGHT to warn or enforce"
             checks.append(Check("settings", WARN, "PREFLIGHT is off: no container is looked at before a start", fix))
@@ -250,10 +259,25 @@ class Doctor:
             container = self._containers.destination(place)
             container.probe()
             container.find("acs-byos-recorder-preflight")
-            message = "can be written and listed by this app; ACS's own role cannot be read from here"
-            return [Check(f"container {place}", OK, message)]
+            return [Check(f"container {place}", OK, "can be written and listed by this app")]
 
         return look
+
+    def _of_exports(self) -> list[Check]:
+        """Whether ACS's own role is where it should be cannot be read; its newest exports show it."""
+        newest = next(index.finished(self._store.ledger, RecordingState.COMPLETE.value, page=_NEWEST), [])
+        found = [given for _, entry in newest if (given := from_metadata(entry.metadata))]
+        checks = []
+        for place in self._places():
+            routes = [given.route for given in found if _is_in(place, given.container)]
+            exported = sum(route in ("exported", MIXED) for route in routes)
+            name = f"exports to {place}"
+            counted = f"ACS itself wrote {exported} of the newest {len(routes)} recordings there"
+            if len(routes) >= _SUSPICIOUS and not exported:
+                checks.append(Check(name, WARN, counted, _ACS_ROLE))
+            elif routes:
+                checks.append(Check(name, OK, counted))
+        return checks
 
     def _of_events(self) -> list[Check]:
         last = self._seen.last()
@@ -293,6 +317,13 @@ def _looked(name: str, look: Callable[[], list[Check]]) -> list[Check]:
 def _failed(name: str, error: RecorderError) -> Check:
     status = WARN if error.code in ("acs_throttled", "storage_throttled") else FAIL
     return Check(name, status, f"{error.code}: {error}", _FIXES.get(error.code, _ANY_FIX))
+
+
+def _is_in(place: ContainerUrl, url: str) -> bool:
+    try:
+        return place.contains(ContainerUrl.parse(url))
+    except ValueError:
+        return False
 
 
 def _millis(value: Any) -> Any:

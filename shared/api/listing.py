@@ -120,7 +120,7 @@ class Listing:
         """What is unfinished, as far as its metadata can be read; what cannot is among it."""
         if not query.unfinished_states:
             return
-        for entry in open_entries(self._store):
+        for entry in index.open_entries(self._store.ledger):
             if entry.facets is None or not entry.facets.is_finished:
                 yield entry
 
@@ -142,7 +142,7 @@ class Listing:
 
     def _known(self, query: Query, aliases: set[str]) -> list[_Item]:
         """Those that have every id that is asked for, as far as the indexes tell."""
-        entries = [entry for entry in open_entries(self._store) if entry.facets]
+        entries = [entry for entry in index.open_entries(self._store.ledger) if entry.facets]
         by_id = []
         for name, value in query.ids.items():
             found = self._known_by(naming.recording_key(value), entries)
@@ -228,16 +228,6 @@ class _Scan:
         return None
 
 
-def open_entries(store: RecordingStore) -> Iterator[OpenEntry]:
-    """All open documents' metadata, 5,000 a request. StorageError."""
-    cursor: str | None = None
-    while True:
-        page, cursor = store.ledger.open_entries(cursor=cursor)
-        yield from page
-        if cursor is None:
-            return
-
-
 def _by_risk(entry: OpenEntry) -> _Item:
     moment = entry.risk or entry.due or _NEVER
     return _Item(f"{moment:%Y%m%dT%H%M%S.%f}-{entry.key}", entry.key, is_finished=False, facets=entry.facets)
@@ -272,4 +262,6 @@ def _agrees(item: _Item, recording: Recording, query: Query, aliases: set[str]) 
     given = facets(recording)
     if item.is_finished and index.place(given.began, recording.key) != item.place:
         return False
+    if item.is_finished and item.facets is not None and item.facets.state != given.state:
+        return False  # an old entry beside the present one: a crash kept it from being removed
     return item.is_finished in (None, given.is_finished) and query.admits(given) and query.names(recording, aliases)

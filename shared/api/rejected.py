@@ -9,9 +9,9 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from shared.api.query import decode_cursor, encode_cursor
+from shared.api.query import Reader, decode_cursor, encode_cursor
 from shared.domain.codec import format_time, parse_time
-from shared.domain.errors import Blame, Fault, InvalidRequest, RecorderError
+from shared.domain.errors import Blame, RecorderError
 from shared.logs import log
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MOST_LISTED = 100
 _USUAL = 20
+_LONGEST_CURSOR = 1024
 _BEST = ("recorded", "repeated", "paired", "ignored", "rejected")
 # Of one event in a list. The whole is in the blob.
 _MOST_SHOWN = 16_384
@@ -144,26 +145,13 @@ def _cursor(entry: RejectedEntry) -> str:
 
 
 def _page(parameters: Sequence[tuple[str, str]]) -> tuple[int, tuple[str, str, str] | None]:
-    faults = [
-        Fault(name[:100], "is no parameter of this list; known are limit, cursor")
-        for name, _ in parameters
-        if name not in ("limit", "cursor")
-    ]
-    query = dict(parameters)
-    faults += [Fault(name, "must be given once") for name in query if sum(one == name for one, _ in parameters) > 1]
-    limit, text = _USUAL, query.get("limit")
-    if text is not None:
-        limit = int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 0
-        if not 1 <= limit <= MOST_LISTED:
-            faults.append(Fault("limit", f"must be a whole number from 1 to {MOST_LISTED}"))
-    after = None
-    cursor = query.get("cursor")
-    if cursor is not None:
-        after = _decoded(cursor)
-        if after is None:
-            faults.append(Fault("cursor", "must be the nextCursor of an earlier page"))
-    if faults:
-        raise InvalidRequest(faults)
+    read = Reader(parameters, ("limit", "cursor"))
+    limit = read.count("limit", MOST_LISTED) or _USUAL
+    cursor = read.text("cursor", _LONGEST_CURSOR)
+    after = _decoded(cursor) if cursor else None
+    if cursor and after is None:
+        read.fault("cursor", "must be the nextCursor of an earlier page")
+    read.check()
     return limit, after
 
 

@@ -51,6 +51,8 @@ function viewOf(route) {
   const [first, ...rest] = path.split("/").filter(Boolean);
   const params = new URLSearchParams(search);
   if (first === "recordings" && rest.length === 1) return recordingView(decodeURIComponent(rest[0]), params);
+  // The runbook's address of an alert: what waits, or has ended, for that cause.
+  if (first === "cause" && rest.length === 1) return allView(new URLSearchParams({ cause: decodeURIComponent(rest[0]) }));
   const make = VIEWS[first ?? ""];
   return make && !rest.length ? make(params) : null;
 }

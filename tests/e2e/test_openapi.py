@@ -111,7 +111,7 @@ def test_answers_of_success_have_the_documented_shape(world: World) -> None:
     event = {"path_parameters": {"eventId": listed["events"][0]["id"]}}
     _asked(world, "/rejected-events/{eventId}/replay", "POST", 202, **event)
     assert "replayed" in _asked(world, "/rejected-events", "GET", 200)["events"][0]
-    for path in ("/health", "/doctor", "/openapi.json"):
+    for path in ("/health", "/doctor", "/openapi.json", "/statistics"):
         _asked(world, path, "GET", 200)
 
 

@@ -16,7 +16,7 @@ from shared.domain import errors as e
 from shared.ports import QueueDepth
 from shared.settings import SettingsError
 from tests.support.fakes import CONTAINER, World, settings, watched
-from tests.unit.rig import event
+from tests.unit.rig import Rig, claim, event, mp3
 
 
 class Examined:
@@ -138,6 +138,31 @@ def test_events_and_sweeps_that_never_came_or_stopped_are_said() -> None:
     examined = Examined()
     examined.world.clock.advance(timedelta(minutes=20))
     assert examined.lines()["sweep"]["status"] == "fail"
+
+
+@pytest.mark.parametrize(("is_exported", "count", "status"), [(True, 1, "ok"), (False, 2, "ok"), (False, 3, "warn")])
+def test_a_container_that_acs_never_writes_to_looks_like_a_missing_role(
+    *, is_exported: bool, count: int, status: str
+) -> None:
+    """ACS's own role cannot be read by the app: what ACS wrote shows it."""
+    rig = Rig()
+    for number in range(count):
+        document = f"doc-{number}"
+        if is_exported:
+            name = f"20261122/call-{number}/r-{number}-acs/0-audiomp3.{document}.mp3"
+            rig.destination.put(name, mp3(), content_type="audio/mpeg", overwrite=False)
+            beside = name.replace("audiomp3", "acsmetadata").replace(".mp3", ".json")
+            rig.destination.put(beside, b"{}", content_type="application/json", overwrite=False)
+            one = claim(document, contentLocation=CONTAINER.blob_url(name))
+        else:
+            rig.put_media(document)
+            one = claim(document)
+        rig.receive(event(one, subject=f"/recording/call/call-{number}/serverCallId/s-{number}/recordingId/r-{number}"))
+        rig.run(until=timedelta(hours=1))
+    lines = {one["name"]: one for one in rig.app().doctor.examine()["checks"]}
+    exports = lines[f"exports to {CONTAINER}"]
+    assert exports["status"] == status, lines
+    assert f"{count if is_exported else 0} of the newest {count}" in exports["message"]
 
 
 def test_switches_that_take_protection_away_are_said() -> None:
