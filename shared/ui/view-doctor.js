@@ -49,7 +49,7 @@ function check(one) {
       "div",
       null,
       h("h2", { class: "wrap" }, capital(one.name)),
-      h("p", { class: "wrap" }, capital(one.message)),
+      h("p", { class: "wrap" }, one.message),
       one.fix ? h("p", { class: "fix wrap" }, h("strong", null, "Fix: "), one.fix) : null,
     ),
   );
