@@ -88,7 +88,8 @@ def test_an_alert_comes_by_the_same_topic(listener: Listener) -> None:
     assert (alert["alert"], alert["cause"], alert["blame"]) == ("container_missing", "container_missing", "destination")
     recorded.wait_for("in_fallback")
     world.blobs.create_container(ARCHIVE)
-    assert call(world.stack.host_url, f"/api/recordings/{recorded.key}/replay", method="POST").status == 202
+    # 200 where a worker is at it at this moment.
+    assert call(world.stack.host_url, f"/api/recordings/{recorded.key}/replay", method="POST").status in (200, 202)
     assert listener.wait_for(recorded, "RecordingStored")["data"]["route"] == "delivered"
     types = [one["type"].removeprefix("AcsByosRecorder.") for one in listener.events(recorded)]
     assert sorted(types) == ["Alert", "RecordingStored", "RescueStarted"]
