@@ -78,6 +78,11 @@ SEED_START ?= 1
 simulate: setup ## whole worlds from seeds, every invariant checked (SEEDS=2000 SEED_START=1)
 	$(PY) -m tests.simulation --seeds $(SEEDS) --start $(SEED_START) $(ARGS)
 
+.PHONY: mutants
+mutants: setup ## a mistake at a time in the core, before the unit tests and before the worlds (ARGS="--sample 60")
+	$(PY) -m pip install --quiet --disable-pip-version-check -r tests/mutants/requirements.txt
+	$(PY) -m tests.mutants $(ARGS)
+
 .PHONY: chaos load
 chaos: setup ## 200 recordings while workers are killed, wires cut, storage frozen; every byte compared (ARGS=--help)
 	$(PY) -m bench.chaos $(ARGS)

@@ -29,9 +29,10 @@ def _only(verb: str, req: func.HttpRequest, answer: Callable[[], Response]) -> f
 
 @app.function_name("start_recording")
 @app.route(route="recordings", methods=["POST"])
-def start_recording(req: func.HttpRequest) -> func.HttpResponse:
+def start_recording(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """Starts a recording into the caller's container."""
-    return _http(handlers.start_recording(req.get_body(), req.headers))
+    with handlers.traced("start_recording", context):
+        return _http(handlers.start_recording(req.get_body(), req.headers))
 
 
 @app.function_name("list_recordings")
@@ -64,9 +65,10 @@ def get_recording(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.function_name("replay_recording")
 @app.route(route="recordings/{recordingId}/replay", methods=BOTH)
-def replay_recording(req: func.HttpRequest) -> func.HttpResponse:
+def replay_recording(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """Sets going now what can go on of a recording, or what was given up of it."""
-    return _only("POST", req, lambda: handlers.replay_recording(req.route_params["recordingId"], req.headers))
+    with handlers.traced("replay_recording", context):
+        return _only("POST", req, lambda: handlers.replay_recording(req.route_params["recordingId"], req.headers))
 
 
 @app.function_name("stop_recording")
@@ -149,31 +151,35 @@ def page_file(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.function_name("verify_recording")
 @app.route(route="recordings/{recordingId}/verify", methods=BOTH)
-def verify_recording(req: func.HttpRequest) -> func.HttpResponse:
+def verify_recording(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """Looks whether every file of a recording is still there and still the same."""
-    return _only("POST", req, lambda: http.verify_recording(req.route_params["recordingId"], req.headers))
+    with handlers.traced("verify_recording", context):
+        return _only("POST", req, lambda: http.verify_recording(req.route_params["recordingId"], req.headers))
 
 
 @app.function_name("replay_recordings")
 @app.route(route="replays", methods=BOTH)
-def replay_recordings(req: func.HttpRequest) -> func.HttpResponse:
+def replay_recordings(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """Replays all recordings that the body selects; a dry run unless it says otherwise."""
-    return _only("POST", req, lambda: http.replay_recordings(req.get_body(), req.headers))
+    with handlers.traced("replay_recordings", context):
+        return _only("POST", req, lambda: http.replay_recordings(req.get_body(), req.headers))
 
 
 @app.function_name("verify_recordings")
 @app.route(route="verifications", methods=BOTH)
-def verify_recordings(req: func.HttpRequest) -> func.HttpResponse:
+def verify_recordings(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """Verifies all recordings that the body selects; a dry run unless it says otherwise."""
-    return _only("POST", req, lambda: http.verify_recordings(req.get_body(), req.headers))
+    with handlers.traced("verify_recordings", context):
+        return _only("POST", req, lambda: http.verify_recordings(req.get_body(), req.headers))
 
 
 # `str`, not EventGridEvent: that one loses a CloudEvent's type, topic and time in the versions the hosts bring.
 @app.function_name("recording_file_status_updated")
 @app.event_grid_trigger(arg_name="event")
-def recording_file_status_updated(event: str) -> None:
+def recording_file_status_updated(event: str, context: func.Context) -> None:
     """Records what ACS reports of a recording's files (and of calls that begin), and sets going what follows."""
-    handlers.recording_file_status_updated(event)
+    with handlers.traced("recording_file_status_updated", context):
+        handlers.recording_file_status_updated(event)
 
 
 @app.function_name("rescue_chunk")
@@ -199,6 +205,7 @@ async def background_work(message: func.QueueMessage, context: func.Context) -> 
 
 @app.function_name("sweep")
 @app.timer_trigger(arg_name="timer", schedule="0 */5 * * * *", run_on_startup=False)
-def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the trigger's argument
+def sweep(timer: func.TimerRequest, context: func.Context) -> None:  # noqa: ARG001 - the trigger's argument
     """Every five minutes: what is overdue becomes a queue message."""
-    handlers.sweep()
+    with handlers.traced("sweep", context):
+        handlers.sweep()

@@ -30,7 +30,7 @@ from shared.api.views import RecordingViews
 from shared.domain.backoff import RetryPolicy
 from shared.domain.steps import Rules
 from shared.intake.intake import EventIntake
-from shared.logs import LogOnlyNotifier
+from shared.logs import LogOnlyNotifier, describe, log
 from shared.settings import Settings, load_settings
 from shared.sightings import Sightings
 from shared.start.preflight import Preflight
@@ -38,6 +38,7 @@ from shared.start.start import Start
 from shared.store import RecordingStore
 from shared.sweep.audit import Audit
 from shared.sweep.sweep import Sweep
+from shared.telemetry.port import NO_TELEMETRY
 from shared.transfer.copy import Copier
 from shared.transfer.engine import Engine
 from shared.transfer.slots import BlockSlots, ThreadSlots
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shared.ports import Acs, Clock, Containers, Ledger, Media, Notifier, Random, WorkQueue
+    from shared.telemetry.port import Telemetry
 
 # A sweep ends well before the next one begins.
 _SWEEP_BUDGET = timedelta(minutes=4)
@@ -93,6 +95,7 @@ class Ports:
     clock: Clock
     random: Random
     slots: BlockSlots
+    telemetry: Telemetry = NO_TELEMETRY
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ class App:
     """The use cases, ready to be called."""
 
     settings: Settings
+    telemetry: Telemetry
     store: RecordingStore
     start: Start
     intake: EventIntake
@@ -136,7 +140,10 @@ def compose(settings: Settings, ports: Ports) -> App:
     """Wires the use cases to `ports`."""
     clock, containers = ports.clock, ports.containers
     rules = rules_of(settings)
-    store = RecordingStore(ledger=ports.ledger, queue=ports.queue, clock=clock, random=ports.random, rules=rules)
+    telemetry = ports.telemetry
+    store = RecordingStore(
+        ledger=ports.ledger, queue=ports.queue, clock=clock, random=ports.random, rules=rules, telemetry=telemetry
+    )
     views = RecordingViews(
         store=store, clock=clock, containers=containers, fallback_container=settings.fallback_container
     )
@@ -154,6 +161,7 @@ def compose(settings: Settings, ports: Ports) -> App:
     intake = EventIntake(store=store, seen=seen, clock=clock, **allowed)
     return App(
         settings=settings,
+        telemetry=telemetry,
         store=store,
         start=Start(
             store=store,
@@ -170,6 +178,7 @@ def compose(settings: Settings, ports: Ports) -> App:
             time_budget=settings.time_budget,
             hard_budget=HARD_BUDGET,
             overdue_after=overdue_after,
+            telemetry=telemetry,
         ),
         sweep=Sweep(
             ledger=ports.ledger,
@@ -178,6 +187,7 @@ def compose(settings: Settings, ports: Ports) -> App:
             clock=clock,
             time_budget=_SWEEP_BUDGET,
             overdue_after=overdue_after,
+            telemetry=telemetry,
         ),
         statistics=Statistics(store=store, clock=clock),
         actions=Actions(store=store, acs=ports.acs),
@@ -303,6 +313,7 @@ def azure_ports(settings: Settings) -> Ports:
         clock=SystemClock(),
         random=random_module.SystemRandom(),
         slots=ThreadSlots(room=settings.memory_bytes, least=settings.block_sizes.least),
+        telemetry=_telemetry(settings),
     )
 
 
@@ -333,6 +344,28 @@ def _notifier(settings: Settings, credential: Any) -> Notifier:
 
     key = settings.event_topic_key
     return TopicNotifier(settings.event_topic, key=key.reveal() if key else None, credential=credential)
+
+
+def _telemetry(settings: Settings) -> Telemetry:
+    """OpenTelemetry where it has somewhere to go; what is wrong with it is logged, and holds nothing up."""
+    if settings.insights is None and settings.otlp_endpoint is None:
+        return NO_TELEMETRY
+    try:
+        from shared.telemetry.otel import OtelTelemetry
+
+        exporters = []
+        if settings.insights:
+            from shared.telemetry.insights import insights_exporters
+
+            exporters.append(insights_exporters(settings.insights.reveal()))
+        if settings.otlp_endpoint:
+            from shared.telemetry.otlp import otlp_exporters
+
+            exporters.append(otlp_exporters())
+        return OtelTelemetry(exporters)
+    except Exception as error:  # noqa: BLE001 - a library of another version, a connection string that is none
+        log("telemetry.failed", level=logging.WARNING, error=describe(error))
+        return NO_TELEMETRY
 
 
 _lock = threading.Lock()

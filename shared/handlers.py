@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -20,10 +21,11 @@ from shared.app import the_app
 from shared.http import parameters, responding
 from shared.logs import describe, log
 from shared.start.request import check_idempotency_key
+from shared.telemetry.port import NO_TELEMETRY
 from shared.worker.message import decode_message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from shared.app import App
 
@@ -97,6 +99,22 @@ def sweep() -> None:
     _reporting(lambda app: app.audit.run())
 
 
+@contextmanager
+def traced(name: str, context: Any, *, sent_from: str | None = None) -> Iterator[None]:
+    """A span around one invocation. `context`: the worker's, which has the host's own span; `sent_from`: the message's.
+
+    A message belongs to the trace that it was sent from, and is linked with its invocation.
+    """
+    try:
+        telemetry = the_app().telemetry
+    except Exception:  # noqa: BLE001 - what is wrong with the settings is for the function itself to say
+        telemetry = NO_TELEMETRY
+    hosts = getattr(getattr(context, "trace_context", None), "trace_parent", None) or None
+    about = {"faas.invocation_id": str(getattr(context, "invocation_id", ""))}
+    with telemetry.span(name, about, parent=sent_from or hosts, link=hosts if sent_from else None):
+        yield
+
+
 def _reporting(action: Callable[[App], None]) -> None:
     try:
         action(the_app())
@@ -119,6 +137,8 @@ async def work(body: bytes, *, message_id: str, is_background: bool = False, con
         if storage is not None:
             # The way the worker documents for logging from one's own threads.
             storage.invocation_id = invocation
-        _reporting(lambda app: app.worker.handle(item, message_id=message_id))
+        name = "background_work" if is_background else "rescue_chunk"
+        with traced(name, context, sent_from=item.trace):
+            _reporting(lambda app: app.worker.handle(item, message_id=message_id))
 
     await asyncio.get_running_loop().run_in_executor(_background if is_background else _rescues, run)

@@ -16,6 +16,7 @@ from shared.app import SystemClock, the_app
 from shared.domain.errors import RecorderError
 from shared.logs import describe, log, stack_summary
 from shared.settings import SettingsError
+from shared.telemetry.instruments import FAILURES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,6 +37,8 @@ def responding(action: Callable[[App], Response]) -> Response:
         given = problem_response(error)
         level = logging.ERROR if given.status >= 500 else logging.INFO
         log("http.refused", level=level, status=given.status, error=describe(error))
+        if isinstance(error, RecorderError):
+            the_app().telemetry.count(FAILURES, step="http", cause=error.code, blame=error.blame.value)
         return given
     except Exception as error:  # noqa: BLE001 - the caller gets an answer whatever happens, the log the error
         log("http.failed", level=logging.ERROR, error=describe(error), at=stack_summary(error))

@@ -74,7 +74,7 @@ def aliases(ledger: Ledger, identity: str, *, most: int) -> list[str]:
 
 def known_by_alias(ledger: Ledger, identity: str) -> list[Known]:
     """The recordings known by an id that is of the same call as `identity`, oldest first. StorageError."""
-    entries, _ = ledger.entries(f"aliases/{recording_key(identity)}/")
+    entries = _everything(ledger, f"aliases/{recording_key(identity)}/")
     found = [known for entry in entries for known in known_by_hash(ledger, entry.name.rpartition("/")[2])]
     return sorted(found, key=lambda known: known.at)
 
@@ -139,12 +139,20 @@ def begun_at(known: Iterable[Known], moment: datetime | None) -> Known | None:
 
 def known_by_hash(ledger: Ledger, digest: str) -> list[Known]:
     """The same for the hash of an id."""
-    entries, _ = ledger.entries(f"ids/{digest}/")
     found = []
-    for entry in entries:
+    for entry in _everything(ledger, f"ids/{digest}/"):
         try:
             at = parse_time(entry.metadata.get("at", ""))
         except ValueError:
             continue  # not written by this app
         found.append(Known(entry.name.rpartition("/")[2], at, entry.metadata.get("role", "")))
     return sorted(found, key=lambda known: known.at)
+
+
+def _everything(ledger: Ledger, prefix: str) -> list[IndexEntry]:
+    """All pages: one may be short, or empty, and not the last. A room's id is known by every recording of its calls."""
+    found, cursor = ledger.entries(prefix)
+    while cursor is not None:
+        page, cursor = ledger.entries(prefix, cursor=cursor)
+        found += page
+    return found

@@ -267,7 +267,7 @@ class Version:
 class OpenEntry:
     """What a listing tells of an open document. `due`: when something is to be done; `risk`: the earliest end of
     ACS's window for a chunk that still needs it; `facets`: what lists filter by. None where there is no such moment,
-    or it cannot be read.
+    or it cannot be read. `owed`: alerts and events that the topic has not got yet.
     """
 
     key: str
@@ -275,6 +275,7 @@ class OpenEntry:
     risk: datetime | None
     state: str
     facets: Facets | None = None
+    owed: int = 0
 
 
 @dataclass(frozen=True)
@@ -399,11 +400,27 @@ class Lane(StrEnum):
 
 @dataclass(frozen=True)
 class WorkItem:
-    """Something may be due. `part`: a chunk's key, `recording`, `outbox` or `audit`; `generation`: the plan's."""
+    """Something may be due. `part`: a chunk's key, `recording`, `outbox` or `audit`; `generation`: the plan's.
+
+    `trace`: the W3C `traceparent` of what led to it; `due_at`: not before then. Both say nothing about what to do.
+    """
 
     recording_key: str
     part: str
     generation: int = 0
+    trace: str | None = field(default=None, compare=False)
+    due_at: datetime | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What waits in a queue. `length`: messages, those for later among them; `oldest_due`: since when the oldest of
+    the visible ones is due; `is_full`: so many are visible that more would only wait behind them.
+    """
+
+    length: int = 0
+    oldest_due: datetime | None = None
+    is_full: bool = False
 
 
 @dataclass(frozen=True)
@@ -422,8 +439,8 @@ class WorkQueue(Protocol):
         """At least once, not before `delay` (0 to 7 days)."""
         ...
 
-    def is_backed_up(self, lane: Lane) -> bool:
-        """Whether so many messages wait visibly that more would only wait behind them."""
+    def backlog(self, lane: Lane) -> Backlog:
+        """What waits; nothing where there is no such queue."""
         ...
 
     def depths(self) -> list[QueueDepth]:

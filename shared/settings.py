@@ -46,6 +46,8 @@ NAMES = (
     "SILENT_AFTER_HOURS",
     "EVENT_TOPIC_ENDPOINT",
     "EVENT_TOPIC_KEY",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
     "LOCAL_ACS_ORIGIN",
     "AZURE_CLIENT_ID",
 )
@@ -124,6 +126,8 @@ class Settings:
     silent_after: timedelta = timedelta(hours=4)
     event_topic: str | None = None
     event_topic_key: Secret | None = None
+    insights: Secret | None = None
+    otlp_endpoint: str | None = None
     local_acs_origin: str | None = None
     identity_client_id: str | None = None
 
@@ -209,6 +213,9 @@ class _Reader:
             "silent_after": self.duration("SILENT_AFTER_HOURS", 4, unit=timedelta(hours=1), least=0.01, most=24),
             "event_topic": self.event_topic(),
             "event_topic_key": self.secret("EVENT_TOPIC_KEY"),
+            # The host reads both, too; what is wrong with them costs telemetry, and no recording.
+            "insights": self.secret("APPLICATIONINSIGHTS_CONNECTION_STRING"),
+            "otlp_endpoint": self.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
             "local_acs_origin": self.local_origin(),
             # The second is what the host itself reads; one identity serves both.
             "identity_client_id": self.guid("AZURE_CLIENT_ID") or self.guid("AzureWebJobsStorage__clientId"),

@@ -279,13 +279,18 @@ def _if_match(etag: str) -> dict[str, Any]:
 def _metadata(entry: OpenEntry) -> dict[str, str]:
     moments = {"due": entry.due, "risk": entry.risk}
     known = to_metadata(entry.facets) if entry.facets else {}
+    if entry.owed:
+        known["owed"] = str(entry.owed)
     return known | {"state": entry.state} | {name: format_time(moment) for name, moment in moments.items() if moment}
 
 
 def _entry(name: str, metadata: dict[str, str]) -> OpenEntry:
     key = name.removeprefix("open/").removesuffix(".json")
     due, risk = _moment(metadata.get("due")), _moment(metadata.get("risk"))
-    return OpenEntry(key, due, risk, metadata.get("state", ""), from_metadata(metadata))
+    owed = metadata.get("owed", "")
+    return OpenEntry(
+        key, due, risk, metadata.get("state", ""), from_metadata(metadata), int(owed) if owed.isdecimal() else 0
+    )
 
 
 def _moment(text: str | None) -> datetime | None:

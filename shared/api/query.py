@@ -70,7 +70,8 @@ class Query:
     def unfinished_states(self) -> tuple[str, ...]:
         """The states of unfinished recordings that are asked for."""
         if self.state in (UNFINISHED, ALL):
-            return UNFINISHED_NAMES
+            # All files in place and no manifest yet: that is unfinished, too, whatever its state.
+            return tuple(state.value for state in RecordingState)
         return (self.state,) if self.state in UNFINISHED_NAMES else ()
 
     @property

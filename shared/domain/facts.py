@@ -250,10 +250,11 @@ class Finished(RecordingFact):
 
 @dataclass(frozen=True)
 class StepFailed(RecordingFact):
-    """A step on the whole recording failed."""
+    """A step on the whole recording failed. `logged`: alerts that are in the log, though the topic has them not."""
 
     step: Step
     failure: Failure
+    logged: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from shared.domain.journal import alerted, announced, noted
 from shared.domain.media import Proof
 from shared.domain.planning import alert_once, cause_alerted, going_on, noted_failure, slowly
 from shared.domain.recording import MISSING_STATES, ChunkState, Lease, Spare, Step
+from shared.domain.steps import chunk_step
 
 if TYPE_CHECKING:
     from shared.domain.context import Context
@@ -31,7 +32,12 @@ _NOT_HERE = frozenset(
 
 
 def step_started(recording: Recording, chunk: Chunk, fact: f.StepStarted, c: Context) -> Recording:
-    """The lease. With the first fetch the folder is fixed: from now on bytes may be staged there."""
+    """The lease, unless another worker has done the step meanwhile, or is at it.
+
+    With the first fetch the folder is fixed: from now on bytes may be staged there.
+    """
+    if chunk_step(chunk) is not fact.step:
+        return recording
     if chunk.lease and chunk.lease.holder != fact.holder and c.now < chunk.lease.until:
         return recording
     leased = replace(chunk, lease=Lease(fact.step, fact.holder, fact.until, c.now))
@@ -67,7 +73,7 @@ def attempt_failed(
     at_least: timedelta | None = None,
 ) -> Recording:
     """A verification or a fetch failed: the next attempt is planned, or the window is over."""
-    if fact.generation != chunk.generation or chunk.is_safe:
+    if fact.generation != chunk.generation or not chunk.is_missing:
         return recording
     again = noted_failure(chunk, failure, c, progress=progress)
     recording = noted(recording, "attempt_failed", at=c.now, chunk=chunk, code=failure.code, detail=failure.message)
@@ -146,7 +152,7 @@ def look_failed(recording: Recording, chunk: Chunk, fact: f.Failed, c: Context) 
 
 def nowhere_found(recording: Recording, chunk: Chunk, _fact: f.NowhereFound, c: Context) -> Recording:
     """The window is over and the last look was made: the spare, if there is one; else the chunk is lost."""
-    if chunk.is_safe:
+    if not chunk.is_missing:
         return recording
     over = replace(chunk, is_exhausted=False, lease=None, next_attempt_at=None)
     if chunk.spare:

@@ -286,6 +286,11 @@ class Chunk:
         return self.state in IN_PLACE_STATES
 
     @property
+    def is_missing(self) -> bool:
+        """Whether it is still asked for, or was until the window was over: no place is known that has its bytes."""
+        return self.state in AT_RISK_STATES | MISSING_STATES
+
+    @property
     def is_at_risk(self) -> bool:
         """Whether its bytes still depend on ACS."""
         return self.state in AT_RISK_STATES
@@ -295,7 +300,7 @@ class Chunk:
 class PendingAlert:
     """An alert that is owed, or a piece of good news (level `info`) that only a topic gets.
 
-    `seq` counts what a recording ever owed and makes the published event's id.
+    `seq` counts what a recording ever owed and makes the published event's id. `is_logged`: only the topic lacks it.
     """
 
     seq: int
@@ -305,6 +310,7 @@ class PendingAlert:
     chunk: int | None = None
     code: str | None = None
     message: str | None = None
+    is_logged: bool = False
 
     @property
     def is_alert(self) -> bool:

@@ -63,7 +63,7 @@ class Audit:
 
     def run(self) -> None:
         """One slice. StorageError: what was sent is sent again by the next run, and the worker passes over it."""
-        if self._days is None or self._queue.is_backed_up(Lane.BACKGROUND):
+        if self._days is None or self._queue.backlog(Lane.BACKGROUND).is_full:
             return
         now = self._clock.now()
         position = self._position()

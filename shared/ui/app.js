@@ -36,6 +36,9 @@ const VIEWS = {
   doctor: doctorView,
 };
 
+// Seconds until what could not be loaded is tried again.
+const RETRY = 5;
+
 const main = document.getElementById("main");
 const status = document.getElementById("status");
 const query = document.getElementById("query");
@@ -46,6 +49,8 @@ function viewOf(route) {
   const [first, ...rest] = path.split("/").filter(Boolean);
   const params = new URLSearchParams(search);
   if (first === "recordings" && rest.length === 1) return recordingView(decodeURIComponent(rest[0]), params);
+  // The runbook's address of an alert: what waits, or has ended, for that cause.
+  if (first === "cause" && rest.length === 1) return allView(new URLSearchParams({ cause: decodeURIComponent(rest[0]) }));
   const make = VIEWS[first ?? ""];
   return make && !rest.length ? make(params) : null;
 }
@@ -64,7 +69,7 @@ function open() {
   } catch {
     // An address that cannot be decoded: the same as one that leads nowhere.
   }
-  shown = { view, stop: new AbortController(), data: null, loadedAt: 0, error: null, timer: 0 };
+  shown = { view, isNext: shown !== null, stop: new AbortController(), data: null, loadedAt: 0, error: null, timer: 0 };
   shown.context = { state: {}, signal: shown.stop.signal, refresh, redraw };
   navigate();
   if (!view) return paint(heading("No such page", "The address leads nowhere on this page. Choose a view, or search for an id."));
@@ -107,14 +112,14 @@ async function refresh() {
     const isFirst = mine.data === null;
     Object.assign(mine, { data, loadedAt: Date.now(), error: null });
     paint(mine.view.render(data, mine.context));
-    if (isFirst) arrived();
+    if (isFirst && mine.isNext) arrived();
   } catch (error) {
     if (mine !== shown || mine.stop.signal.aborted) return;
     if (error.status === undefined) throw error;
     failed(mine, error);
   }
   say();
-  if (mine === shown && !document.hidden) mine.timer = setTimeout(refresh, 1000 * (mine.error ? Math.min(15, mine.view.every) : mine.view.every));
+  if (mine === shown && !document.hidden) mine.timer = setTimeout(refresh, 1000 * (mine.error ? RETRY : mine.view.every));
 }
 
 function failed(mine, error) {
@@ -132,7 +137,7 @@ function failed(mine, error) {
   }
 }
 
-// A screen reader begins to read at the title of a new view; typing in the search field is not interrupted.
+// A screen reader begins to read at the title of the next view; typing in the search field is not interrupted.
 function arrived() {
   if (document.activeElement === document.body || document.activeElement?.closest("nav, main")) {
     document.getElementById("title")?.focus({ preventScroll: true });
@@ -140,10 +145,10 @@ function arrived() {
 }
 
 function say() {
-  const { error, loadedAt, data, view } = shown;
+  const { error, loadedAt, data } = shown;
   const isStale = Boolean(error) && data !== null;
   let text = "";
-  if (isStale) text = `Could not refresh since ${clock(loadedAt)}: ${error.message}. What you see is from then; trying again every ${Math.min(15, view.every)} s.`;
+  if (isStale) text = `Could not refresh since ${clock(loadedAt)}: ${error.message}. What you see is from then; trying again every ${RETRY} s.`;
   else if (loadedAt && !error) text = `Updated ${clock(loadedAt)}`;
   status.className = `status${isStale ? " stale" : ""}`;
   document.body.classList.toggle("is-stale", isStale);

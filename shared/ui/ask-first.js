@@ -47,6 +47,6 @@ export async function askFirst({ title, confirm, isDangerous = false, prepare, b
     dialog.querySelector(".dialog-buttons button")?.focus();
   };
   const confirmed = canRun(plan) ? button(confirm, go, { kind: isDangerous ? "danger" : "primary" }) : null;
-  show(body(plan), close(confirmed ? "Cancel" : "Close"), ...flat([confirmed]));
+  show(body(plan), close(confirmed ? "Cancel" : "Close"), confirmed);
   dialog.querySelector(".dialog-buttons button")?.focus();
 }

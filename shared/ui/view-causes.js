@@ -2,13 +2,13 @@
 
 import { get, post } from "./api.js";
 import { h } from "./dom.js";
-import { count, plain } from "./format.js";
+import { count } from "./format.js";
 import { askFirst } from "./ask-first.js";
-import { button, containerName, empty, facts, heading, leftBar, toneBadge } from "./parts.js";
+import { outcomeBadge } from "./outcomes.js";
+import { button, containerName, empty, facts, heading, leftBar } from "./parts.js";
 import { blameText, causeText } from "./words.js";
 
 const MOST_ROUNDS = 50;
-const OUTCOMES = { going: ["Set going", "good", "check"], held: ["Held by a worker", "plain", "clock"], nothing_to_do: ["Nothing to do", "plain", "dot"] };
 
 export function causesView() {
   return {
@@ -82,10 +82,7 @@ function results(list) {
   return h(
     "ul",
     { class: "results" },
-    shown.map((one) => {
-      const [label, tone, name] = OUTCOMES[one.outcome] ?? [plain(one.outcome), "plain", "dot"];
-      return h("li", null, toneBadge(label, tone, name), " ", h("span", { class: "mono" }, one.key.slice(0, 8)), one.reason ? h("span", { class: "muted" }, ` · ${one.reason}`) : null);
-    }),
+    shown.map((one) => h("li", null, outcomeBadge(one.outcome), " ", h("span", { class: "mono" }, one.key.slice(0, 8)), one.reason ? h("span", { class: "muted" }, ` · ${one.reason}`) : null)),
     list.length > shown.length ? h("li", { class: "muted" }, `and ${list.length - shown.length} more`) : null,
   );
 }

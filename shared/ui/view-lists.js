@@ -47,10 +47,10 @@ function row(one) {
     h(
       "div",
       { class: "row-name" },
-      h("a", { href: `#/recordings/${encodeURIComponent(one.key)}`, class: "row-link" }, h("span", { class: "hidden" }, "Recording "), name),
-      h("span", { class: "muted small" }, time(one.recordingStartTime ?? one.createdAt), " · ", containerName(one.containerUrl)),
+      h("p", null, h("a", { href: `#/recordings/${encodeURIComponent(one.key)}`, class: "row-link" }, h("span", { class: "hidden" }, "Recording "), name), h("span", { class: "muted small" }, " · ", time(one.recordingStartTime ?? one.createdAt))),
+      h("span", { class: "muted small", title: one.containerUrl }, containerName(one.containerUrl)),
     ),
-    h("div", { class: "row-bytes" }, byteBar(one.bytesDone, one.bytesTotal ?? one.size, one.closedAt)),
+    h("div", { class: "row-bytes" }, byteBar(one.bytesDone, one.bytesTotal ?? (one.closedAt ? one.size : null), one.closedAt)),
     h("div", { class: "row-left" }, leftBar(one.atRiskFrom)),
     h("div", { class: "row-why" }, why(one)),
   );
@@ -88,9 +88,18 @@ function causeBanner(causes) {
     "ul",
     { class: "banner-list", "aria-label": "Why they wait", "data-key": "banner" },
     causes.slice(0, 3).map((one) =>
-      h("li", null, h("a", { href: "#/causes" }, h("strong", { class: "num" }, count(one.count, "recording")), " ", one.count === 1 ? "waits" : "wait", ": ", causeText(one.cause).toLowerCase(), one.containerUrl ? [" (", containerName(one.containerUrl), ")"] : null)),
+      h("li", null, h("a", { href: "#/causes" }, h("strong", { class: "num" }, count(one.count, "recording")), " ", one.count === 1 ? "waits" : "wait", ": ", causeText(one.cause), one.containerUrl ? [" (", containerName(one.containerUrl), ")"] : null)),
     ),
   );
+}
+
+// The API lists by what comes first, a deadline or a next step; here the deadlines are apart.
+function groups(recordings) {
+  const named = [
+    ["ACS still has them", recordings.filter((one) => one.atRiskFrom)],
+    ["Safe, or not ended yet", recordings.filter((one) => !one.atRiskFrom)],
+  ];
+  return named.filter(([, list]) => list.length).map(([name, list]) => section([name, " ", h("span", { class: "count" }, list.length)], rows(list, name)));
 }
 
 export function unfinishedView() {
@@ -108,7 +117,7 @@ export function unfinishedView() {
         tiles(data),
         causeBanner(data.causes),
         data.recordings.length
-          ? [rows(data.recordings, "Unfinished recordings"), more(data, context)]
+          ? [groups(data.recordings), more(data, context)]
           : empty("check", "Everything is in its place", "Recordings appear here when they start, and leave when every file is verified in its container."),
       ];
     },
@@ -120,7 +129,7 @@ export function troubleView() {
     title: "Lost and damaged",
     every: 30,
     async load(context) {
-      const lists = await Promise.all(TROUBLE.map((state) => pages(context, { state })));
+      const lists = await Promise.all(TROUBLE.map((state) => pages(context, { state, order: "newest" })));
       return TROUBLE.map((state, place) => ({ state, ...lists[place] }));
     },
     render(data, context) {
@@ -177,7 +186,7 @@ function filters(params) {
 }
 
 export function allView(params) {
-  const asked = { state: "all", ...Object.fromEntries(params) };
+  const asked = { state: "all", order: "newest", ...Object.fromEntries(params) };
   return {
     title: "All recordings",
     every: 30,
@@ -211,7 +220,7 @@ export function searchView(params) {
     every: 60,
     async load(context) {
       const quiet = (promise) => promise.catch((error) => (error.status === 404 || error.status === 400 ? null : Promise.reject(error)));
-      const lists = CALL_IDS.map((name) => quiet(get("recordings", { [name]: text, state: "all", limit: PAGE }, context.signal)));
+      const lists = CALL_IDS.map((name) => quiet(get("recordings", { [name]: text, state: "all", order: "newest", limit: PAGE }, context.signal)));
       const [one, ...found] = await Promise.all([quiet(get(`recordings/${encodeURIComponent(text)}`, {}, context.signal)), ...lists]);
       const all = found.flatMap((answer) => answer?.recordings ?? []);
       const merged = new Map([...(one ? [one] : []), ...all].map((item) => [item.key, item]));

@@ -5,6 +5,7 @@ import { h } from "./dom.js";
 import { bytes, plain, span } from "./format.js";
 import { icon } from "./icons.js";
 import { askFirst } from "./ask-first.js";
+import { outcomeBadge, outcomeText } from "./outcomes.js";
 import { supportText } from "./support.js";
 import { badge, button, byteBar, chunkBadge, containerName, copy, copyButton, empty, facts, fullTime, heading, idText, leftBar, section, time, toneBadge } from "./parts.js";
 import { blameText, causeText, isFailure, kindText, recordingState } from "./words.js";
@@ -15,8 +16,14 @@ const PROOFS = {
   length: "It has the length that ACS announced",
   digest: "Two copies have one SHA-256",
 };
-const WHERE = { destination: "Your container", fallback: "The app's fallback container", acs: "ACS" };
-const RESULTS = { intact: ["Intact", "good", "check"], missing: ["Gone", "bad", "broken"], differs: ["Differs", "bad", "broken"], unreachable: ["Not reachable", "warn", "alert"] };
+const WHERE = { destination: "Your container", fallback: "The app's fallback container", acs: "ACS", nowhere: "No place that is known" };
+const RESULTS = {
+  intact: ["Intact", "good", "check"],
+  missing: ["Gone", "bad", "broken"],
+  differs: ["Differs", "bad", "broken"],
+  unknown: ["ETag changed", "warn", "ask"],
+  unreachable: ["Not reachable", "warn", "alert"],
+};
 
 export function recordingView(id) {
   const path = `recordings/${encodeURIComponent(id)}`;
@@ -45,7 +52,7 @@ function summary(one) {
     h(
       "div",
       { class: "summary-bars" },
-      h("div", null, h("p", { class: "label" }, "Bytes safe"), byteBar(one.bytesDone, one.bytesTotal ?? one.size, one.closedAt)),
+      h("div", null, h("p", { class: "label" }, "Bytes safe"), byteBar(one.bytesDone, one.bytesTotal ?? (one.closedAt ? one.size : null), one.closedAt)),
       h("div", null, h("p", { class: "label" }, "ACS's window"), leftBar(one.atRiskFrom)),
     ),
     facts([
@@ -101,6 +108,7 @@ function chunk(one) {
       ["SHA-256", one.sha256 ? idText(one.sha256, "the SHA-256", 28) : one.digestProblem ?? (one.digest === "pending" ? "Being read" : null)],
       ["Proof", one.proof && one.proof !== "none" ? (PROOFS[one.proof] ?? plain(one.proof)) : null],
       ["Proved", fullTime(one.provedAt)],
+      ["Last look", one.check ? [resultBadge(one.check.result), " ", time(one.check.at), one.checkDue ? h("span", { class: "muted" }, " · SHA-256 is being compared") : null] : null],
       ["Metadata", one.metadataBlob ? idText(one.metadataBlob, "the metadata's URL", 40) : one.metadata ? plain(one.metadata) : null],
       ["Document id", idText(one.documentId, "the document id", 36)],
       ["Attempts", one.attempts || null],
@@ -209,19 +217,15 @@ function replay(path, done) {
   });
 }
 
-function replayResult(result) {
-  const perChunk = result.chunks ?? [];
-  if (perChunk.length) {
-    return h("ul", { class: "results" }, perChunk.map((one) => h("li", null, toneBadge(plain(one.outcome ?? one.state ?? "–"), one.outcome === "going" ? "good" : "plain", one.outcome === "going" ? "check" : "dot"), " ", `File ${one.index + 1}`, one.reason ? `: ${one.reason}` : "")));
-  }
-  const going = result.setGoing ?? [];
-  const held = result.heldByWorker ?? [];
-  if (result.nothingToDo) return h("p", null, "Nothing was to do: every file is in place.");
-  return h("ul", { class: "results" },
-    going.map((index) => h("li", null, toneBadge("Set going", "good", "check"), ` File ${index + 1}`)),
-    held.map((one) => h("li", null, toneBadge("Held by a worker", "plain", "clock"), ` File ${one.index + 1}, until `, fullTime(one.until))),
-    going.length || held.length ? null : h("li", null, toneBadge("Set going", "good", "check"), " The recording as a whole"),
-  );
+function replayResult({ outcome, reason, chunks: files }) {
+  return [
+    h("p", { class: outcome === "going" ? "panel good" : "panel" }, h("strong", null, outcomeText(outcome).label), reason ? `: ${reason}` : "", "."),
+    h("ul", { class: "results" }, (files ?? []).map((one) => h("li", null, outcomeBadge(one.outcome), ` File ${one.index + 1}: ${one.reason}`))),
+  ];
+}
+
+function resultBadge(result) {
+  return toneBadge(...(RESULTS[result] ?? [plain(result), "plain", "dot"]));
 }
 
 function verify(path, done) {
@@ -232,8 +236,8 @@ function verify(path, done) {
     run: () => post(`${path}/verify`),
     result: (answer) => [
       h("ul", { class: "results" }, (answer.files ?? []).map((file) => {
-        const [label, tone, name] = RESULTS[file.result] ?? [plain(file.result), "plain", "dot"];
-        return h("li", null, toneBadge(label, tone, name), ` File ${file.index + 1}`, file.digest === "pending" ? h("span", { class: "muted" }, " · its SHA-256 is being compared") : null);
+        const rest = [file.digest === "pending" ? "its SHA-256 is being compared" : null, file.error?.message].filter(Boolean);
+        return h("li", null, resultBadge(file.result), ` File ${file.index + 1}`, rest.length ? h("span", { class: "muted" }, ` · ${rest.join(" · ")}`) : null);
       })),
       answer.files?.length ? null : h("p", null, "There is no file to verify yet."),
     ],

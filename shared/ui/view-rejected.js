@@ -4,7 +4,7 @@ import { get, post } from "./api.js";
 import { h } from "./dom.js";
 import { askFirst } from "./ask-first.js";
 import { plain } from "./format.js";
-import { button, empty, fullTime, heading, idText } from "./parts.js";
+import { button, empty, fullTime, heading, idText, time } from "./parts.js";
 
 const PAGE = 20;
 
@@ -44,7 +44,8 @@ function card(one, context) {
     { class: "panel card", "data-key": one.id },
     h("div", { class: "card-top" }, h("div", null, h("h2", null, plain(one.code ?? "rejected")), h("p", { class: "muted small" }, fullTime(one.receivedAt), " · ", idText(one.id, "the event's id", 24)))),
     one.reason ? h("p", { class: "wrap" }, one.reason) : null,
-    h("details", null, h("summary", null, "The event"), h("pre", { tabindex: 0, "aria-label": "The event as JSON" }, typeof one.event === "string" ? one.event : JSON.stringify(one.event, null, 2))),
+    one.replayed ? h("p", { class: "note" }, h("span", null, "Sent again ", time(one.replayed.at), " by ", one.replayed.by, ": ", outcomes(one.replayed.result))) : null,
+    h("details", null, h("summary", null, "The event"), h("pre", { tabindex: 0, "aria-label": "The event as JSON" }, indented(one.event)), one.isCut ? h("p", { class: "muted small" }, "Only its beginning is shown; the blob has all of it.") : null),
     h("div", { class: "card-foot" }, button("Send again", () => sendAgain(one, context), { name: "replay" })),
   );
 }
@@ -55,7 +56,20 @@ function sendAgain(one, context) {
     confirm: "Send again",
     body: () => h("p", null, "The app reads the event as if Event Grid had delivered it now. That helps after an upgrade that reads more forms, or when a container was added to the allow-list."),
     run: () => post(`rejected-events/${encodeURIComponent(one.id)}/replay`),
-    result: (answer) => h("p", { class: "panel" }, "Result: ", h("strong", null, typeof answer.result === "string" ? plain(answer.result) : JSON.stringify(answer.result)), answer.reason ? ` (${answer.reason})` : "", "."),
+    result: (answer) => h("p", { class: "panel" }, "Result: ", outcomes(answer.result)),
     done: context.refresh,
   });
+}
+
+function outcomes(list) {
+  if (!list?.length) return "nothing came of it";
+  return list.map((one, place) => [place ? "; " : null, h("strong", null, plain(one.outcome)), one.reason ? ` (${plain(one.reason).toLowerCase()})` : null, one.key ? [" ", h("a", { class: "mono", href: `#/recordings/${encodeURIComponent(one.key)}` }, one.key.slice(0, 8))] : null]);
+}
+
+function indented(text) {
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    return String(text);
+  }
 }

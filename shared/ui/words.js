@@ -78,7 +78,9 @@ const KINDS = {
   event_unmatched: "No event names this recording",
   linked: "Another record is about the same recording",
   closed: "Finished",
-  verified: "Verified",
+  verification: "Verification asked for",
+  checked: "File looked at",
+  intact_again: "File is intact again",
   stopped: "Recording stopped",
   paused: "Recording paused",
   resumed: "Recording resumed",
@@ -106,4 +108,4 @@ export function kindText(kind) {
   return kind.startsWith("alert.") ? `Alert: ${look(CAUSES, kind.slice(6))}` : look(KINDS, kind);
 }
 
-export const isFailure = (one) => FAILURES.test(one.kind);
+export const isFailure = (one) => FAILURES.test(one.kind) || (one.kind === "checked" && one.code !== "intact");

@@ -160,7 +160,7 @@ class Fetch:
         self, recording: Recording, chunk: Chunk, attempt: _Attempt, job: Job, error: MediaUndelimited
     ) -> f.Fact:
         """A body that ends with its connection: kept in the fallback, as something that may not be whole."""
-        folder = f"{recording.key}/unproven/{chunk.key}-{chunk.generation}"
+        folder = f"{places.unproven_prefix(recording, chunk)}{chunk.generation}"
         kept = Job(
             location=job.location,
             target=self._containers.fallback(),
@@ -179,7 +179,9 @@ class Fetch:
         def look(_name: str) -> None:
             if not _has_history(chunk) and self._clock.now() - attempt.begun < _LONG_TRANSFER:
                 return
-            with suppress(StorageError):
+            # A file in the way is no reason to drop the bytes: the commit overwrites nothing, and they may be on their
+            # way to the fallback because of it.
+            with suppress(StorageError, DestinationConflict):
                 destination = self._containers.destination(places.container_of(recording))
                 found = self._found(destination, recording, chunk, is_thorough=True)
                 if found is not None:

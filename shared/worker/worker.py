@@ -18,15 +18,20 @@ from shared.domain.recording import ChunkState, Step
 from shared.domain.steps import BACKGROUND_STEPS, LEASED_STEPS, chunk_due, chunk_step, recording_steps
 from shared.logs import describe, log, stack_summary
 from shared.ports import AUDIT_PART, OUTBOX_PART, RECORDING_PART
+from shared.telemetry.instruments import FAILURES
+from shared.telemetry.port import NO_TELEMETRY
+from shared.telemetry.timing import timed_step
 from shared.transfer.budget import Budget, TimeBudgetSpentError
 from shared.worker.lease import HeldLease
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from shared.domain.recording import Chunk, Recording
     from shared.ports import Clock, Version, WorkItem
     from shared.store import RecordingStore
+    from shared.telemetry.port import Span, Telemetry
     from shared.worker.steps import Steps
 
 # The log's events are stable names that queries and alert rules are written against.
@@ -79,6 +84,7 @@ class Worker:
         time_budget: timedelta,
         hard_budget: timedelta,
         overdue_after: timedelta,
+        telemetry: Telemetry = NO_TELEMETRY,
     ) -> None:
         self._store = store
         self._steps = steps
@@ -86,6 +92,7 @@ class Worker:
         self._time_budget = time_budget
         self._hard_budget = hard_budget
         self._overdue_after = overdue_after
+        self._telemetry = telemetry
 
     def handle(self, item: WorkItem, *, message_id: str) -> None:
         """One message. Raises StorageError only when the ledger fails: then the host delivers the message again."""
@@ -140,8 +147,11 @@ class Worker:
             for fact in self._steps.deliver.metadata_first(lease.version.recording, chunk):
                 lease.version = self._record(lease.version, fact)
             chunk = lease.version.recording.chunk(chunk.key) or chunk
-        for fact in self._attempted(lease.version.recording, chunk, step, budget):
-            lease.version = self._record(lease.version, fact)
+        with self._span(step, lease.version.recording, chunk) as span:
+            for fact in self._attempted(lease.version.recording, chunk, step, budget):
+                if isinstance(fact, f.Failed):
+                    span.fail(fact.failure.code)
+                lease.version = self._record(lease.version, fact)
         return lease.version
 
     def _attempted(self, recording: Recording, chunk: Chunk, step: Step, budget: Budget) -> list[f.Fact]:
@@ -204,13 +214,25 @@ class Worker:
 
     def _recording_step(self, version: Version, step: Step) -> Version:
         facts: list[f.Fact]
-        try:
-            facts = self._steps.of_recording(step)(version.recording)
-        except RecorderError as error:
-            facts = [f.StepFailed(step, f.Failure.of(error))]
-        for fact in facts:
-            version = self._record(version, fact)
+        with self._span(step, version.recording) as span:
+            try:
+                facts = self._steps.of_recording(step)(version.recording)
+            except RecorderError as error:
+                facts = [f.StepFailed(step, f.Failure.of(error))]
+            for fact in facts:
+                if isinstance(fact, f.StepFailed):
+                    span.fail(fact.failure.code)
+                    blame = fact.failure.blame.value
+                    self._telemetry.count(FAILURES, step=step.value, cause=fact.failure.code, blame=blame)
+                version = self._record(version, fact)
         return version
+
+    def _span(self, step: Step, recording: Recording, chunk: Chunk | None = None) -> AbstractContextManager[Span]:
+        """A step and the commits of what it comes to, traced and measured."""
+        about: dict[str, str | int] = {"recording": recording.key}
+        if chunk is not None:
+            about |= {"chunk": chunk.index, "attempt": chunk.attempts + 1}
+        return timed_step(self._telemetry, self._clock, step.value, about)
 
     def _record(self, version: Version, fact: f.Fact) -> Version:
         after = self._store.record(version, fact)

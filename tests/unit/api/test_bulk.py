@@ -196,3 +196,10 @@ def test_verifications_count_first_and_then_look_at_what_is_finished(world: Worl
     assert outcomes(world.app().replays.run({"state": "damaged"})) == {"r1": "going"}
     # Damage is a cause, as any other failure.
     assert outcomes(world.app().replays.run({"cause": "damaged"})) == {"r1": "going"}
+
+
+def test_what_is_in_place_and_cannot_be_closed_is_selected_as_unfinished(world: World) -> None:
+    """Its manifest is refused: no chunk waits for anything, and the recording is not finished."""
+    made(world, "r1", S.RESCUED)
+    for body in ({}, {"state": "unfinished"}, {"state": "all"}):
+        assert set(outcomes(world.app().replays.run(body))) == {"r1"}, body

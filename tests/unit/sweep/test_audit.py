@@ -10,7 +10,7 @@ import pytest
 
 from shared.domain.errors import StorageUnavailable
 from shared.domain.recording import ChunkState, RecordingState
-from shared.ports import AUDIT_PART, WorkItem
+from shared.ports import AUDIT_PART, Backlog, WorkItem
 from shared.sweep import audit
 from tests.support.fakes import World, settings, watched
 from tests.unit.builders import HOUR, NOON, chunk, recording
@@ -100,7 +100,7 @@ def test_a_queue_that_is_backed_up_or_fails_puts_the_slice_off() -> None:
     def failing(name: str, call: Callable[[], Any], _arguments: tuple[Any, ...]) -> Any:
         if name == "send":
             raise StorageUnavailable
-        return True if name == "is_backed_up" else call()
+        return Backlog(is_full=True) if name == "backlog" else call()
 
     world.app(queue=watched(world.queue, failing)).audit.run()
     assert world.ledger.notes == {}
