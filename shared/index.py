@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from shared.domain.recording import Recording
-    from shared.ports import IndexEntry, Ledger
+    from shared.ports import IndexEntry, Ledger, OpenEntry
 
 FINISHED = "finished/"
 _LAST_DAY, _LAST_MS = 9_999_999, 3_599_999
@@ -77,6 +77,16 @@ def known_by_alias(ledger: Ledger, identity: str) -> list[Known]:
     entries = _everything(ledger, f"aliases/{recording_key(identity)}/")
     found = [known for entry in entries for known in known_by_hash(ledger, entry.name.rpartition("/")[2])]
     return sorted(found, key=lambda known: known.at)
+
+
+def open_entries(ledger: Ledger) -> Iterator[OpenEntry]:
+    """All open documents' metadata, 5,000 a request. StorageError."""
+    cursor: str | None = None
+    while True:
+        page, cursor = ledger.open_entries(cursor=cursor)
+        yield from page
+        if cursor is None:
+            return
 
 
 def finished_entry(recording: Recording) -> tuple[str, dict[str, str]] | None:

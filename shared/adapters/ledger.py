@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from azure.core import MatchConditions
 from azure.storage.blob import ContentSettings
 
+from shared.adapters.listed import list_page
 from shared.adapters.translate import storage_errors
 from shared.domain.codec import decode, encode, format_time, parse_time
 from shared.domain.errors import BlobExists, BlobMissing, ContainerMissing, PreconditionFailed, StorageCorrupted
@@ -183,14 +184,9 @@ class BlobLedger:
     ) -> tuple[list[tuple[str, dict[str, str]]], str | None]:
         try:
             with storage_errors():
-                listing = self._client.list_blobs(
-                    name_starts_with=prefix, include=["metadata"], results_per_page=page, **_QUICK
-                )
-                pages: Any = listing.by_page(continuation_token=cursor)
-                found = [(str(blob.name), dict(blob.metadata or {})) for blob in next(pages, [])]
+                return list_page(self._client, prefix, cursor=cursor, size=page, **_QUICK)
         except ContainerMissing:
             return [], None
-        return found, getattr(pages, "continuation_token", None) or None
 
     def put_note(self, name: str, data: bytes, *, is_new_only: bool = False) -> None:
         """See the port."""

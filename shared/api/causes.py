@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from shared.api.listing import open_entries
+from shared import index
 from shared.api.query import Reader
 from shared.domain.codec import to_plain
 from shared.domain.errors import Blame
@@ -101,7 +101,7 @@ def causes(store: RecordingStore, parameters: Sequence[tuple[str, str]] = ()) ->
     """The groups, nearest risk first. What has not failed is in none. InvalidRequest, for it takes no parameter."""
     Reader(parameters, ()).check()
     groups: dict[tuple[str, str, str | None], _Group] = {}
-    for entry in open_entries(store):
+    for entry in index.open_entries(store.ledger):
         known = entry.facets
         if known is None or known.is_finished or known.cause is None:
             continue

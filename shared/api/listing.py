@@ -120,7 +120,7 @@ class Listing:
         """What is unfinished, as far as its metadata can be read; what cannot is among it."""
         if not query.unfinished_states:
             return
-        for entry in open_entries(self._store):
+        for entry in index.open_entries(self._store.ledger):
             if entry.facets is None or not entry.facets.is_finished:
                 yield entry
 
@@ -142,7 +142,7 @@ class Listing:
 
     def _known(self, query: Query, aliases: set[str]) -> list[_Item]:
         """Those that have every id that is asked for, as far as the indexes tell."""
-        entries = [entry for entry in open_entries(self._store) if entry.facets]
+        entries = [entry for entry in index.open_entries(self._store.ledger) if entry.facets]
         by_id = []
         for name, value in query.ids.items():
             found = self._known_by(naming.recording_key(value), entries)
@@ -226,16 +226,6 @@ class _Scan:
         except _SpentError:
             self._is_spent = True
         return None
-
-
-def open_entries(store: RecordingStore) -> Iterator[OpenEntry]:
-    """All open documents' metadata, 5,000 a request. StorageError."""
-    cursor: str | None = None
-    while True:
-        page, cursor = store.ledger.open_entries(cursor=cursor)
-        yield from page
-        if cursor is None:
-            return
 
 
 def _by_risk(entry: OpenEntry) -> _Item:

@@ -1,8 +1,8 @@
 """`GET /statistics`: what became of the recordings that began in the last days, by hour or day.
 
 From metadata only: the entries under `finished/` of the period, newest first, and the open documents. A request gives
-5,000 of them, so a month of 100,000 recordings takes about 25. At most a million entries are read; what began earlier
-than those is left out, and `from` says where the answer begins.
+5,000 of them, so a month of 100,000 recordings takes about 25. At most half a million entries are read; what began
+earlier than those is left out, and `from` says where the answer begins.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared import index
-from shared.api.listing import open_entries
 from shared.api.query import FINISHED_NAMES, Reader
 from shared.domain.codec import to_plain
 from shared.domain.facets import from_metadata
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from shared.store import RecordingStore
 
 MOST_DAYS = 31
-_MOST_PAGES = 200
+_MOST_PAGES = 100
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 # The words of the answer for what became of a recording (`Facets.outcome`).
 OUTCOMES = ("exported", "rescued", "delivered", "inFallback", "lost", "unconfirmed", "damaged")
@@ -53,7 +52,7 @@ class Statistics:
         """The last `days`, by hours (one day) or days, in UTC, the present one among them. StorageError."""
         tally = _Tally(self._clock.now().astimezone(UTC), days)
         unfinished = set()
-        for entry in open_entries(self._store):
+        for entry in index.open_entries(self._store.ledger):
             if entry.facets is not None and not entry.facets.is_finished:
                 unfinished.add(entry.key)
                 tally.add(entry.facets)

@@ -10,7 +10,7 @@ from shared.api.progress import staged_bytes
 from shared.domain import naming, places
 from shared.domain.codec import to_plain
 from shared.domain.errors import Blame, RecorderError
-from shared.domain.facets import holdup, route
+from shared.domain.facets import holdup, id_hash, route
 from shared.domain.locations import ContainerUrl
 from shared.domain.recording import IN_FALLBACK_STATES, ChunkState
 from shared.domain.reopen import is_at_acs
@@ -39,6 +39,12 @@ def find(store: RecordingStore, identity: str) -> Version:
             return version
     for known in reversed(index.known_by(store.ledger, identity)):
         version = store.load(known.key)
+        if version is not None:
+            return version
+    # Of a call that this app did not start, the index has nothing before the recording is finished.
+    hashed = id_hash(identity)
+    for entry in index.open_entries(store.ledger):
+        version = store.load(entry.key) if entry.facets and hashed in entry.facets.ids else None
         if version is not None:
             return version
     raise RecordingUnknown("this app has neither started it nor had an event about it")

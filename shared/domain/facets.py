@@ -127,7 +127,7 @@ def identities(recording: Recording) -> list[str]:
     return [identity for identity in known if identity]
 
 
-@lru_cache(maxsize=4096)  # a document is written several times, with the same ids
+@lru_cache(maxsize=1024)  # a document is written several times, with the same ids
 def id_hash(identity: str) -> str:
     """A short hash of an id, however it is spelt."""
     return recording_key(identity)[:12]

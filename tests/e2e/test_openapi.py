@@ -104,6 +104,8 @@ def test_answers_of_success_have_the_documented_shape(world: World) -> None:
         for is_dry_run in (True, False):
             selected = {"state": "complete", "limit": 2, "dryRun": is_dry_run}
             assert _asked(world, path, "POST", 200, body=selected, media_type="application/json")["results"]
+    assert _asked(world, "/statistics", "GET", 200)["eventToSafe"]["count"] >= 1
+    assert len(_asked(world, "/statistics", "GET", 200, query={"days": 31})["buckets"]) == 31
     world.deliver({"id": "documented", "eventType": "Microsoft.Communication.RecordingFileStatusUpdated"})
     listed = _asked(world, "/rejected-events", "GET", 200, query={"limit": 1})
     event = {"path_parameters": {"eventId": listed["events"][0]["id"]}}

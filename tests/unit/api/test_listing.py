@@ -185,6 +185,25 @@ def test_many_recordings_of_one_room_are_paged(world: World) -> None:
     assert listed(world, roomId="room", limit="3", from_=(NOON - 2 * DAY).isoformat()) == keys[:3]
 
 
+def test_an_id_of_many_recordings_reads_so_many_documents_for_a_page(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an id is known by holds no state: documents tell it. The page ends early, and the next one goes on."""
+    monkeypatch.setattr(listing_module, "_MOST_READ", 3)
+    for number in range(7):
+        state = ChunkState.LOST if number == 5 else ChunkState.RESCUED
+        key = closed(world, f"r{number}", state, began=NOON - number * DAY, server_call_id="server")
+        index.remember(world.ledger, "server", key=key, at=NOON - number * DAY, role=index.REPORTED)
+    app, pages = world.app(), []
+    cursor: str | None = ""
+    while cursor is not None:
+        given = [("serverCallId", "server"), ("state", "lost"), *([("cursor", cursor)] if cursor else [])]
+        page = app.listing.page(parse_query(given))
+        pages.append([one["recordingId"] for one in page["recordings"]])
+        cursor = page.get("nextCursor")
+    assert pages == [[], ["r5"], []]
+
+
 def test_an_entry_of_a_state_that_is_over_is_dropped_and_removed(world: World) -> None:
     """A closed recording that is opened again leaves the list of its old state; a stale entry of a crash, too."""
     key = closed(world, "r", ChunkState.LOST)

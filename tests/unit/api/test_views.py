@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shared.api.query import parse_query
+from shared.api.views import RecordingUnknown
 from shared.domain import facts as f
 from shared.domain import places
 from shared.domain.errors import Blame, MediaUnavailable, StorageAccessDenied
@@ -155,3 +156,13 @@ def test_a_transfer_that_is_cut_off_leaves_what_it_staged(world: World) -> None:
     assert staged is not None
     assert 0 < staged.bytes < len(MP3)
     assert staged.total == len(MP3)
+
+
+def test_a_recording_that_was_not_started_here_is_found_by_its_call(world: World) -> None:
+    """Before it is finished, too, when the index has nothing of it."""
+    one = recording(chunk(), call_id="call-7", server_call_id="server-7")
+    world.app().store.commit(one.key, None, lambda _: one)
+    for identity in ("call-7", "server-7", "recording-1", one.key):
+        assert world.app().views.one(identity)["key"] == one.key
+    with pytest.raises(RecordingUnknown):
+        world.app().views.one("call-8")
