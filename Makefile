@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 
-.PHONY: bench bench-deps bench-rescue bench-coldstart bench-events bench-storm bench-window help setup demo services start test check format clean
+.PHONY: bench bench-deps bench-rescue bench-requests bench-coldstart bench-events bench-storm bench-window help setup demo services start test check format clean
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -65,6 +65,10 @@ check-deploy: setup .venv-deploy/.ready ## every az command through the real CLI
 costs: bench-deps ## what a month costs, into docs/costs.md (prices: scripts/prices.json)
 	MPLBACKEND=Agg $(PY) scripts/costs.py
 
+.PHONY: screenshots
+screenshots: setup ## the pictures of the page, of the real app with a day of recordings, into docs/page/ (needs Chromium)
+	$(PY) -m tests.pages.screenshots
+
 .PHONY: audit fuzz
 audit: setup ## known vulnerabilities of the deployed packages (prints NOT AUDITED without a network)
 	$(PY) -m local.audit
@@ -83,16 +87,19 @@ mutants: setup ## a mistake at a time in the core, before the unit tests and bef
 	$(PY) -m pip install --quiet --disable-pip-version-check -r tests/mutants/requirements.txt
 	$(PY) -m tests.mutants $(ARGS)
 
-.PHONY: chaos load
+.PHONY: chaos load soak
 chaos: setup ## 200 recordings while workers are killed, wires cut, storage frozen; every byte compared (ARGS=--help)
 	$(PY) -m bench.chaos $(ARGS)
+
+soak: setup ## half an hour of rescues, some refused: memory, descriptors, threads (ARGS="--minutes 10")
+	$(PY) -m bench.soak $(ARGS)
 
 load: setup ## 10 000 failed exports at once: acknowledged, rescued, memory, transactions (ARGS=--help)
 	$(PY) -m bench.load $(ARGS)
 
-bench: bench-rescue bench-coldstart bench-events bench-window bench-storm ## all measurements, into docs/performance.md
+bench: bench-rescue bench-requests bench-coldstart bench-events bench-window bench-storm ## all measurements, into docs/performance.md
 
-bench-rescue bench-coldstart bench-events bench-storm bench-window: bench-%: bench-deps ## one of them (ARGS=--help)
+bench-rescue bench-requests bench-coldstart bench-events bench-storm bench-window: bench-%: bench-deps ## one of them (ARGS=--help)
 	$(PY) -m bench.$* $(ARGS)
 
 bench-deps: setup

@@ -189,7 +189,6 @@ def compose(settings: Settings, ports: Ports) -> App:
             overdue_after=overdue_after,
             telemetry=telemetry,
         ),
-        statistics=Statistics(store=store, clock=clock),
         actions=Actions(store=store, acs=ports.acs),
         rejected=RejectedEvents(ledger=ports.ledger, intake=intake, clock=clock),
         doctor=Doctor(
@@ -206,6 +205,7 @@ def compose(settings: Settings, ports: Ports) -> App:
         ),
         views=views,
         listing=listing,
+        statistics=Statistics(store=store, clock=clock),
         replay=replay,
         verification=verification,
         replays=Replays(bulk=bulk, replay=replay),
@@ -348,7 +348,7 @@ def _notifier(settings: Settings, credential: Any) -> Notifier:
 
 def _telemetry(settings: Settings) -> Telemetry:
     """OpenTelemetry where it has somewhere to go; what is wrong with it is logged, and holds nothing up."""
-    if settings.insights is None and settings.otlp_endpoint is None:
+    if settings.insights is None and not settings.has_otlp:
         return NO_TELEMETRY
     try:
         from shared.telemetry.otel import OtelTelemetry
@@ -358,7 +358,7 @@ def _telemetry(settings: Settings) -> Telemetry:
             from shared.telemetry.insights import insights_exporters
 
             exporters.append(insights_exporters(settings.insights.reveal()))
-        if settings.otlp_endpoint:
+        if settings.has_otlp:
             from shared.telemetry.otlp import otlp_exporters
 
             exporters.append(otlp_exporters())

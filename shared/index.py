@@ -67,7 +67,7 @@ def remember_alias(ledger: Ledger, identity: str, other: str, *, at: datetime) -
 
 def aliases(ledger: Ledger, identity: str, *, most: int) -> list[str]:
     """Hashes (`recording_key`) of ids that are of one call with `identity`, the newest `most`. StorageError."""
-    entries, _ = ledger.entries(f"aliases/{recording_key(identity)}/")
+    entries = _everything(ledger, f"aliases/{recording_key(identity)}/")
     newest = sorted(entries, key=lambda entry: entry.metadata.get("at", ""), reverse=True)
     return [entry.name.rpartition("/")[2] for entry in newest[:most]]
 

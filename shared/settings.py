@@ -127,7 +127,7 @@ class Settings:
     event_topic: str | None = None
     event_topic_key: Secret | None = None
     insights: Secret | None = None
-    otlp_endpoint: str | None = None
+    has_otlp: bool = False
     local_acs_origin: str | None = None
     identity_client_id: str | None = None
 
@@ -215,7 +215,7 @@ class _Reader:
             "event_topic_key": self.secret("EVENT_TOPIC_KEY"),
             # The host reads both, too; what is wrong with them costs telemetry, and no recording.
             "insights": self.secret("APPLICATIONINSIGHTS_CONNECTION_STRING"),
-            "otlp_endpoint": self.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
+            "has_otlp": self.get("OTEL_EXPORTER_OTLP_ENDPOINT") is not None,
             "local_acs_origin": self.local_origin(),
             # The second is what the host itself reads; one identity serves both.
             "identity_client_id": self.guid("AZURE_CLIENT_ID") or self.guid("AzureWebJobsStorage__clientId"),

@@ -145,6 +145,8 @@ def metadata_failed(recording: Recording, chunk: Chunk, failure: f.Failure, c: C
 
 def look_failed(recording: Recording, chunk: Chunk, fact: f.Failed, c: Context) -> Recording:
     """A container that may hold the chunk cannot be asked: asked again for some hours."""
+    if chunk.is_safe or chunk.state is ChunkState.DAMAGED:
+        return recording
     if c.now >= chunk.abandon_after + _LATE_LOOKS or chunk.state in MISSING_STATES:
         return nowhere_found(recording, chunk, f.NowhereFound(chunk.key, chunk.generation), c)
     return recording.with_chunk(slowly(noted_failure(chunk, fact.failure, c), c))

@@ -130,13 +130,17 @@ class EventIntake:
         key, version, is_joined = self._resolve(status)
         is_unmatched = not is_joined and status.recording_id is None
         report = Report(status, redacted(raw), self._clock.now())
-        written = self._store.commit(
-            key, version, lambda before: self._merge.merge(before, key, report, is_unmatched=is_unmatched)
-        )
+        found: list[Recording | None] = []
+
+        def merged(current: Recording | None) -> Recording | None:
+            found.append(current)
+            return self._merge.merge(current, key, report, is_unmatched=is_unmatched)
+
+        written = self._store.commit(key, version, merged)
         if written is None:  # it was there a moment ago: only a person's hand removes ledger documents
             return Outcome("ignored")
-        recording = written.recording
-        is_changed = version is None or recording.revision != version.recording.revision
+        recording, before = written.recording, found[0]
+        is_changed = before is None or recording.revision != before.revision
         log(
             "event.recorded" if is_changed else "event.repeated",
             recording=key,
@@ -147,7 +151,7 @@ class EventIntake:
         )
         if not is_changed:
             self._sent_again(recording)
-        self._indexed(version, recording, status, is_joined=is_joined, is_unmatched=is_unmatched)
+        self._indexed(before, recording, status, is_joined=is_joined, is_unmatched=is_unmatched)
         return Outcome("recorded" if is_changed else "repeated", key)
 
     def _sent_again(self, recording: Recording) -> None:
@@ -159,7 +163,7 @@ class EventIntake:
                 self._store.send_chunk(recording, chunk)
 
     def _resolve(self, status: RecordingFileStatus) -> tuple[str, Version | None, bool]:
-        """The ledger key of the event's recording, its document if that is known, and whether it was started here."""
+        """The ledger key of the event's recording, its document if that was read, and whether it was started here."""
         ledger = self._store.ledger
         if status.recording_id:
             known = index.known_by(ledger, status.recording_id)
@@ -170,8 +174,8 @@ class EventIntake:
             return joined.recording.key, joined, True
         start = status.recording_start.isoformat() if status.recording_start else status.chunks[0].document_id
         key = naming.recording_key(status.recording_id or f"{status.call_id or status.server_call_id}@{start}")
-        # A closed one, too: what is new of it is folded in, never made afresh beside it.
-        return key, self._store.load(key), False
+        # The commit reads it, a closed one too: what is new of it is folded in, never made afresh beside it.
+        return key, None, False
 
     def _started_for(self, status: RecordingFileStatus) -> Version | None:
         """The recording that was started here for the event's call, if its id does not say that it is another."""
@@ -191,7 +195,7 @@ class EventIntake:
 
     def _indexed(
         self,
-        version: Version | None,
+        before: Recording | None,
         recording: Recording,
         status: RecordingFileStatus,
         *,
@@ -201,7 +205,6 @@ class EventIntake:
         """Found by every id: what was joined by its call, and what could not be joined and may be later."""
         ledger, at = self._store.ledger, status.recording_start or recording.created_at
         if is_joined and recording.started is not None:
-            before = version.recording if version else None
             if status.recording_id and (before is None or before.recording_id is None):
                 index.remember(ledger, status.recording_id, key=recording.key, at=at, role=index.REPORTED)
             if status.server_call_id and (before is None or before.server_call_id is None):

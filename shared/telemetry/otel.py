@@ -154,7 +154,8 @@ class _OtelSpan:
 
     def fail(self, code: str) -> None:
         """See the port."""
-        self.note(**{"error.type": code})
+        # The first is OpenTelemetry's own word for it, which Application Insights does not keep.
+        self.note(**{"error.type": code, "code": code})
         self._span.set_status(StatusCode.ERROR)
 
 

@@ -75,7 +75,8 @@ function update(node, next) {
   }
   // What the reader has folded open or typed is theirs.
   const isTheirs = (name) => name === "style" || (name === "open" && node.nodeName === "DETAILS");
-  for (const { name } of [...node.attributes]) if (!isTheirs(name) && !next.hasAttribute(name)) node.removeAttribute(name);
+  for (const { name } of [...node.attributes])
+    if (!isTheirs(name) && !next.hasAttribute(name)) node.removeAttribute(name);
   for (const { name, value } of [...next.attributes]) {
     if (!isTheirs(name) && node.getAttribute(name) !== value) node.setAttribute(name, value);
   }

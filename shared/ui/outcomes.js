@@ -1,21 +1,30 @@
-// What a replay did about a recording or a file.
+// What replays and verifications come to, as badges.
 
 import { plain } from "./format.js";
 import { toneBadge } from "./parts.js";
 
-const OUTCOMES = {
-  going: ["Set going", "good", "check"],
+const REST = {
   held: ["Held by a worker", "plain", "clock"],
   nothing_to_do: ["Nothing to do", "plain", "dot"],
   failed: ["Failed", "bad", "alert"],
 };
+const DONE = { ...REST, going: ["Set going", "good", "check"] };
+const PLANNED = { ...REST, going: ["Would go on", "busy", "replay"] };
+// What a look at a file found.
+const RESULTS = {
+  intact: ["Intact", "good", "check"],
+  missing: ["Gone", "bad", "broken"],
+  differs: ["Differs", "bad", "broken"],
+  unknown: ["ETag changed", "warn", "ask"],
+  unreachable: ["Not reachable", "warn", "alert"],
+};
 
-export function outcomeText(outcome) {
-  const [label, tone, icon] = OUTCOMES[outcome] ?? [plain(outcome), "plain", "dot"];
-  return { label, tone, icon };
+function badge(table, outcome) {
+  return toneBadge(...(table[outcome] ?? [plain(outcome), "plain", "dot"]));
 }
 
-export function outcomeBadge(outcome) {
-  const { label, tone, icon } = outcomeText(outcome);
-  return toneBadge(label, tone, icon);
-}
+/** What a replay did about a recording or a file. */
+export const doneBadge = (outcome) => badge(DONE, outcome);
+/** The same, of a dry run. */
+export const plannedBadge = (outcome) => badge(PLANNED, outcome);
+export const resultBadge = (result) => badge(RESULTS, result);

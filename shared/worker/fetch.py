@@ -30,7 +30,7 @@ from shared.domain.recording import Step
 from shared.transfer.budget import TimeBudgetSpentError
 from shared.transfer.job import Job, Progress, StoredBlob
 from shared.worker.checks import fact_of
-from shared.worker.finder import Origin, find_copies
+from shared.worker.finder import Origin, find_copies, has_history
 from shared.worker.verify import stored_in_fallback
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Fetch:
         failure = f.Failure.of(refusal)
         attempt.refusal = failure
         fallback = self._containers.fallback()
-        if _has_history(chunk):
+        if has_history(chunk):
             kept = stored_in_fallback(fallback, recording, chunk)
             if kept is not None:
                 return kept
@@ -177,7 +177,7 @@ class Fetch:
 
     def _last_look(self, recording: Recording, chunk: Chunk, attempt: _Attempt) -> Callable[[str], None]:
         def look(_name: str) -> None:
-            if not _has_history(chunk) and self._clock.now() - attempt.begun < _LONG_TRANSFER:
+            if not has_history(chunk) and self._clock.now() - attempt.begun < _LONG_TRANSFER:
                 return
             # A file in the way is no reason to drop the bytes: the commit overwrites nothing, and they may be on their
             # way to the fallback because of it.
@@ -204,7 +204,7 @@ class Fetch:
         return None
 
     def _failed(self, recording: Recording, chunk: Chunk, attempt: _Attempt, error: RecorderError) -> f.Fact:
-        if isinstance(error, MediaError) and _has_history(chunk):
+        if isinstance(error, MediaError) and has_history(chunk):
             # ACS gives nothing any more, but an earlier attempt may have brought it before the ledger knew.
             with suppress(StorageError):
                 kept = stored_in_fallback(self._containers.fallback(), recording, chunk)
@@ -242,10 +242,6 @@ class _Attempt:
         # Bytes came, and no page: something is there.
         if isinstance(error, MediaDistrusted) and not isinstance(error, MediaEmpty | MediaIsAPage):
             self.is_confirmed = True
-
-
-def _has_history(chunk: Chunk) -> bool:
-    return bool(chunk.attempts or chunk.crashes or chunk.continuations)
 
 
 def _stored(

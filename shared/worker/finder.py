@@ -79,6 +79,25 @@ def everything(container: Container, prefix: str) -> list[BlobFacts]:
     return found
 
 
+def has_history(chunk: Chunk) -> bool:
+    """Whether an attempt of this app may have left a copy of the chunk."""
+    return bool(chunk.attempts or chunk.crashes or chunk.continuations)
+
+
+def reported_export(container: Container, chunk: Chunk) -> Sighting | None:
+    """The first of the reported exports that is there and has bytes. StorageError.
+
+    For a chunk without a history: no attempt left blocks or a copy, so neither is asked for.
+    """
+    for name in chunk.exports:
+        facts = container.stat(name)
+        if facts is not None and facts.size:
+            metadata = _reported_metadata(container, chunk, name)
+            origin = Origin.OURS if facts.sha256 else Origin.ACS
+            return Sighting(facts.name, facts.size, facts.etag, origin, facts.sha256, metadata)
+    return None
+
+
 def _prefixes(recording: Recording, chunk: Chunk, *, is_thorough: bool) -> list[str]:
     folder = places.folder_of(recording, chunk) + "/"
     prefixes: list[str] = []

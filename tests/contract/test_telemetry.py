@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
 import subprocess
 import sys
@@ -15,9 +17,11 @@ from opentelemetry import metrics, trace
 from shared.app import _telemetry
 from shared.settings import Secret
 from shared.telemetry import instruments as i
+from shared.telemetry.insights import insights_exporters
 from shared.telemetry.otel import OtelTelemetry
 from shared.telemetry.otlp import otlp_exporters
 from shared.telemetry.port import NO_TELEMETRY
+from tests.contract.scripted import Answer, Asked, Scripted
 from tests.support.collector import Collector
 from tests.support.fakes import settings
 
@@ -62,7 +66,7 @@ def test_spans_lie_in_each_other_and_follow_a_message(telemetry: OtelTelemetry, 
     assert (event.parent, message.parent, step_span.parent) == ("b7ad6b7169203331", event.id, message.id)
     assert message.links == ("0af7651916cd43dd8448eb211c80319c",)
     assert (event.is_error, step_span.is_error) == (False, True)
-    assert step_span.attributes == {"step": "fetch", "error.type": "media_not_found"}
+    assert step_span.attributes == {"step": "fetch", "error.type": "media_not_found", "code": "media_not_found"}
     assert {span.kind for span in spans.values()} == {1}, "internal: the host makes the request's own span"
 
 
@@ -131,6 +135,7 @@ def test_none_is_made_where_it_has_nowhere_to_go() -> None:
 def test_a_connection_string_that_is_none_costs_telemetry_only(caplog: pytest.LogCaptureFixture) -> None:
     assert _telemetry(settings(insights=Secret("InstrumentationKey=CANARY-no-guid"))) is NO_TELEMETRY
     assert '"event":"telemetry.failed"' in caplog.text
+    assert "CANARY" not in caplog.text
 
 
 _LOOK = """
@@ -170,3 +175,36 @@ def test_nothing_of_it_is_loaded_unless_it_is_set_up(more: dict[str, str], told:
         check=False,
     )
     assert ran.stdout.strip() == told, ran.stderr[-2000:]
+
+
+# --- Application Insights
+
+
+def _plain(asked: Asked) -> bytes:
+    return gzip.decompress(asked.body) if asked.headers.get("content-encoding") == "gzip" else asked.body
+
+
+def test_application_insights_gets_dependencies_and_metrics_and_nothing_else() -> None:
+    """Not requests: those are the host's, one for each invocation. The exporter says nothing of its own."""
+
+    def accept(asked: Asked) -> Answer:
+        count = len(json.loads(_plain(asked)))
+        told = {"itemsReceived": count, "itemsAccepted": count, "errors": []}
+        return Answer(200, json.dumps(told).encode(), {"Content-Type": "application/json"})
+
+    with Scripted(accept) as server:
+        key = "00000000-0000-0000-0000-000000000001"
+        made = OtelTelemetry([insights_exporters(f"InstrumentationKey={key};IngestionEndpoint={server.origin}/")])
+        with made.span("step fetch", {"recording": "k" * 32}) as span:
+            made.count(i.LOST, 2)
+            span.fail("media_not_found")
+        made.close()
+        sent = [item for asked in server.asked for item in json.loads(_plain(asked))]
+    found = {item["data"]["baseType"]: item["data"]["baseData"] for item in sent}
+    assert set(found) == {"RemoteDependencyData", "MetricData"}
+    dependency = found["RemoteDependencyData"]
+    assert (dependency["name"], dependency["success"]) == ("step fetch", False)
+    assert dependency["properties"] == {"recording": "k" * 32, "code": "media_not_found"}
+    [metric] = found["MetricData"]["metrics"]
+    assert (metric["name"], metric["value"]) == ("recorder.lost", 2)
+    assert {item["tags"]["ai.cloud.role"] for item in sent} == {"acs-byos-recorder"}

@@ -8,11 +8,14 @@ import copy
 import uuid
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
+from azure.communication.callautomation import AzureBlobContainerRecordingStorage, CallAutomationClient
 
 from local.acs import EventForm
 from local.acs.documents import file_status_event, moment
+from local.acs.transport import EmulatorTransport
 from tests.e2e.support import Recorded, plan
 from tests.support.waiting import eventually
 
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.support import World
 
-HOUR = timedelta(hours=1)
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 MEDIA = "https://us-storage.asm.skype.com/v1/objects"
 
 
@@ -48,20 +51,32 @@ def at_risk_from(chunk: dict[str, Any]) -> datetime:
 
 
 def test_a_chunk_of_a_later_event_has_its_own_window_and_is_rescued(world: World) -> None:
-    """The first event is of five hours ago; the recording was closed long before the second one comes."""
-    recorded = ended(world, 30_000, 50_000)
-    fault = world.stack.acs.add_fault(kind="status", status=404, operation="media", recording_id=recorded.id)
+    """Of a recording that another program started: the first event says that it ended five hours ago."""
+    acs = world.stack.acs
+    call = acs.create_call()
+    storage = AzureBlobContainerRecordingStorage(world.url("recordings"))
+    with CallAutomationClient.from_connection_string(
+        acs.connection_string, transport=EmulatorTransport(acs.origin)
+    ) as other:
+        recording_id = str(
+            other.start_recording(server_call_id=call.server_call_id, recording_storage=storage).recording_id
+        )
+    acs.end_call(call.call_id, plan=plan(30_000, 50_000, export="firewall", publish_event=False))
+    acs.wait_idle()
+    fault = acs.add_fault(kind="status", status=404, operation="media", recording_id=recording_id)
+    recorded = Recorded(world, call, {"recordingId": recording_id, "key": ""})
     assert world.deliver(event_of(recorded, 0, ago=5 * HOUR)) == 202
+    key = eventually(lambda: world.get(f"/api/recordings/{quote(recording_id, safe='')}").json().get("key"))
+    recorded = Recorded(world, call, {"recordingId": recording_id, "key": key})
     eventually(lambda: recorded.story()["attempts"])
     assert world.deliver(event_of(recorded, 1)) == 202
     eventually(lambda: len(recorded.story()["chunks"]) == 2)
     first, second = recorded.story()["chunks"]
-    # What was started here a moment ago has not ended five hours ago, whatever an event says.
-    assert at_risk_from(second) >= at_risk_from(first)
+    assert abs(at_risk_from(second) - at_risk_from(first) - 5 * HOUR) < MINUTE
     now = world.stack.clock.now()
     assert now + 23.9 * HOUR < at_risk_from(second) <= now + 24 * HOUR
     assert datetime.fromisoformat(second["abandonAfter"]) > now + 24.9 * HOUR
-    world.stack.acs.faults.remove(fault.fault_id)
+    acs.faults.remove(fault.fault_id)
     assert recorded.whole()["chunkStates"] == {"rescued": 2}
 
 

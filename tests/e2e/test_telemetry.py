@@ -17,6 +17,7 @@ from local.services import CONTAINER
 from local.stack import Stack
 from tests.e2e.conftest import QUICK
 from tests.e2e.support import ARCHIVE, World, plan
+from tests.local.host.support import call
 from tests.support.collector import Collector
 from tests.support.receiver import Receiver
 from tests.support.waiting import eventually
@@ -45,7 +46,9 @@ class Watched:
             "EVENT_TOPIC_ENDPOINT": grid.topic_url,
             "EVENT_TOPIC_KEY": TOPIC_KEY,
         }
-        self.world = World(running.enter_context(Stack(settings=settings, containers=(CONTAINER, ARCHIVE), seed=4)))
+        self.world = World(
+            running.enter_context(Stack(settings=settings, containers=(CONTAINER, ARCHIVE, "late"), seed=4))
+        )
         running.callback(self.world.blobs.close)
 
     def total(self, name: str) -> float:
@@ -74,6 +77,26 @@ def test_an_event_and_the_work_it_causes_are_one_trace(watched: Watched) -> None
     assert message.name == "rescue_chunk"
     assert of_trace[message.parent].name == "recording_file_status_updated"
     assert re.fullmatch(r"[0-9a-f-]{36}", message.attributes["faas.invocation_id"])
+
+
+def test_a_request_and_the_work_it_causes_are_one_trace(watched: Watched) -> None:
+    """HTTP → queue → worker: a replay of what waits in the fallback."""
+    world = watched.world
+    recorded = world.start(containerUrl=world.url("late"))
+    world.blobs.delete_container("late")
+    recorded.end(plan(60_000, export="firewall"))
+    recorded.wait_for("in_fallback")
+    world.blobs.create_container("late")
+    assert call(world.stack.host_url, f"/api/recordings/{recorded.key}/replay", method="POST").status == 202
+    recorded.whole()
+
+    def replayed() -> set[str]:
+        spans = watched.collector.spans
+        traces = {one.trace for one in spans if one.name == "replay_recording"}
+        mine = {one.trace for one in spans if one.attributes.get("recording") == recorded.key} & traces
+        return {one.name for one in spans if one.trace in mine}
+
+    eventually(lambda: {"replay_recording", "background_work", "step deliver"} <= replayed(), what=f"{replayed()}")
 
 
 def test_what_happens_is_counted(watched: Watched) -> None:

@@ -12,7 +12,7 @@ from tests.e2e.conftest import QUICK
 from tests.e2e.support import ARCHIVE, World
 from tests.pages.browser import MISSING, Reader, browsing, chromium
 from tests.pages.gate import KEY, Gate, gate_before
-from tests.pages.scene import Scene, build
+from tests.pages.scene import SECOND, Scene, build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def scene(browser: Browser) -> Iterator[Scene]:
     """Asked for after the browser: nothing is started where there is none."""
-    with Stack(settings=QUICK, containers=(CONTAINER, ARCHIVE), seed=3) as stack:
+    with Stack(settings=QUICK, containers=(CONTAINER, ARCHIVE, SECOND), seed=3) as stack:
         world = World(stack)
         yield build(world)
         world.blobs.close()

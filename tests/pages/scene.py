@@ -12,6 +12,7 @@ from tests.support.waiting import eventually
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+SECOND = "second-archive"
 MARKUP = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,32 +60,33 @@ class Day:
         self.world.start()
         self.world.start(recordingContent="audioVideo")
         self.world.deliver(rejected_event("CallEnded"))
+        self._damaged()
         eventually(self._is_settled, seconds=120, what="the end of the day")
 
-    def _usual(self) -> None:
-        self._began += 1
-        export = "service-outage" if self._began % _FAILS_EACH == 0 else "ok"
-        self.world.start().end(plan(20_000 + 1_000 * self._began, export=export))
-
-    def _slow(self) -> None:
-        """Another program started it; ACS's media store gives a part of it and then nothing."""
-        acs = self.stack.acs
-        call = acs.create_call()
-        storage = {
+    def _recorded(self) -> tuple[str, str]:
+        """Call and recording that another program started: the app learns from the event when it began."""
+        call = self.stack.acs.create_call()
+        place = {
             "recordingStorageKind": "azureBlobStorage",
             "recordingDestinationContainerUrl": self.world.url(CONTAINER),
         }
-        body = {
-            "recordingContentType": "audio",
-            "recordingChannelType": "mixed",
-            "recordingFormatType": "mp3",
-            "externalStorage": storage,
-        }
-        started = ask(acs.origin, f"/_control/calls/{call.call_id}/recordings", body=body)
-        fault = {"operation": "media", "recording_id": started["recordingId"]}
-        acs.add_fault(kind="cut", bytes=700_000, count=4, **fault)
-        acs.add_fault(kind="status", status=503, **fault)
-        acs.end_call(call.call_id, plan=plan(9_000_000, export="service-outage"))
+        body = {"recordingFormatType": "mp3", "externalStorage": place}
+        started = ask(self.stack.acs.origin, f"/_control/calls/{call.call_id}/recordings", body=body)
+        return call.call_id, started["recordingId"]
+
+    def _usual(self) -> None:
+        self._began += 1
+        call, _ = self._recorded()
+        export = "service-outage" if self._began % _FAILS_EACH == 0 else "ok"
+        self.stack.acs.end_call(call, plan=plan(20_000 + 1_000 * self._began, export=export))
+
+    def _slow(self) -> None:
+        """ACS's media store gives a part of it and then nothing."""
+        call, recording = self._recorded()
+        add = partial(self.stack.acs.add_fault, operation="media", recording_id=recording)
+        add(kind="cut", bytes=700_000, count=4 + self._began // 9)
+        add(kind="status", status=503)
+        self.stack.acs.end_call(call, plan=plan(9_000_000, export="service-outage"))
 
     def _held(self) -> None:
         self.looked_at = self.world.start(containerUrl=self.world.url(ARCHIVE))
@@ -97,6 +99,14 @@ class Day:
         recorded.end(plan(90_000, export="firewall"))
         eventually(lambda: recorded.story()["attempts"])
         _days_pass(recorded, 2)
+
+    def _damaged(self) -> None:
+        """Another program deletes a file; a verification finds that."""
+        recorded = self.world.start().end(plan(60_000))
+        eventually(lambda: recorded.story().get("closedAt"))
+        name = recorded.story()["chunks"][0]["blob"].partition(f"/{CONTAINER}/")[2]
+        self.world.blobs.get_blob_client(CONTAINER, name).delete_blob()
+        ask(self.stack.host_url, f"/api/recordings/{recorded.key}/verify", body={})
 
     def _is_settled(self) -> bool:
         unfinished = self.world.get("/api/recordings?limit=200").json()["recordings"]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
 
+from local.services import guide
 from tests.pages.gate import COOKIE, KEY
 from tests.pages.test_access import LISTS
 
 if TYPE_CHECKING:
     from tests.pages.browser import Reader
+    from tests.pages.scene import Scene
 
 STORED = "sessionStorage.getItem('recorder.key')"
 
@@ -59,6 +62,12 @@ def test_a_wrong_key_is_refused_and_forgotten(stranger: Reader) -> None:
     assert stranger.page.evaluate(STORED) is None
 
 
+def test_what_cannot_be_a_key_is_not_kept(stranger: Reader) -> None:
+    stranger.open(key="%F0%9F%92%A5%0D%0AX-Other:%201")
+    assert stranger.text("h1") == "A key, please"
+    assert stranger.page.evaluate(STORED) is None
+
+
 def test_the_key_can_be_forgotten(reader: Reader) -> None:
     reader.page.get_by_role("button", name="Forget the key").click()
     reader.page.wait_for_selector("h1:has-text('A key, please')")
@@ -83,3 +92,13 @@ def test_a_sign_in_in_front_needs_no_key(stranger: Reader) -> None:
 def test_no_view_shows_anything_without_a_key(stranger: Reader, route: str) -> None:
     stranger.open(route)
     assert stranger.text("h1") == "A key, please"
+
+
+def test_the_address_that_make_start_prints_opens_the_page(stranger: Reader, scene: Scene) -> None:
+    stack = scene.world.stack
+    printed = guide(stack.services, host_url=stack.host_url)
+    [address] = re.findall(r"The page\s+(\S+)", printed)
+    stranger.page.goto(address)
+    stranger.ready()
+    assert stranger.text("h1") == "Unfinished"
+    assert stranger.page.url == f"{stack.host_url}/api/ui#/"

@@ -84,6 +84,7 @@ def test_a_replay_asks_first_and_says_what_it_set_going(reader: Reader, scene: S
     dialog.get_by_role("button", name="Replay").click()
     dialog.locator(".results li").first.wait_for()
     assert "Set going" in dialog.inner_text()
+    assert "Would go on" not in dialog.inner_text()
     assert "File 1: delivered from the fallback now" in dialog.inner_text()
     eventually(lambda: len(scene.world.logged("recording.replayed", recording=scene.held_too.key)) == before + 1)
     dialog.get_by_role("button", name="Close").click()

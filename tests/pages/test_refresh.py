@@ -37,10 +37,12 @@ def test_a_refresh_that_fails_says_since_when_and_the_page_recovers(reader: Read
     reader.page.wait_for_selector("#status.stale", timeout=20_000)
     assert "Could not refresh since" in reader.text("#status")
     assert "does not answer" in reader.text("#status")
+    assert "Could not refresh since" in (reader.page.locator("[role=status]").first.text_content() or "")
     assert scene.saving.key[:8] in reader.text("h1")
     reader.gate.is_down = False
     reader.page.wait_for_selector("#status:not(.stale)", timeout=20_000)
     assert "Updated" in reader.text("#status")
+    assert reader.page.locator("[role=status]").first.text_content() == "Refreshed again"
 
 
 def test_a_first_load_that_fails_is_no_blank_page(reader: Reader) -> None:
@@ -50,6 +52,25 @@ def test_a_first_load_that_fails_is_no_blank_page(reader: Reader) -> None:
     assert "The app does not answer" in reader.text()
     reader.gate.is_down = False
     reader.page.wait_for_selector(".filters", timeout=20_000)
+
+
+def test_a_screen_reader_is_not_told_of_each_refresh(reader: Reader, scene: Scene) -> None:
+    reader.open(f"/recordings/{scene.saving.key}")
+    loaded = reader.text("#status")
+    reader.page.wait_for_selector(f"#status:not(:has-text('{loaded}'))")
+    assert [one.text_content() for one in reader.page.locator("[role=status]").all()] == ["", ""]
+
+
+def test_an_answer_that_is_not_understood_is_no_blank_page(reader: Reader) -> None:
+    reader.page.route("**/api/causes", lambda route: route.fulfill(json={"another": "shape"}))
+    reader.page.get_by_role("link", name="Causes").click()
+    reader.page.wait_for_selector("[role=alert]")
+    assert "does not understand the answer" in reader.text()
+    assert len(reader.complaints) >= 1
+    reader.complaints.clear()
+    reader.page.unroute("**/api/causes")
+    reader.page.wait_for_selector("[role=alert]", state="detached", timeout=15_000)
+    reader.complaints.clear()
 
 
 def test_nothing_is_asked_while_the_tab_is_hidden(reader: Reader, scene: Scene) -> None:

@@ -1,38 +1,52 @@
-"""What is repaired on the page, last of all: it changes the scene. Groups by cause, verification, rejected events."""
+"""What is repaired on the page: a group by its cause, a recording by its verification, a rejected event."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from tests.e2e.support import ARCHIVE, plan
+from tests.e2e.support import plan
+from tests.pages.scene import SECOND
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
+    from tests.e2e.support import Recorded
     from tests.pages.browser import Reader
     from tests.pages.scene import Scene
 
 
+def _waits_for(recorded: Recorded, cause: str) -> bool:
+    return recorded.story().get("cause") == cause
+
+
 def test_a_cause_is_shown_as_one_group_and_replayed_for_all(reader: Reader, scene: Scene) -> None:
     """A dry run says first what would happen; then both recordings are delivered to the container that is back."""
+    world = scene.world
+    held = [world.start(containerUrl=world.url(SECOND)) for _ in range(2)]
+    world.blobs.delete_container(SECOND)
+    for one in held:
+        one.end(plan(40_000))
+        eventually(partial(_waits_for, one, "container_missing"))
     page = reader.page
     page.get_by_role("link", name="Causes").click()
-    card = page.locator(".card", has_text="The container does not exist")
+    card = page.locator(".card", has_text=SECOND)
     card.wait_for()
     assert card.locator(".card-number").inner_text() == "2"
     assert "Your container" in card.inner_text()
-    assert ARCHIVE in card.inner_text()
-    scene.world.blobs.create_container(ARCHIVE)
+    assert "The container does not exist" in card.inner_text()
+    world.blobs.create_container(SECOND)
     card.get_by_role("button", name="Replay all 2").click()
     dialog = page.get_by_role("dialog", name="Replay 2 recordings?")
     dialog.locator(".results li").first.wait_for()
-    assert "Would be set going" in dialog.inner_text()
+    assert "Would go on" in dialog.inner_text()
+    assert not [line for one in held for line in world.logged("recording.replayed", recording=one.key)]
     dialog.get_by_role("button", name="Replay all").click()
     dialog.locator(".panel.good").wait_for()
     assert "set going" in dialog.inner_text()
     dialog.get_by_role("button", name="Close").click()
-    for one in (scene.held, scene.held_too):
+    for one in held:
         assert one.whole()["state"] == "complete"
-    page.wait_for_selector(".card:has-text('The container does not exist')", state="detached", timeout=20_000)
+    page.wait_for_selector(f".card:has-text('{SECOND}')", state="detached", timeout=20_000)
 
 
 def test_a_file_that_was_deleted_is_found_by_a_verification(reader: Reader, scene: Scene) -> None:

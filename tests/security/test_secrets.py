@@ -169,7 +169,12 @@ _UNUSABLE = (
     f"https://[{CANARY}",
 )
 # Secrets that may be any text, so that all of these can be used.
-_ANY_TEXT = ("RECORDING_STORAGE_CONNECTION_STRING", "EVENT_TOPIC_KEY")
+_ANY_TEXT = (
+    "RECORDING_STORAGE_CONNECTION_STRING",
+    "EVENT_TOPIC_KEY",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+)
 # The plain word is a good name for a container, and no secret there.
 _CONTAINERS = ("FALLBACK_CONTAINER", "LEDGER_CONTAINER", "REJECTED_EVENTS_CONTAINER")
 

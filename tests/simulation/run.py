@@ -50,12 +50,21 @@ _NO_EVENT = timedelta(hours=60)
 _LOCATORS = ("serverCallId", "groupCallId", "roomId", "callConnectionId")
 
 
-def run_world(seed: int) -> World:
-    """Runs the world of that seed to its end; AssertionError where an invariant does not hold."""
+def run_world(seed: int, *, is_deep: bool = False) -> World:
+    """Runs the world of that seed to its end; AssertionError, ViolationError where an invariant does not hold.
+
+    `is_deep`: over the real adapters and SDKs (`deep.py`).
+    """
     rng = Random(seed)  # noqa: S311 - reproducible, and nothing secret
-    world = World(
+    drawn = _settings(rng)
+    made: type[World] = World
+    if is_deep:
+        from tests.simulation.deep import DeepWorld, deep_settings  # noqa: PLC0415 - it loads the SDKs
+
+        made, drawn = DeepWorld, deep_settings(drawn)
+    world = made(
         seed,
-        _settings(rng),
+        drawn,
         _troubles(rng),
         processes=rng.randint(1, 3),
         page=rng.choice((2, 3, 5, 5000)),

@@ -64,14 +64,10 @@ class World:
         self.published: set[tuple[str, int]] = set()
         self.replayed: Counter[str] = Counter()
         self.truth: Truth | None = None
-        storage._versions = itertools.count(1)
-        self.ledger = SimLedger(self)
-        self.ledger.page = page
-        self.queue = SimQueue(self)
         self.acs = FakeAcs()
         self.media = SimMedia(world=self)
         self.notifier = _Notifier(self)
-        self.containers = SimContainers(self, settings.allowed)
+        self._storage()
         self.hosts = Hosts(self, processes)
         for trouble in troubles:
             if trouble.kind is Kind.RESTART:
@@ -80,6 +76,14 @@ class World:
                 self.scheduler.at(trouble.begin, lambda: self._stand(is_there=False))
                 self.scheduler.at(trouble.end, lambda: self._stand(is_there=True))
         self.scheduler.at(BEGIN, self.hosts.tick)
+
+    def _storage(self) -> None:
+        """Ledger, queue and containers."""
+        storage._versions = itertools.count(1)
+        self.ledger: Any = SimLedger(self)
+        self.ledger.page = self.page
+        self.queue: Any = SimQueue(self)
+        self.containers: Any = SimContainers(self, self.settings.allowed)
 
     # --- what the draw decides
 
@@ -125,19 +129,15 @@ class World:
     def call(self, process: Process, service: str, name: str, action: Callable[[], Any]) -> Any:
         """One call of a port."""
         self.calls += 1
-        is_slow = self.strikes(service, Kind.SLOW)
-        self.scheduler.sleep(self.rng.choice(_SLOW if is_slow else _USUAL))
-        task: Any = getcurrent()
-        if self.scheduler.now - task.begun > FUNCTION_TIMEOUT:
-            self.visits["functionTimeout"] += 1
-            self._die(process, "functionTimeout")
+        self.pause_in(service)
+        self.check_timeout(process)
         is_change = name in CHANGES
         if is_change:
-            self._may_die(process, f"before {service}.{name}")
+            self.may_die(process, f"before {service}.{name}")
         self._may_fail(service, name)
         result = action()
         if is_change:
-            self._may_die(process, f"after {service}.{name}")
+            self.may_die(process, f"after {service}.{name}")
             if self.strikes(service, Kind.LOST):
                 self.trace.append(f"{self.scheduler.now:%d %H:%M:%S} lost answer of {service}.{name}")
                 raise error_of(service, self.rng)
@@ -147,12 +147,24 @@ class World:
         """Amid a call: others may go on, and its process may die."""
         task = getcurrent()
         if isinstance(task, Task):
-            is_slow = self.strikes(service, Kind.SLOW)
-            self.scheduler.sleep(self.rng.choice(_SLOW if is_slow else _USUAL))
+            self.pause_in(service)
             if isinstance(task.owner, Process):
-                self._may_die(task.owner, f"amid {service}.{name}")
+                self.may_die(task.owner, f"amid {service}.{name}")
 
-    def _may_die(self, process: Process, where: str) -> None:
+    def pause_in(self, service: str) -> None:
+        """The latency of a call; others go on."""
+        is_slow = self.strikes(service, Kind.SLOW)
+        self.scheduler.sleep(self.rng.choice(_SLOW if is_slow else _USUAL))
+
+    def check_timeout(self, process: Process) -> None:
+        """The host kills a process whose function runs for longer than it may."""
+        task: Any = getcurrent()
+        if self.scheduler.now - task.begun > FUNCTION_TIMEOUT:
+            self.visits["functionTimeout"] += 1
+            self._die(process, "functionTimeout")
+
+    def may_die(self, process: Process, where: str) -> None:
+        """It does, if the draw says so."""
         self.visits[f"effect {where}"] += 1
         if self.strikes("worker", Kind.CRASH):
             self._die(process, where)

@@ -24,7 +24,7 @@ from tests.unit.builders import FOLDER, NOON, chunk, recording
 RULES = Rules()
 # Within the window; after it; after the days of delivery and of late looks.
 MOMENTS = tuple(NOON + timedelta(hours=hours) for hours in (1, 26, 300))
-MOST = 1500
+MOST = 2500
 
 
 def failure(code: str, *, is_persons: bool = False) -> f.Failure:
@@ -134,6 +134,8 @@ def test_no_reachable_recording_is_stuck_and_finished_stays_finished(new: Chunk)
             context = Context(now=now, random=0.5, rules=RULES)
             for fact in all_facts(before):
                 after = decide(before, fact, context)
+                if after is before:
+                    continue
                 assert not is_stuck(after), f"{fact} after {before.chunks[0]} gives {after.chunks[0]}"
                 assert_explained(after.chunks[0])
                 if before.chunks[0].state in IN_PLACE_STATES:

@@ -151,6 +151,22 @@ def test_a_replay_erases_nothing(make: object) -> None:
     assert told(rig.recording.timeline)[: len(before.timeline)] == told(before.timeline)
 
 
+def test_a_replay_keeps_the_alerts_that_are_owed() -> None:
+    rig = Rig()
+    rig.notifier.is_down = True
+    rig.put_media()
+    rig.destination.refusal = StorageAccessDenied("403")
+    rig.receive(event())
+    rig.live(HOUR)
+    owed = rig.recording.outbox
+    assert [alert.name for alert in owed] == ["storage_access_denied"]
+    rig.process.replay.replay(rig.key, by="operator@example")
+    assert rig.recording.outbox[:1] == owed
+    rig.notifier.is_down = False
+    rig.live(HOUR)
+    assert "storage_access_denied" in rig.notifier.names
+
+
 def test_the_timeline_tells_a_whole_life_and_by_whom() -> None:
     """Started, reported, kept, delivered, given back to, replayed, closed: each with its moment and who did it."""
     rig = Rig(given=settings(delivery_window=HOUR, window=2 * HOUR))
@@ -169,6 +185,7 @@ def test_the_timeline_tells_a_whole_life_and_by_whom() -> None:
     assert [(entry.kind, entry.by) for entry in timeline] == [
         ("started", "api"),
         ("reported", "acs"),
+        ("rescue_started", "app"),
         ("kept_in_fallback", "app"),
         ("alert.storage_access_denied", "app"),
         ("delivery_failed", "app"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +15,7 @@ from shared.domain.errors import Blame, ContainerMissing, StorageAccessDenied
 from shared.domain.journal import alerted
 from shared.domain.recording import PendingAlert, Plan
 from shared.domain.steps import Rules, next_due
-from shared.worker.announcements import ALERT_TYPE, EVENT_TYPES, Announcement, announcement
+from shared.worker.announcements import ALERT_TYPE, EVENT_TYPES, SOURCE, Announcement, announcement
 from tests.support.fakes import NOON, settings
 from tests.unit.rig import DAY, Rig, claim, event, mp3
 
@@ -191,3 +193,26 @@ def test_damage_is_an_event_with_the_file_that_it_is_about(rig: Rig) -> None:
     )
     [file] = hurt["chunks"]
     assert (file["state"], file["blob"], file["size"]) == ("damaged", name, len(mp3()))
+
+
+# --- docs/events.md
+
+PAGE = (Path(__file__).parents[3] / "docs" / "events.md").read_text()
+
+
+def test_the_page_names_every_type_and_no_other() -> None:
+    rows = set(re.findall(r"^\| `(AcsByosRecorder\.\w+)` \|", PAGE, flags=re.MULTILINE))
+    assert rows == {*EVENT_TYPES.values(), ALERT_TYPE}
+
+
+def test_the_page_s_example_is_an_event_of_this_app(rig: Rig) -> None:
+    """A rescue after an export that was reported and is not there; every field of it, and no other."""
+    example = json.loads(PAGE.partition("```json")[2].partition("```")[0])
+    rig.put_media()
+    name = "20261122/call-1/rec-1-acs/0-audiomp3.doc-0.mp3"
+    rig.receive(event(claim(contentLocation=rig.settings.default_container.blob_url(name))))
+    rig.live(timedelta(hours=1))
+    one = told(rig)[-1]
+    assert (example["type"], example["source"]) == (one.type, SOURCE)
+    assert set(example["data"]) == set(one.data)
+    assert set(example["data"]["chunks"][0]) == set(one.data["chunks"][0])
