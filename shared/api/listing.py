@@ -260,8 +260,9 @@ def _unreadable(item: _Item, error: StorageCorrupted) -> dict[str, Any] | None:
 def _agrees(item: _Item, recording: Recording, query: Query, aliases: set[str]) -> bool:
     """Whether the document is what its entry says, and what is asked for."""
     given = facets(recording)
-    if item.is_finished and index.place(given.began, recording.key) != item.place:
-        return False
-    if item.is_finished and item.facets is not None and item.facets.state != given.state:
-        return False  # an old entry beside the present one: a crash kept it from being removed
+    if item.is_finished:
+        state = item.facets.state if item.facets else given.state
+        # A crash may leave the entry of an earlier state beside that of this one: each recording is listed once.
+        if (index.place(given.began, recording.key), given.state) != (item.place, state):
+            return False
     return item.is_finished in (None, given.is_finished) and query.admits(given) and query.names(recording, aliases)
