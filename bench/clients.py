@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 from bench.procfs import cpu_seconds, forget_peak, peak_rss, rss
 
@@ -138,10 +139,12 @@ class Whole(_Product):
 
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__(config)
+        self._queue = _Queue()
+        self._compose(self._queue)
+
+    def _compose(self, queue: Any) -> None:
         from shared.app import compose
 
-        self._queue = _Queue()
-        queue: Any = self._queue
         self._app = compose(self.settings, replace(self.ports, queue=queue))
 
     def prepare(self, task: Task) -> None:
@@ -233,12 +236,7 @@ class SdkWay:
         from azure.communication.callautomation import CallAutomationClient
         from azure.storage.blob import BlobServiceClient
 
-        from shared.adapters.transport import LocalOriginTransport
-
-        transport = LocalOriginTransport(
-            config["source"], acs_endpoint="https://bench.communication.azure.com", connections=10, read_bytes=4096
-        )
-        self._acs = CallAutomationClient.from_connection_string(ACS, transport=transport)
+        self._acs = CallAutomationClient.from_connection_string(ACS, transport=_redirected(config["source"]))
         self._container = BlobServiceClient.from_connection_string(config["storage"]).get_container_client(CONTAINER)
 
     def run(self, task: Task) -> str | None:
@@ -250,6 +248,23 @@ class SdkWay:
             self._container.upload_blob(name, answer.iter_bytes(), length=task.size)
 
         return _at_once(bring, task)
+
+
+def _redirected(origin: str) -> Any:
+    """azure-core's own transport, which sends what is meant for the media host to `origin`."""
+    from azure.core.pipeline.transport import RequestsTransport
+
+    class Redirected(RequestsTransport):  # type: ignore[misc]  # loaded on demand by azure-core
+        def send(self, request: Any, **kwargs: Any) -> Any:
+            meant = request.url
+            request.headers["Host"] = urlsplit(meant).netloc
+            request.url = origin + meant.partition(urlsplit(meant).netloc)[2]
+            try:
+                return super().send(request, **kwargs)
+            finally:
+                request.url = meant
+
+    return Redirected()
 
 
 class Obstore:

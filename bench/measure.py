@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 GIB = 1024**3
+DEBIAN_RCLONE = Path("/usr/bin/rclone")
 # Seconds that any one run may take.
 _LONGEST = 120.0
 _SHA256 = re.compile(rb"[0-9a-f]{64}\b")
@@ -202,24 +203,31 @@ def alternate(
     return list(series.values())
 
 
-def ensure_rclone() -> None:
-    """Installs Debian's rclone where this process may; AbsentError where it is not there then."""
-    if not shutil.which("rclone") and os.geteuid() == 0 and shutil.which("apt-get"):
+def rclone_program(of: str) -> str:
+    """The rclone of PyPI (`bench/requirements.txt`), which is new, or of Debian; AbsentError where it is not there."""
+    if of == "Debian" and not DEBIAN_RCLONE.exists() and os.geteuid() == 0 and shutil.which("apt-get"):
         subprocess.run(["apt-get", "install", "-qq", "-y", "rclone"], check=False, capture_output=True, timeout=300)
-    if not shutil.which("rclone"):
-        raise AbsentError("rclone is not installed (apt-get install rclone)")
+    program = DEBIAN_RCLONE if of == "Debian" else Path(sys.executable).with_name("rclone")
+    if not program.exists():
+        raise AbsentError(f"no rclone of {of}")
+    return str(program)
+
+
+def _rclone_version(of: str) -> str:
+    with contextlib.suppress(AbsentError):
+        ran = subprocess.run([rclone_program(of), "version"], capture_output=True, text=True, check=False)
+        return ran.stdout.splitlines()[0].removeprefix("rclone ")
+    return "absent"
 
 
 def machine() -> dict[str, Any]:
     """What the numbers were measured on."""
     cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    rclone = ""
-    if shutil.which("rclone"):
-        rclone = subprocess.run(["rclone", "version"], capture_output=True, text=True, check=False).stdout
     return {
         "cpu": cpu[0].partition(":")[2].strip() if cpu else "unknown",
         "cores": os.cpu_count(),
         "python": sys.version.split()[0],
-        "rclone": rclone.splitlines()[0].removeprefix("rclone ") if rclone else "absent",
+        "rclone_of_PyPI": _rclone_version("PyPI"),
+        "rclone_of_Debian": _rclone_version("Debian"),
         "load_before": round(os.getloadavg()[0], 2),
     }

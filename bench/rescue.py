@@ -56,31 +56,36 @@ class Scenario:
 OURS: tuple[tuple[str, dict[str, Any]], ...] = (("engine", {"client": "engine"}), ("whole rescue", {"client": "whole"}))
 # The engine where nothing is computed over the bytes, as nothing is by rclone: not a setting of the app.
 BARE = ("engine, its digests taken out", {"client": "engine", "digests": False})
-RCLONE = ("rclone", {"client": "rclone"})
+# Debian's computes nothing over what it moves; the new one an MD5 a block, which the service verifies.
+RCLONE = ("rclone of Debian", {"client": "rclone", "of": "Debian"})
+NEW_RCLONE = ("rclone of PyPI", {"client": "rclone", "of": "PyPI"})
 # What our rows give, asked of rclone: the copy, and the SHA-256 of the whole.
-RCLONE_HASHED = ("rclone, then rclone hashsum sha256", {"client": "rclone-hashed"})
+RCLONE_HASHED = ("rclone of Debian, then hashsum sha256", {"client": "rclone-hashed", "of": "Debian"})
 OBSTORE = ("obstore", {"client": "obstore"})
 SDK = ("SDKs' own way", {"client": "sdk"})
-RELAY = ("C relay", {"client": "relay"})
+AZCOPY = ("curl | azcopy", {"client": "azcopy"})
+# What no program that gives the same guarantee passes by much; and the same without the guarantee.
+LIMIT = ("C limit, SHA-256 in order", {"client": "limit", "digest": "sha256"})
+BARE_LIMIT = ("C limit, nothing computed", {"client": "limit", "digest": "none"})
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         "plain",
         "1 GiB, plain HTTP, sink",
         GIB,
-        (*OURS, BARE, RCLONE, RCLONE_HASHED, OBSTORE, RELAY, SDK),
+        (*OURS, LIMIT, BARE, BARE_LIMIT, RCLONE, NEW_RCLONE, RCLONE_HASHED, OBSTORE, AZCOPY, SDK),
     ),
     Scenario(
         "tls",
         "1 GiB, TLS, sink",
         GIB,
-        (*OURS, BARE, RCLONE, RCLONE_HASHED, OBSTORE, SDK),
+        (*OURS, LIMIT, BARE, BARE_LIMIT, RCLONE, NEW_RCLONE, RCLONE_HASHED, OBSTORE, AZCOPY, SDK),
         tls=True,
     ),
     Scenario(
         "small",
         "100 files of 1 MiB, plain HTTP, sink",
         MIB,
-        (*OURS, RCLONE, OBSTORE, SDK),
+        (*OURS, RCLONE, NEW_RCLONE, OBSTORE, SDK),
         count=100,
         slow=MIB,
     ),
@@ -88,7 +93,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         "small-tls",
         "100 files of 1 MiB, TLS, sink",
         MIB,
-        (*OURS, RCLONE, OBSTORE, SDK),
+        (*OURS, RCLONE, NEW_RCLONE, OBSTORE, SDK),
         count=100,
         tls=True,
         slow=MIB,
@@ -97,19 +102,19 @@ SCENARIOS: tuple[Scenario, ...] = (
         "limited",
         "512 MiB from a source that gives a connection 30 MiB/s, sink",
         512 * MIB,
-        (*OURS, RCLONE, OBSTORE),
+        (*OURS, RCLONE, NEW_RCLONE, OBSTORE),
         rate=30 * MIB,
     ),
     Scenario(
         "azurite",
         "256 MiB into Azurite",
         256 * MIB,
-        (*OURS, RCLONE, OBSTORE, SDK),
+        (*OURS, RCLONE, NEW_RCLONE, OBSTORE, SDK),
         azurite=True,
     ),
 )
 QUICK = (
-    Scenario("plain", "8 MiB, plain HTTP, sink", 8 * MIB, (*OURS, RELAY)),
+    Scenario("plain", "8 MiB, plain HTTP, sink", 8 * MIB, (*OURS, LIMIT)),
     Scenario("tls", "5 files of 256 KiB, TLS, sink", MIB // 4, OURS, count=5, tls=True),
 )
 
@@ -221,7 +226,7 @@ def _warm_up(subjects: dict[str, tuple[Runner, Callable[[int], Task]]], place: _
 
 def _check_sizes(name: str, task: Task, place: _Place) -> None:
     for number, (_, blob) in enumerate(task.names()):
-        full = f"{task.tag}/{number}-{task.size}.wav" if name == "rclone" and task.count > 1 else blob
+        full = f"{task.tag}/{number}-{task.size}.wav" if name.startswith("rclone") and task.count > 1 else blob
         found = place.size_of(full)
         if found != task.size:
             raise RuntimeError(f"{name}: {found} bytes of {task.size}")
@@ -229,11 +234,15 @@ def _check_sizes(name: str, task: Task, place: _Place) -> None:
 
 def _runner(config: dict[str, Any], servers: Servers, place: _Place, folder: Path, stack: ExitStack) -> Runner:
     if config["client"] == "rclone":
-        return peers.rclone(servers.source, place.sas, certificate=servers.certificate)
+        return peers.rclone(servers.source, place.sas, certificate=servers.certificate, of=config["of"])
     if config["client"] == "rclone-hashed":
-        return peers.rclone_then_hash(servers.source, place.sas, certificate=servers.certificate)
-    if config["client"] == "relay":
-        return peers.relay(servers.source, servers.sink, folder)
+        return peers.rclone_then_hash(servers.source, place.sas, certificate=servers.certificate, of=config["of"])
+    if config["client"] == "azcopy":
+        return peers.azcopy(servers.source, place.sas, certificate=servers.certificate)
+    if config["client"] == "limit":
+        return peers.limit(
+            servers.source, servers.sink, folder, certificate=servers.certificate, digest=config["digest"]
+        )
     certificate = str(servers.certificate) if servers.certificate else None
     full = {**config, "source": servers.source, "storage": place.storage, "certificate": certificate}
     return stack.enter_context(Child(full))

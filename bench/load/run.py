@@ -173,7 +173,7 @@ class Load:
             "all acknowledged after, s": round(acknowledged - watcher.began, 1) if acknowledged else None,
             "all rescued after, s": round(seconds, 1) if self.is_whole else None,
             "rescued a second": round(rescued / seconds, 1),
-            "queued anew by the sweep": log.counted["sweep.requeued"],
+            "queued anew by the sweep": log.resent,
             "failed tries": log.counted["fetch.failed"],
             "worker CPU a recording, ms": round(watcher.cpu / max(1, rescued) * 1000, 1),
         }

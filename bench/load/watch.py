@@ -31,12 +31,14 @@ class AppLog:
     """The app's lines in the host's log, from where that ended when this was made.
 
     `recorded`, `closed`: recording → the moment (seconds) its event was written down, and it was done with.
+    `resent`: messages of the sweep for what was overdue.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._at = path.stat().st_size
         self.counted: Counter[str] = Counter()
+        self.resent = 0
         self.recorded: dict[str, float] = {}
         self.closed: dict[str, float] = {}
 
@@ -53,6 +55,8 @@ class AppLog:
 
     def _take(self, stamp: str, event: str, fields: bytes) -> None:
         self.counted[event] += 1
+        if event == "sweep.done":
+            self.resent += json.loads(fields)["sent"]
         kept = {"event.recorded": self.recorded, "recording.closed": self.closed}.get(event)
         if kept is not None:
             kept.setdefault(json.loads(fields)["recording"], datetime.fromisoformat(stamp).timestamp())

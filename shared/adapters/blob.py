@@ -209,12 +209,13 @@ class BlobContainer:
         self, name: str, data: bytes, *, content_type: str, overwrite: bool, sha256: str | None = None
     ) -> BlobFacts:
         """See the port."""
+        whole = bytes(data)  # the SDK takes a bytearray for an iterable of parts
 
         def upload(*, written: Any, **checksum: Any) -> Any:
             if written is not None:
                 checksum |= {"etag": written["etag"], "match_condition": MatchConditions.IfNotModified}
             return self._blob(name).upload_blob(
-                data,
+                whole,
                 overwrite=overwrite or written is not None,
                 metadata={"sha256": sha256} if sha256 else None,
                 content_settings=ContentSettings(content_type=content_type),
@@ -223,7 +224,7 @@ class BlobContainer:
             )
 
         with self._errors():
-            answer = self._checksum.send(data, upload)
+            answer = self._checksum.send(whole, upload)
         return BlobFacts(name, len(data), str(answer["etag"]).strip('"'), sha256)
 
     def stage_from(

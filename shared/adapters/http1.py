@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from azure.core.utils import case_insensitive_dict
 
@@ -144,10 +144,12 @@ def pieces(reader: Reader, head: Head, *, size: int) -> Iterator[bytes]:
         count = reader.fill(memoryview(piece))
         if count < wanted and left is not None:
             raise BodyCutError(f"{left - count} of {head.length} bytes did not come")
-        if count:
-            yield bytes(piece) if count == wanted else bytes(memoryview(piece)[:count])
         if count < wanted:
+            if count:
+                yield bytes(memoryview(piece)[:count])
             return
+        # Not copied, as it is a block: nobody writes into it, and whoever needs `bytes` makes them.
+        yield cast("bytes", piece)
         left = None if left is None else left - count
 
 

@@ -32,10 +32,14 @@ _NOT_HERE = frozenset(
 
 
 def step_started(recording: Recording, chunk: Chunk, fact: f.StepStarted, c: Context) -> Recording:
-    """The lease. With the first fetch the folder is fixed: from now on bytes may be staged there."""
-    is_held = chunk.lease and chunk.lease.holder != fact.holder and c.now < chunk.lease.until
-    if is_held or chunk_step(chunk) is not fact.step:
-        return recording  # another worker was faster, or has done it
+    """The lease, unless another worker has done the step meanwhile, or is at it.
+
+    With the first fetch the folder is fixed: from now on bytes may be staged there.
+    """
+    if chunk_step(chunk) is not fact.step:
+        return recording
+    if chunk.lease and chunk.lease.holder != fact.holder and c.now < chunk.lease.until:
+        return recording
     leased = replace(chunk, lease=Lease(fact.step, fact.holder, fact.until, c.now))
     if fact.step is not Step.FETCH:
         return recording.with_chunk(leased)
@@ -69,7 +73,7 @@ def attempt_failed(
     at_least: timedelta | None = None,
 ) -> Recording:
     """A verification or a fetch failed: the next attempt is planned, or the window is over."""
-    if fact.generation != chunk.generation or chunk.is_safe or chunk.state is ChunkState.DAMAGED:
+    if fact.generation != chunk.generation or not chunk.is_missing:
         return recording
     again = noted_failure(chunk, failure, c, progress=progress)
     recording = noted(recording, "attempt_failed", at=c.now, chunk=chunk, code=failure.code, detail=failure.message)
@@ -150,7 +154,7 @@ def look_failed(recording: Recording, chunk: Chunk, fact: f.Failed, c: Context) 
 
 def nowhere_found(recording: Recording, chunk: Chunk, _fact: f.NowhereFound, c: Context) -> Recording:
     """The window is over and the last look was made: the spare, if there is one; else the chunk is lost."""
-    if chunk.is_safe or chunk.state is ChunkState.DAMAGED:
+    if not chunk.is_missing:
         return recording
     over = replace(chunk, is_exhausted=False, lease=None, next_attempt_at=None)
     if chunk.spare:
@@ -195,4 +199,6 @@ def _spare_taken(recording: Recording, chunk: Chunk, spare: Spare, c: Context) -
 def continued(recording: Recording, chunk: Chunk, fact: f.Continued, c: Context) -> Recording:
     """The same chunk goes on at once in the next invocation; no failed attempt."""
     goes_on = replace(chunk.rescheduled(c.now), failures=0, continuations=chunk.continuations + 1)
+    if fact.staged and not chunk.is_safe:
+        goes_on = replace(goes_on, staged=fact.staged)
     return noted(recording.with_chunk(goes_on), "continued", at=c.now, chunk=chunk, code=fact.step.value)

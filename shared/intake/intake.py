@@ -30,6 +30,7 @@ from shared.intake.event import (
 )
 from shared.intake.merge import Merge, Report
 from shared.logs import log
+from shared.sightings import OTHER_EVENT, RECORDING_EVENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from shared.domain.recording import Recording
     from shared.intake.event import CallStarted, Envelope, RecordingFileStatus
     from shared.ports import Clock, Version
+    from shared.sightings import Sightings
     from shared.store import RecordingStore
 
 
@@ -59,8 +61,15 @@ class EventIntake:
     """Handles events. One for the process; safe for many threads."""
 
     def __init__(
-        self, *, store: RecordingStore, clock: Clock, allowed: AllowList, default_container: ContainerUrl
+        self,
+        *,
+        store: RecordingStore,
+        seen: Sightings,
+        clock: Clock,
+        allowed: AllowList,
+        default_container: ContainerUrl,
     ) -> None:
+        self._seen = seen
         self._store = store
         self._clock = clock
         self._merge = Merge(allowed=allowed, default_container=default_container, rules=store.rules)
@@ -70,6 +79,7 @@ class EventIntake:
         for outcome in self.take(raw):
             if outcome.error is not None:
                 self._reject(raw, outcome.error)
+            self._seen.saw(RECORDING_EVENT if outcome.kind in ("recorded", "repeated") else OTHER_EVENT)
 
     def take(self, raw: str) -> Iterator[Outcome]:
         """Records what is in `raw`, event by event; what came of each. What is rejected is not kept here.
@@ -120,13 +130,17 @@ class EventIntake:
         key, version, is_joined = self._resolve(status)
         is_unmatched = not is_joined and status.recording_id is None
         report = Report(status, redacted(raw), self._clock.now())
-        written = self._store.commit(
-            key, version, lambda before: self._merge.merge(before, key, report, is_unmatched=is_unmatched)
-        )
+        found: list[Recording | None] = []
+
+        def merged(current: Recording | None) -> Recording | None:
+            found.append(current)
+            return self._merge.merge(current, key, report, is_unmatched=is_unmatched)
+
+        written = self._store.commit(key, version, merged)
         if written is None:  # it was there a moment ago: only a person's hand removes ledger documents
             return Outcome("ignored")
-        recording = written.recording
-        is_changed = version is None or recording.revision != version.recording.revision
+        recording, before = written.recording, found[0]
+        is_changed = before is None or recording.revision != before.revision
         log(
             "event.recorded" if is_changed else "event.repeated",
             recording=key,
@@ -137,7 +151,7 @@ class EventIntake:
         )
         if not is_changed:
             self._sent_again(recording)
-        self._indexed(version, recording, status, is_joined=is_joined, is_unmatched=is_unmatched)
+        self._indexed(before, recording, status, is_joined=is_joined, is_unmatched=is_unmatched)
         return Outcome("recorded" if is_changed else "repeated", key)
 
     def _sent_again(self, recording: Recording) -> None:
@@ -149,7 +163,7 @@ class EventIntake:
                 self._store.send_chunk(recording, chunk)
 
     def _resolve(self, status: RecordingFileStatus) -> tuple[str, Version | None, bool]:
-        """The ledger key of the event's recording, its document if that is known, and whether it was started here."""
+        """The ledger key of the event's recording, its document if that was read, and whether it was started here."""
         ledger = self._store.ledger
         if status.recording_id:
             known = index.known_by(ledger, status.recording_id)
@@ -160,8 +174,8 @@ class EventIntake:
             return joined.recording.key, joined, True
         start = status.recording_start.isoformat() if status.recording_start else status.chunks[0].document_id
         key = naming.recording_key(status.recording_id or f"{status.call_id or status.server_call_id}@{start}")
-        # A closed one, too: what is new of it is folded in, never made afresh beside it.
-        return key, self._store.load(key), False
+        # The commit reads it, a closed one too: what is new of it is folded in, never made afresh beside it.
+        return key, None, False
 
     def _started_for(self, status: RecordingFileStatus) -> Version | None:
         """The recording that was started here for the event's call, if its id does not say that it is another."""
@@ -181,7 +195,7 @@ class EventIntake:
 
     def _indexed(
         self,
-        version: Version | None,
+        before: Recording | None,
         recording: Recording,
         status: RecordingFileStatus,
         *,
@@ -191,7 +205,6 @@ class EventIntake:
         """Found by every id: what was joined by its call, and what could not be joined and may be later."""
         ledger, at = self._store.ledger, status.recording_start or recording.created_at
         if is_joined and recording.started is not None:
-            before = version.recording if version else None
             if status.recording_id and (before is None or before.recording_id is None):
                 index.remember(ledger, status.recording_id, key=recording.key, at=at, role=index.REPORTED)
             if status.server_call_id and (before is None or before.server_call_id is None):

@@ -27,9 +27,10 @@ from shared.domain.errors import (
     StorageError,
 )
 from shared.domain.recording import Step
+from shared.transfer.budget import TimeBudgetSpentError
 from shared.transfer.job import Job, Progress, StoredBlob
 from shared.worker.checks import fact_of
-from shared.worker.finder import Origin, find_copies
+from shared.worker.finder import Origin, find_copies, has_history
 from shared.worker.verify import stored_in_fallback
 
 if TYPE_CHECKING:
@@ -73,9 +74,7 @@ class Fetch:
         self._clock = clock
 
     def fetch(self, recording: Recording, chunk: Chunk, budget: Budget) -> list[f.Fact]:
-        """The fact that the attempt came to. TimeBudgetSpentError; StorageError never: it is a reason to store the
-        bytes in the fallback.
-        """
+        """The fact that the attempt came to. StorageError never: it is a reason to store the bytes in the fallback."""
         attempt = _Attempt(self._clock.now(), budget)
         try:
             try:
@@ -85,6 +84,8 @@ class Fetch:
                 return [self._to_fallback(recording, chunk, attempt, refusal)]
         except _FoundMeanwhileError as found:
             return [found.fact]
+        except TimeBudgetSpentError:
+            return [f.Continued(chunk.key, chunk.generation, Step.FETCH, attempt.progress.staged)]
         except RecorderError as error:
             return [self._failed(recording, chunk, attempt, error)]
 
@@ -109,7 +110,7 @@ class Fetch:
         failure = f.Failure.of(refusal)
         attempt.refusal = failure
         fallback = self._containers.fallback()
-        if _has_history(chunk):
+        if has_history(chunk):
             kept = stored_in_fallback(fallback, recording, chunk)
             if kept is not None:
                 return kept
@@ -159,7 +160,7 @@ class Fetch:
         self, recording: Recording, chunk: Chunk, attempt: _Attempt, job: Job, error: MediaUndelimited
     ) -> f.Fact:
         """A body that ends with its connection: kept in the fallback, as something that may not be whole."""
-        folder = f"{recording.key}/unproven/{chunk.key}-{chunk.generation}"
+        folder = f"{places.unproven_prefix(recording, chunk)}{chunk.generation}"
         kept = Job(
             location=job.location,
             target=self._containers.fallback(),
@@ -176,9 +177,11 @@ class Fetch:
 
     def _last_look(self, recording: Recording, chunk: Chunk, attempt: _Attempt) -> Callable[[str], None]:
         def look(_name: str) -> None:
-            if not _has_history(chunk) and self._clock.now() - attempt.begun < _LONG_TRANSFER:
+            if not has_history(chunk) and self._clock.now() - attempt.begun < _LONG_TRANSFER:
                 return
-            with suppress(StorageError):
+            # A file in the way is no reason to drop the bytes: the commit overwrites nothing, and they may be on their
+            # way to the fallback because of it.
+            with suppress(StorageError, DestinationConflict):
                 destination = self._containers.destination(places.container_of(recording))
                 found = self._found(destination, recording, chunk, is_thorough=True)
                 if found is not None:
@@ -201,7 +204,7 @@ class Fetch:
         return None
 
     def _failed(self, recording: Recording, chunk: Chunk, attempt: _Attempt, error: RecorderError) -> f.Fact:
-        if isinstance(error, MediaError) and _has_history(chunk):
+        if isinstance(error, MediaError) and has_history(chunk):
             # ACS gives nothing any more, but an earlier attempt may have brought it before the ledger knew.
             with suppress(StorageError):
                 kept = stored_in_fallback(self._containers.fallback(), recording, chunk)
@@ -218,6 +221,7 @@ class Fetch:
             also=attempt.refusal,
             refuted=tuple(attempt.refuted),
             is_confirmed=attempt.is_confirmed or attempt.progress.blocks > 0,
+            staged=None if is_doubtful else attempt.progress.staged,
         )
 
 
@@ -238,10 +242,6 @@ class _Attempt:
         # Bytes came, and no page: something is there.
         if isinstance(error, MediaDistrusted) and not isinstance(error, MediaEmpty | MediaIsAPage):
             self.is_confirmed = True
-
-
-def _has_history(chunk: Chunk) -> bool:
-    return bool(chunk.attempts or chunk.crashes or chunk.continuations)
 
 
 def _stored(

@@ -61,12 +61,41 @@ def find_copies(
             metadata = _reported_metadata(container, chunk, name)
             found[name] = _sighting(container, facts, metadata)
     for prefix in _prefixes(recording, chunk, is_thorough=is_thorough):
-        blobs = container.find(prefix)
+        blobs = everything(container, prefix)
         names = {facts.name for facts in blobs}
         for facts in blobs:
             if facts.name not in (*found, *chunk.other_files) and _is_of(container, chunk, facts, names):
                 found[facts.name] = _sighting(container, facts, _metadata_beside(chunk, facts.name, names))
     return sorted(found.values(), key=lambda one: (one.size == 0, one.origin is not Origin.OURS))
+
+
+def everything(container: Container, prefix: str) -> list[BlobFacts]:
+    """All blobs below `prefix`: a page may be short, or empty, and not the last one. StorageError."""
+    page = container.find(prefix)
+    found = list(page)
+    while page.cursor is not None:
+        page = container.find(prefix, cursor=page.cursor)
+        found += page
+    return found
+
+
+def has_history(chunk: Chunk) -> bool:
+    """Whether an attempt of this app may have left a copy of the chunk."""
+    return bool(chunk.attempts or chunk.crashes or chunk.continuations)
+
+
+def reported_export(container: Container, chunk: Chunk) -> Sighting | None:
+    """The first of the reported exports that is there and has bytes. StorageError.
+
+    For a chunk without a history: no attempt left blocks or a copy, so neither is asked for.
+    """
+    for name in chunk.exports:
+        facts = container.stat(name)
+        if facts is not None and facts.size:
+            metadata = _reported_metadata(container, chunk, name)
+            origin = Origin.OURS if facts.sha256 else Origin.ACS
+            return Sighting(facts.name, facts.size, facts.etag, origin, facts.sha256, metadata)
+    return None
 
 
 def _prefixes(recording: Recording, chunk: Chunk, *, is_thorough: bool) -> list[str]:

@@ -79,6 +79,8 @@ class Account:
             return self._script.pop(0)
         if asked.method == "PUT" and query.get("comp") == ["block"]:
             self._blocks.append(query["blockid"][0])
+            verified = asked.headers.get("x-ms-content-crc64")
+            return Answer(201, b"", HEAD | ({"x-ms-content-crc64": verified} if verified else {}))
         if asked.method == "GET" and query.get("comp") == ["blocklist"]:
             is_committed = query["blocklisttype"] == ["committed"]
             return Answer(200, self._listed(is_committed=is_committed), HEAD | {"Content-Type": "application/xml"})

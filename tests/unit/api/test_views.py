@@ -1,110 +1,168 @@
-"""Where is my recording: how it is found, where its bytes are, and how long ACS keeps them."""
+"""What one recording shows, and how much of it is safe."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from shared.api.query import parse_query
 from shared.api.views import RecordingUnknown
-from shared.domain.naming import recording_key
-from shared.domain.recording import ChunkState
-from tests.support.fakes import World
-from tests.unit.builders import ACCOUNT, FOLDER, HOUR, NOON, chunk, recording
-from tests.unit.loop_rig import put
+from shared.domain import facts as f
+from shared.domain import places
+from shared.domain.errors import Blame, MediaUnavailable, StorageAccessDenied
+from shared.domain.media import Proof
+from shared.domain.recording import MOST_ERRORS, ChunkState, Staged, Started, Step
+from shared.ports import WorkItem
+from tests.support.fakes import MediaFile, World, settings, watched
+from tests.unit.builders import HOUR, NOON, chunk, recording
+from tests.unit.loop_rig import MP3, put
 
 if TYPE_CHECKING:
-    from shared.api.views import RecordingViews
-    from shared.domain.recording import Recording
-
-S = ChunkState
+    from collections.abc import Callable
 
 
-def views(*recordings: Recording) -> RecordingViews:
-    world = World()
-    for one in recordings:
-        if one.closed_at:
-            world.ledger.archive(one, etag=None)
-        else:
-            put(world, one)
-    return world.app().views
+@pytest.fixture
+def world() -> World:
+    return World()
 
 
-def test_a_recording_is_found_by_its_id_and_by_its_key() -> None:
+def shown(world: World) -> dict[str, Any]:
+    return world.app().views.one("recording-1")
+
+
+def test_what_was_asked_for_at_the_start_is_shown(world: World) -> None:
+    started = Started("groupCallId", "group-1", "audiovideo", "mixed", "mp4", NOON, "entra:someone")
+    put(world, recording(chunk(), started=started))
+    assert shown(world)["started"] == {
+        "locator": {"kind": "groupCallId", "id": "group-1"},
+        "recordingContent": "audiovideo",
+        "recordingChannel": "mixed",
+        "recordingFormat": "mp4",
+        "containerUrl": "https://customer.blob.core.windows.net/recordings",
+        "by": "entra:someone",
+        "at": "2026-11-22T12:00:00.000Z",
+    }
+
+
+def test_a_lease_says_which_worker_since_when_and_until_when(world: World) -> None:
     one = recording(chunk())
-    shown = views(one)
-    assert shown.one("recording-1") == shown.one(one.key)
-    assert shown.one("recording-1")["recordingId"] == "recording-1"
+    put(world, one)
+    version = world.ledger.load(one.key)
+    assert version is not None
+    world.clock.advance(HOUR)
+    world.app().store.record(version, f.StepStarted(one.chunks[0].key, 1, Step.FETCH, "message-7", NOON + 2 * HOUR))
+    assert shown(world)["chunks"][0]["lease"] == {
+        "step": "fetch",
+        "worker": "message-7",
+        "since": "2026-11-22T13:00:00.000Z",
+        "until": "2026-11-22T14:00:00.000Z",
+    }
 
 
-def test_a_recording_whose_id_looks_like_a_key_is_found() -> None:
-    one = recording(key=recording_key("0" * 32), recording_id="0" * 32, event_check_at=NOON)
-    assert views(one).one("0" * 32)["key"] == one.key
+def test_the_newest_errors_are_kept_with_their_step_and_trace_id(world: World) -> None:
+    """Newest last, and no more than some: a document does not grow with its failures."""
+    one = recording(chunk())
+    put(world, one)
+    version = world.ledger.load(one.key)
+    assert version is not None
+    key, store = one.chunks[0].key, world.app().store
+    for number in range(MOST_ERRORS + 3):
+        generation = version.recording.chunks[0].generation
+        failure = f.Failure("media_unavailable", Blame.ACS, "503", trace_id=f"trace-{number}")
+        version = store.record(version, f.Failed(key, generation, Step.FETCH, failure))
+        world.clock.advance(timedelta(minutes=5))
+    found = shown(world)["chunks"][0]
+    assert [error["traceId"] for error in found["errors"]] == [
+        f"trace-{number}" for number in range(3, 3 + MOST_ERRORS)
+    ]
+    assert found["errors"][-1] == {
+        "at": "2026-11-22T12:50:00.000Z",
+        "step": "fetch",
+        "code": "media_unavailable",
+        "blame": "acs",
+        "message": "503",
+        "traceId": "trace-10",
+    }
+    assert found["attempts"] == MOST_ERRORS + 3
 
 
-@pytest.mark.parametrize("identity", ["unknown", "0" * 32, "", "../x", "\ud800", "x" * 5_000])
-def test_an_unknown_recording_is_one(identity: str) -> None:
+def test_staged_blocks_of_one_recording_count_as_done(world: World) -> None:
+    """In the destination, else in the fallback; a container that cannot be asked says nothing."""
+    begun = chunk(0, folder="20261122/call-1/x", format_hint="wav", attempts=1)
+    safe = chunk(1, ChunkState.IN_FALLBACK, size=1000)
+    one = recording(begun, safe)
+    put(world, one)
+    name = places.media_name(one, begun, "wav")
+    world.destination.stage(name, "a", bytes(300))
+    world.destination.stage(name, "b", bytes(50))
+    found = shown(world)
+    assert [part["bytesDone"] for part in found["chunks"]] == [350, 1000]
+    assert found["bytesDone"] == 1350
+    world.destination.refusal = StorageAccessDenied("403")
+    assert shown(world)["bytesDone"] == 1000
+
+
+def test_the_attempt_that_succeeds_counts(world: World) -> None:
+    one = recording(chunk())
+    put(world, one)
+    version = world.ledger.load(one.key)
+    assert version is not None
+    stored = f.Stored(one.chunks[0].key, 1, "x.mp3", is_fallback=False, size=3, proof=Proof.LENGTH)
+    after = world.app().store.record(version, stored).recording
+    assert [part.attempts for part in after.chunks] == [1]
+    assert after.chunks[0].safe_at == NOON
+
+
+def test_what_an_attempt_staged_is_known_without_asking_storage(world: World) -> None:
+    """In lists, too: of how many bytes, as the source said."""
+    one = recording(chunk(), chunk(1, ChunkState.IN_FALLBACK, size=1000))
+    put(world, one)
+    version = world.ledger.load(one.key)
+    assert version is not None
+    failure = f.Failure("media_unavailable", Blame.ACS, "503")
+    failed = f.Failed(one.chunks[0].key, 1, Step.FETCH, failure, progress=2, staged=Staged(200, 800))
+    version = world.app().store.record(version, failed)
+    generation = version.recording.chunks[0].generation
+    again = f.Failed(one.chunks[0].key, generation, Step.FETCH, failure)
+    world.app().store.record(version, again)
+    listed = world.app().listing.page(parse_query([]))["recordings"]
+    assert [(row["bytesDone"], row["bytesTotal"]) for row in listed] == [(1200, 1800)]
+    found = shown(world)["chunks"][0]
+    assert (found["bytesDone"], found["bytesTotal"]) == (200, 800)
+
+
+def test_a_transfer_that_is_cut_off_leaves_what_it_staged(world: World) -> None:
+    """By the engine itself: the blocks of a first attempt, and the length that ACS announced."""
+    given = settings(block_bytes=1000)
+    world = World(given)
+    one = recording(chunk())
+    put(world, one)
+    media = MediaFile(MP3)
+    world.media.files[one.chunks[0].sources[0].url] = media
+    calls = 0
+
+    def cutting(name: str, call: Callable[[], Any], _arguments: tuple[Any, ...]) -> Any:
+        nonlocal calls
+        calls += name == "open"
+        if calls > 2:
+            raise MediaUnavailable("cut")
+        return call()
+
+    app = world.app(media=watched(world.media, cutting))
+    app.worker.handle(WorkItem(one.key, one.chunks[0].key, 1), message_id="1")
+    staged = world.ledger.recording(one.key).chunks[0].staged
+    assert staged is not None
+    assert 0 < staged.bytes < len(MP3)
+    assert staged.total == len(MP3)
+
+
+def test_a_recording_that_was_not_started_here_is_found_by_its_call(world: World) -> None:
+    """Before it is finished, too, when the index has nothing of it."""
+    one = recording(chunk(), call_id="call-7", server_call_id="server-7")
+    world.app().store.commit(one.key, None, lambda _: one)
+    for identity in ("call-7", "server-7", "recording-1", one.key):
+        assert world.app().views.one(identity)["key"] == one.key
     with pytest.raises(RecordingUnknown):
-        views(recording(chunk())).one(identity)
-
-
-NAME = f"{FOLDER}/0-audiomp3.x.mp3"
-METADATA = f"{FOLDER}/0-acsmetadata.x.json"
-
-
-@pytest.mark.parametrize(
-    ("state", "where", "prefix"),
-    [
-        (S.EXPECTED, "acs", None),
-        (S.PENDING, "acs", None),
-        (S.LOST, "acs", None),
-        (S.UNCONFIRMED, "acs", None),
-        (S.IN_FALLBACK, "fallback", f"recording-fallback/{recording().key}/{FOLDER}/"),
-        (S.UNDELIVERABLE, "fallback", f"recording-fallback/{recording().key}/{FOLDER}/"),
-        (S.EXPORTED, "destination", f"{ACCOUNT}/recordings/{FOLDER}/"),
-        (S.RESCUED, "destination", f"{ACCOUNT}/recordings/{FOLDER}/"),
-        (S.DELIVERED, "destination", f"{ACCOUNT}/recordings/{FOLDER}/"),
-    ],
-)
-def test_where_the_bytes_are_now(state: ChunkState, where: str, prefix: str | None) -> None:
-    one = chunk(state=state, metadata_state="saved", metadata_blob=METADATA, blob=NAME)
-    [shown] = views(recording(one)).one("recording-1")["chunks"]
-    assert shown["where"] == where
-    if prefix is None:
-        assert "blob" not in shown
-    else:
-        assert shown["blob"].startswith(prefix)
-        assert shown["metadataBlob"].startswith(prefix)
-
-
-def test_a_recording_of_which_no_event_came_has_neither_route_nor_hours_left() -> None:
-    """Not lost: there is no chunk of which that is known."""
-    one = views(recording(closed_at=NOON)).one("recording-1")
-    assert (one["state"], one["chunks"], one["closedAt"]) == ("no_event", [], "2026-11-22T12:00:00.000Z")
-    assert "hoursLeft" not in one
-
-
-def test_no_url_carries_a_signature_and_none_is_broken() -> None:
-    odd = chunk(state=S.EXPORTED, blob="20261122/a b/0-audiomp3.mp3?x", metadata_state="absent")
-    [one] = views(recording(odd)).one("recording-1")["chunks"]
-    assert one["blob"] == f"{ACCOUNT}/recordings/20261122/a%20b/0-audiomp3.mp3%3Fx"
-
-
-@pytest.mark.parametrize(
-    ("states", "hours"),
-    [
-        ([S.PENDING], 24.0),
-        ([S.EXPECTED, S.RESCUED], 24.0),
-        ([S.IN_FALLBACK], None),
-        ([S.RESCUED], None),
-        ([S.LOST], None),
-    ],
-)
-def test_hours_left_are_those_of_what_acs_alone_has(states: list[ChunkState], hours: float | None) -> None:
-    one = recording(*(chunk(index, state) for index, state in enumerate(states)))
-    assert views(one).one("recording-1").get("hoursLeft") == hours
-
-
-def test_a_window_that_is_over_has_no_hours_left() -> None:
-    late: dict[str, Any] = {"at_risk_from": NOON - HOUR}
-    assert views(recording(chunk(**late))).one("recording-1")["hoursLeft"] == 0.0
+        world.app().views.one("call-8")

@@ -15,7 +15,7 @@ from shared.domain.codec import decode
 from shared.domain.errors import StorageAccessDenied
 from shared.domain.recording import ChunkState, Recording
 from tests.simulation.invariants import Truth, check_always, check_end
-from tests.simulation.world import BEGIN, SimWorld, Trouble
+from tests.simulation.sequence import BEGIN, SimWorld, Trouble
 from tests.support.fakes import CONTAINER, settings
 from tests.unit.rig import DAY, HOUR, MINUTE, Rig, claim, event, mp3, wav
 

@@ -62,7 +62,7 @@ def test_what_is_refused_is_answered_and_says_why(clean_process: pytest.MonkeyPa
     """Every function of an app with such settings fails, and names the setting."""
     for name, value in (KEYS | {"FALLBACK_CONTAINER": "both", "LEDGER_CONTAINER": "both"}).items():
         clean_process.setenv(name, value)
-    answer = handlers.list_recordings("")
+    answer = handlers.list_recordings("/api/recordings")
     assert answer.status == 500
     assert b"LEDGER_CONTAINER" in answer.body
     with pytest.raises(SettingsError, match="LEDGER_CONTAINER"):
