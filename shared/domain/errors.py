@@ -21,38 +21,85 @@ that is not mapped.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from shared.domain.redaction import clean
+from shared.domain.acs_errors import (
+    AcsError,
+    AcsForbidden,
+    AcsInvalidArgument,
+    AcsThrottled,
+    AcsTimeout,
+    AcsUnauthorized,
+    AcsUnavailable,
+    ActionNotAllowed,
+    CallNotEstablished,
+    CallNotFound,
+    CallTerminated,
+    RecordingConflict,
+    RecordingInProgress,
+    RecordingNotFound,
+)
+from shared.domain.failure import Blame, RecorderError
+from shared.domain.media_errors import (
+    MediaBadRequest,
+    MediaChanged,
+    MediaDistrusted,
+    MediaEmpty,
+    MediaError,
+    MediaIsAPage,
+    MediaLocationRefused,
+    MediaNotFound,
+    MediaRedirected,
+    MediaThrottled,
+    MediaTooLarge,
+    MediaTooLong,
+    MediaTruncated,
+    MediaUnauthorized,
+    MediaUnavailable,
+    MediaUndelimited,
+    MediaWrongRange,
+)
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
 
-class Blame(StrEnum):
-    """Who can mend a failure."""
-
-    CALLER = "caller"
-    DESTINATION = "destination"
-    ACS = "acs"
-    APP = "app"
-
-
-class RecorderError(Exception):
-    """A failure with a stable code. `retry_after`: how long the service asked us to stay away, if it did.
-
-    Its text holds no secret and no personal data, whatever it was made of: it goes into answers, the ledger, log
-    lines, alerts, and where it is raised to the host, into the host's own log.
-    """
-
-    code: ClassVar[str] = "internal"
-    blame: Blame = Blame.APP
-
-    def __init__(self, message: str = "", *, retry_after: timedelta | None = None, trace_id: str | None = None) -> None:
-        super().__init__(clean(message) or (type(self).__doc__ or self.code).splitlines()[0])
-        self.retry_after = retry_after
-        self.trace_id = clean(trace_id)[:100] if trace_id else None
+# The branches that are written in files of their own.
+__all__ = [
+    "AcsError",
+    "AcsForbidden",
+    "AcsInvalidArgument",
+    "AcsThrottled",
+    "AcsTimeout",
+    "AcsUnauthorized",
+    "AcsUnavailable",
+    "ActionNotAllowed",
+    "Blame",
+    "CallNotEstablished",
+    "CallNotFound",
+    "CallTerminated",
+    "MediaBadRequest",
+    "MediaChanged",
+    "MediaDistrusted",
+    "MediaEmpty",
+    "MediaError",
+    "MediaIsAPage",
+    "MediaLocationRefused",
+    "MediaNotFound",
+    "MediaRedirected",
+    "MediaThrottled",
+    "MediaTooLarge",
+    "MediaTooLong",
+    "MediaTruncated",
+    "MediaUnauthorized",
+    "MediaUnavailable",
+    "MediaUndelimited",
+    "MediaWrongRange",
+    "RecorderError",
+    "RecordingConflict",
+    "RecordingInProgress",
+    "RecordingNotFound",
+]
 
 
 @dataclass(frozen=True)
@@ -90,224 +137,6 @@ class TooManyUntried(RecorderError):
 
     code = "too_many_untried"
     blame = Blame.CALLER
-
-
-# --- the recording REST API ------------------------------------------------------------------------------------
-
-
-class AcsError(RecorderError):
-    """ACS refused or failed the call. `status` and `service_code` are what it answered, where it answered."""
-
-    code = "acs_error"
-    blame = Blame.ACS
-
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        status: int | None = None,
-        service_code: str | None = None,
-        retry_after: timedelta | None = None,
-        trace_id: str | None = None,
-    ) -> None:
-        super().__init__(message, retry_after=retry_after, trace_id=trace_id)
-        self.status = status
-        self.service_code = service_code
-
-
-class CallNotFound(AcsError):
-    """ACS knows no such call (8522)."""
-
-    code = "call_not_found"
-    blame = Blame.CALLER
-
-
-class RecordingNotFound(AcsError):
-    """ACS knows no such recording."""
-
-    code = "recording_not_found"
-    blame = Blame.CALLER
-
-
-class CallNotEstablished(AcsError):
-    """The call is not established yet (8501)."""
-
-    code = "call_not_established"
-    blame = Blame.CALLER
-
-
-class CallTerminated(AcsError):
-    """The call has ended (8528)."""
-
-    code = "call_terminated"
-    blame = Blame.CALLER
-
-
-class RecordingInProgress(AcsError):
-    """The call is being recorded already (8553, 8559)."""
-
-    code = "recording_in_progress"
-    blame = Blame.CALLER
-
-
-class RecordingConflict(AcsError):
-    """Another operation on the recording is under way (8571)."""
-
-    code = "recording_conflict"
-    blame = Blame.CALLER
-
-
-class ActionNotAllowed(AcsError):
-    """ACS does not pause or resume the recording as it is (8573): it is paused already, or it is not paused."""
-
-    code = "action_not_allowed"
-    blame = Blame.CALLER
-
-
-class AcsInvalidArgument(AcsError):
-    """ACS does not accept an argument (8523)."""
-
-    code = "acs_invalid_argument"
-    blame = Blame.CALLER
-
-
-class AcsForbidden(AcsError):
-    """ACS does not allow this app to record (7504): a matter of configuration."""
-
-    code = "acs_forbidden"
-    blame = Blame.APP
-
-
-class AcsUnauthorized(AcsError):
-    """ACS does not accept this app's key (7509) or identity (7510): a matter of configuration."""
-
-    code = "acs_unauthorized"
-    blame = Blame.APP
-
-
-class AcsThrottled(AcsError):
-    """ACS asks to slow down (429)."""
-
-    code = "acs_throttled"
-
-
-class AcsUnavailable(AcsError):
-    """ACS failed (5xx) or could not be reached."""
-
-    code = "acs_unavailable"
-
-
-class AcsTimeout(AcsError):
-    """ACS did not answer in time."""
-
-    code = "acs_timeout"
-
-
-# --- media at ACS ----------------------------------------------------------------------------------------------
-
-
-class MediaError(RecorderError):
-    """The media host did not give the recording's bytes."""
-
-    code = "media_error"
-    blame = Blame.ACS
-
-
-class MediaUnauthorized(MediaError):
-    """The media host does not accept our credential (401, 403); a person can mend that inside the window."""
-
-    code = "media_unauthorized"
-    blame = Blame.APP
-
-
-class MediaNotFound(MediaError):
-    """The media host does not have it (404): not yet, or no longer."""
-
-    code = "media_not_found"
-
-
-class MediaBadRequest(MediaError):
-    """The media host answered 400 or another 4xx; seen to pass by itself."""
-
-    code = "media_bad_request"
-
-
-class MediaThrottled(MediaError):
-    """The media host asks to slow down (429)."""
-
-    code = "media_throttled"
-
-
-class MediaUnavailable(MediaError):
-    """The media host failed (5xx), could not be reached, or broke off."""
-
-    code = "media_unavailable"
-
-
-class MediaLocationRefused(MediaError):
-    """The location is not an ACS media host over https: never asked."""
-
-    code = "media_location_refused"
-
-
-class MediaRedirected(MediaError):
-    """The media host sent us to a host that is not one of ACS's, nowhere, or on and on."""
-
-    code = "media_redirected"
-
-
-class MediaDistrusted(MediaError):
-    """Bytes came, and they are not the recording."""
-
-    code = "media_distrusted"
-
-
-class MediaEmpty(MediaDistrusted):
-    """The media host answered with no bytes."""
-
-    code = "media_empty"
-
-
-class MediaTruncated(MediaDistrusted):
-    """Fewer bytes came than were announced."""
-
-    code = "media_truncated"
-
-
-class MediaTooLong(MediaDistrusted):
-    """More bytes came than were asked for or announced."""
-
-    code = "media_too_long"
-
-
-class MediaIsAPage(MediaDistrusted):
-    """An HTML or JSON page came in place of media."""
-
-    code = "media_is_a_page"
-
-
-class MediaUndelimited(MediaDistrusted):
-    """The body ends with its connection: nothing shows whether it is whole."""
-
-    code = "media_undelimited"
-
-
-class MediaWrongRange(MediaDistrusted):
-    """Another range came than was asked for."""
-
-    code = "media_wrong_range"
-
-
-class MediaChanged(MediaDistrusted):
-    """The media's length or ETag changed while it was being read."""
-
-    code = "media_changed"
-
-
-class MediaTooLarge(MediaDistrusted):
-    """The media is larger than a block blob of this block size can be."""
-
-    code = "media_too_large"
 
 
 # --- storage ---------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ COMBINATIONS = {
     ("audioVideo", "mixed", "mp4"),
 }
 MAX_UNMIXED_CHANNELS = 5
-_OPTIONAL = (
+OPTIONS = (
     "containerUrl",
     "recordingContent",
     "recordingChannel",
@@ -62,7 +62,7 @@ class _Reader:
         self.faults.append(Fault(name, message))
 
     def read(self, default_container: ContainerUrl) -> StartRequest:
-        known = (*LOCATORS, *_OPTIONAL)
+        known = (*LOCATORS, *OPTIONS)
         # As many as help a caller: the answer must not be many times what was sent.
         for name in [name for name in self.body if name not in known][:_MOST_UNKNOWN]:
             self.fault(name[:100], f"is not a field of this request; known are {', '.join(known)}")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from azure.core.exceptions import AzureError
@@ -20,53 +18,16 @@ from shared.adapters.transport import pooled_transport
 from shared.domain.errors import Blame, MediaUnavailable, StorageUnavailable
 from shared.settings import Secret
 from tests.support.fakes import settings
+from tests.support.sockets import Server
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator
 
 MIB = 1024 * 1024
 MEDIA = "https://us-storage.asm.skype.com/x"
 KEY = "a2V5" * 8
 HEAD = b"HTTP/1.1 206 x\r\nContent-Range: bytes 0-999/1000\r\nContent-Length: 1000\r\n\r\n"
-
-
-class Server:
-    """Every connection is `talk`ed to by a thread of its own; `visits` counts them, `is_over` ends the talks."""
-
-    def __init__(self, talk: Callable[[Server, socket.socket], None]) -> None:
-        self._talk = talk
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        # So that little is on its way, and a sender notices who does not take.
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
-        self.origin = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        self.visits = 0
-        self.is_over = threading.Event()
-        self._threads = [threading.Thread(target=self._serve)]
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            self.visits += 1
-            self._threads.append(threading.Thread(target=self._serve_one, args=(connection,)))
-            self._threads[-1].start()
-
-    def _serve_one(self, connection: socket.socket) -> None:
-        with connection, suppress(OSError):
-            self._talk(self, connection)
-
-    def __enter__(self) -> Self:
-        self._threads[0].start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.is_over.set()
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        for thread in self._threads:
-            thread.join(5)
 
 
 def silent(server: Server, connection: socket.socket) -> None:

@@ -24,7 +24,7 @@ from shared.adapters import wire
 from shared.adapters.connections import proxy_for
 from shared.adapters.transport import Transport
 from tests.contract.scripted import Answer, Scripted
-from tests.contract.test_bounds import Server
+from tests.support.sockets import Server
 
 if TYPE_CHECKING:
     import socket

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
+from shared.start.request import LOCATORS, OPTIONS
 from tests.security.hostile import DOCUMENT, MEDIA, chunk, cloud_event, event
 from tests.support.fakes import ACCOUNT
 
@@ -126,20 +127,7 @@ def events(draw: st.DrawFn) -> str:
     return draw(st.sampled_from([text, text, text, text[:-1], text + "x", text.replace("/", "\\/")]))
 
 
-START_FIELDS = [
-    "serverCallId",
-    "groupCallId",
-    "containerUrl",
-    "recordingContent",
-    "recordingChannel",
-    "recordingFormat",
-    "pauseOnStart",
-    "recordingStateCallbackUrl",
-    "audioChannelParticipantOrdering",
-    "channelAffinity",
-    "\ud800",
-    "__proto__",
-]
+START_FIELDS = [*LOCATORS, *OPTIONS, "\ud800", "__proto__"]
 _SENSIBLE = {
     "containerUrl": st.sampled_from([f"{ACCOUNT}/archive", f"{ACCOUNT}/recordings/team-a/x", f"{ACCOUNT}/recordings"]),
     "recordingContent": st.sampled_from(["audio", "audioVideo"]),

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import pytest
 from azure.communication.callautomation import CallAutomationClient
@@ -19,6 +17,7 @@ from shared.domain.errors import MediaError, MediaLocationRefused, MediaRedirect
 from shared.settings import Settings, load_settings
 from shared.transfer import ranges
 from tests.security.test_forged_events import OFF_THE_LIST
+from tests.support.sockets import Server, hanging_up, saying
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,37 +25,10 @@ if TYPE_CHECKING:
 SIZE = 5000
 
 
-class Trap:
-    """A port that counts the connections made to it."""
-
-    def __init__(self) -> None:
-        self.visits = 0
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
-        self._thread = threading.Thread(target=self._count)
-
-    def _count(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            self.visits += 1
-            connection.close()
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        self._thread.join(5)
-
-
 @pytest.fixture
-def trap() -> Iterator[Trap]:
-    with Trap() as running:
+def trap() -> Iterator[Server]:
+    """A port that counts the connections made to it."""
+    with Server(hanging_up) as running:
         yield running
 
 
@@ -127,7 +99,7 @@ def _first_byte(media: AcsMedia, location: str) -> bytes:
     ],
 )
 def test_a_redirect_off_the_list_is_not_followed(
-    acs: AcsEmulator, media: AcsMedia, url: str, trap: Trap, target: str
+    acs: AcsEmulator, media: AcsMedia, url: str, trap: Server, target: str
 ) -> None:
     acs.add_fault(kind="redirect", operation="any", url=target.format(port=trap.port))
     with pytest.raises(MediaRedirected):
@@ -175,38 +147,6 @@ def test_the_local_transport_sends_nothing_that_is_not_for_acs(acs: AcsEmulator,
         transport.send(HttpRequest("GET", f"https://{host}/x"))
 
 
-class Canned:
-    """A port that answers every request with the same bytes."""
-
-    def __init__(self, answer: bytes) -> None:
-        self._answer = answer
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.origin = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        self._thread = threading.Thread(target=self._serve)
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            with connection:
-                connection.settimeout(5)
-                asked = b""
-                while b"\r\n\r\n" not in asked and (more := connection.recv(65_536)):
-                    asked += more
-                connection.sendall(self._answer)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        self._thread.join(5)
-
-
 @pytest.mark.parametrize("status", [206, 200, 503, 429])
 @pytest.mark.parametrize(
     "header",
@@ -228,7 +168,7 @@ def test_headers_that_nobody_can_read_are_a_failed_try_and_nothing_worse(
 ) -> None:
     answer = f"HTTP/1.1 {status} x\r\nConnection: close\r\n{header}\r\n\r\nx".encode("latin-1")
     with (
-        Canned(answer) as canned,
+        Server(saying(answer)) as canned,
         closing(acs_client(settings, None, for_media=True, transport=EmulatorTransport(canned.origin))) as client,
     ):
         media = AcsMedia(client)

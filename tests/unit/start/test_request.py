@@ -14,6 +14,7 @@ from shared.ports import ChannelAffinity, StartRequest
 from shared.start.request import (
     COMBINATIONS,
     LOCATORS,
+    OPTIONS,
     check_idempotency_key,
     parse_start_request,
 )
@@ -196,20 +197,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
     max_leaves=8,
 )
-FIELDS = st.sampled_from(
-    [
-        *LOCATORS,
-        "containerUrl",
-        "recordingContent",
-        "recordingChannel",
-        "recordingFormat",
-        "pauseOnStart",
-        "recordingStateCallbackUrl",
-        "audioChannelParticipantOrdering",
-        "channelAffinity",
-        "other",
-    ]
-)
+FIELDS = st.sampled_from([*LOCATORS, *OPTIONS, "other"])
 
 
 @given(JSON | st.dictionaries(FIELDS, JSON, max_size=6))
