@@ -4,7 +4,8 @@ lose every function of the app.
 
 import azure.functions as func
 
-from shared import handlers
+from shared import handlers, http
+from shared.api import ui
 from shared.api.responses import Response
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
@@ -24,8 +25,8 @@ def start_recording(req: func.HttpRequest) -> func.HttpResponse:
 @app.function_name("list_recordings")
 @app.route(route="recordings", methods=["GET"])
 def list_recordings(req: func.HttpRequest) -> func.HttpResponse:
-    """Lists the unfinished recordings, nearest deadline first."""
-    return _http(handlers.list_recordings(req.params))
+    """Lists recordings: the unfinished ones by risk, or what a filter asks for."""
+    return _http(handlers.list_recordings(req.url))
 
 
 @app.function_name("get_recording")
@@ -39,7 +40,71 @@ def get_recording(req: func.HttpRequest) -> func.HttpResponse:
 @app.route(route="recordings/{recordingId}/replay", methods=["POST"])
 def replay_recording(req: func.HttpRequest) -> func.HttpResponse:
     """Sets going now what can go on of a recording, or what was given up of it."""
-    return _http(handlers.replay_recording(req.route_params["recordingId"]))
+    return _http(handlers.replay_recording(req.route_params["recordingId"], req.headers))
+
+
+@app.function_name("stop_recording")
+@app.route(route="recordings/{recordingId}/stop", methods=["POST"])
+def stop_recording(req: func.HttpRequest) -> func.HttpResponse:
+    """Ends a recording at ACS."""
+    return _http(http.act_on_recording(req.route_params["recordingId"], "stop", req.headers))
+
+
+@app.function_name("pause_recording")
+@app.route(route="recordings/{recordingId}/pause", methods=["POST"])
+def pause_recording(req: func.HttpRequest) -> func.HttpResponse:
+    """Pauses a recording at ACS."""
+    return _http(http.act_on_recording(req.route_params["recordingId"], "pause", req.headers))
+
+
+@app.function_name("resume_recording")
+@app.route(route="recordings/{recordingId}/resume", methods=["POST"])
+def resume_recording(req: func.HttpRequest) -> func.HttpResponse:
+    """Goes on with a paused recording at ACS."""
+    return _http(http.act_on_recording(req.route_params["recordingId"], "resume", req.headers))
+
+
+@app.function_name("list_rejected_events")
+@app.route(route="rejected-events", methods=["GET"])
+def list_rejected_events(req: func.HttpRequest) -> func.HttpResponse:
+    """Lists the events that could not be used, newest first."""
+    return _http(http.list_rejected_events(req.params))
+
+
+@app.function_name("replay_rejected_event")
+@app.route(route="rejected-events/{eventId}/replay", methods=["POST"])
+def replay_rejected_event(req: func.HttpRequest) -> func.HttpResponse:
+    """Takes such an event in again."""
+    return _http(http.replay_rejected_event(req.route_params["eventId"], req.headers))
+
+
+@app.function_name("health")
+@app.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the trigger's argument
+    """Alive: nothing else is said, for it is anonymous."""
+    return _http(http.health())
+
+
+# Neither has data in it: what the page shows, it asks the API for, with a key.
+@app.function_name("page")
+@app.route(route="ui", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+def page(req: func.HttpRequest) -> func.HttpResponse:
+    """Serves the page for people."""
+    return _http(ui.page(req.url))
+
+
+@app.function_name("page_file")
+@app.route(route="ui/{file}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+def page_file(req: func.HttpRequest) -> func.HttpResponse:
+    """Serves the page's scripts and styles."""
+    return _http(ui.asset(req.route_params["file"]))
+
+
+@app.function_name("verify_recording")
+@app.route(route="recordings/{recordingId}/verify", methods=["POST"])
+def verify_recording(req: func.HttpRequest) -> func.HttpResponse:
+    """Looks whether every file of a recording is still there and still the same."""
+    return _http(handlers.verify_recording(req.route_params["recordingId"]))
 
 
 # `str`, not EventGridEvent: that one loses a CloudEvent's type, topic and time in the versions the hosts bring.

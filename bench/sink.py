@@ -127,7 +127,7 @@ class Sink:
         # One short append is atomic: no lock is needed for what several connections write at once.
         with self._file(name, "blocks").open("ab", buffering=0) as kept:
             kept.write(f"{request.query['blockid']} {request.length}\n".encode())
-        connection.answer("201 Created", _headers())
+        connection.answer("201 Created", {**_headers(), **_verified(request)})
 
     def _blocks(self, name: str) -> dict[str, int]:
         try:
@@ -176,7 +176,7 @@ class Sink:
         noted = {key: value for key, value in request.headers.items() if key.startswith("x-ms-meta-")}
         kept = {"name": name, "etag": f'"0x{time.monotonic_ns():X}"', "metadata": noted, **kept}
         self._file(name).write_text(json.dumps(kept))
-        connection.answer("201 Created", {**_headers(), "ETag": kept["etag"]})
+        connection.answer("201 Created", {**_headers(), **_verified(request), "ETag": kept["etag"]})
 
     def _get(self, connection: Connection, request: Request, name: str) -> None:
         kept = self._read(name)
@@ -255,6 +255,12 @@ def _blob_xml(name: str, kept: dict[str, Any] | None) -> str:
 
 def _blocks_xml(blocks: Any) -> str:
     return "".join(f"<Block><Name>{block}</Name><Size>{size}</Size></Block>" for block, size in blocks)
+
+
+def _verified(request: Request) -> dict[str, str]:
+    """The checksum, returned as by a service that compared it (this one does not look at the bytes)."""
+    found = request.headers.get("x-ms-content-crc64")
+    return {"x-ms-content-crc64": found} if found else {}
 
 
 def _headers() -> dict[str, str]:

@@ -18,6 +18,7 @@ from bench.clients import settings_of
 from bench.load.run import Load, Options
 from bench.report import Goal, Results, goals_table
 from bench.servers import Servers
+from shared.api.query import parse_query
 from shared.app import azure_ports, compose
 from shared.domain.naming import recording_key
 from shared.domain.recording import Chunk, ChunkState, Recording
@@ -80,7 +81,7 @@ def listings(*, finished: tuple[int, ...], unfinished: int) -> list[dict[str, An
         for count in finished:
             _control(servers, f"finished/{count}", method="PUT")
             row = {
-                "listing": _asked(servers, lambda: app.views.unfinished(state=None, limit=None, cursor=None)),
+                "listing": _asked(servers, lambda: app.listing.page(parse_query([]))),
                 "sweep": _asked(servers, app.sweep.run),
                 "everything": _asked(servers, lambda: sum(1 for _ in ledger.list_blob_names())),
             }

@@ -13,9 +13,14 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from shared.api.actions import Actions
+from shared.api.listing import Listing
+from shared.api.rejected import RejectedEvents
 from shared.api.replay import Replay
+from shared.api.verification import Verification
 from shared.api.views import RecordingViews
 from shared.domain.backoff import RetryPolicy
 from shared.domain.steps import Rules
@@ -30,6 +35,7 @@ from shared.transfer.copy import Copier
 from shared.transfer.engine import Engine
 from shared.transfer.slots import BlockSlots, ThreadSlots
 from shared.transfer.throttle import Throttle
+from shared.worker.check import Check
 from shared.worker.circuit_breaker import CircuitBreaker
 from shared.worker.deliver import Deliver
 from shared.worker.fetch import Fetch
@@ -43,6 +49,8 @@ from shared.worker.verify import Verify
 from shared.worker.worker import Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shared.ports import Acs, Clock, Containers, Ledger, Media, Notifier, Random, WorkQueue
 
 # A sweep ends well before the next one begins.
@@ -90,7 +98,11 @@ class App:
     worker: Worker
     sweep: Sweep
     views: RecordingViews
+    listing: Listing
     replay: Replay
+    actions: Actions
+    rejected: RejectedEvents
+    verification: Verification
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -103,6 +115,7 @@ def rules_of(settings: Settings) -> Rules:
         silent_after=settings.silent_after,
         digests_exports=settings.digest_exports,
         deletes_at_acs=settings.delete_at_acs,
+        has_topic=settings.event_topic is not None,
     )
 
 
@@ -111,9 +124,14 @@ def compose(settings: Settings, ports: Ports) -> App:
     clock, containers = ports.clock, ports.containers
     rules = rules_of(settings)
     store = RecordingStore(ledger=ports.ledger, queue=ports.queue, clock=clock, random=ports.random, rules=rules)
+    views = RecordingViews(
+        store=store, clock=clock, containers=containers, fallback_container=settings.fallback_container
+    )
+    steps = _steps(settings, ports)
     # What waits for a worker waits no longer than one invocation may take.
     overdue_after = settings.time_budget
     allowed: dict[str, Any] = {"allowed": settings.allowed, "default_container": settings.default_container}
+    intake = EventIntake(store=store, clock=clock, **allowed)
     return App(
         settings=settings,
         store=store,
@@ -124,10 +142,10 @@ def compose(settings: Settings, ports: Ports) -> App:
             clock=clock,
             **allowed,
         ),
-        intake=EventIntake(store=store, clock=clock, **allowed),
+        intake=intake,
         worker=Worker(
             store=store,
-            steps=_steps(settings, ports),
+            steps=steps,
             clock=clock,
             time_budget=settings.time_budget,
             hard_budget=HARD_BUDGET,
@@ -140,8 +158,14 @@ def compose(settings: Settings, ports: Ports) -> App:
             time_budget=_SWEEP_BUDGET,
             overdue_after=overdue_after,
         ),
-        views=RecordingViews(store=store, clock=clock, fallback_container=settings.fallback_container),
+        views=views,
+        listing=Listing(store=store, views=views),
         replay=Replay(store=store, clock=clock),
+        actions=Actions(store=store, acs=ports.acs),
+        rejected=RejectedEvents(ledger=ports.ledger, intake=intake, clock=clock),
+        verification=Verification(
+            store=store, check=steps.check, clock=clock, fallback_container=settings.fallback_container
+        ),
     )
 
 
@@ -163,52 +187,93 @@ def _steps(settings: Settings, ports: Ports) -> Steps:
             engine=engine,
             breaker=CircuitBreaker(clock=clock),
             clock=clock,
-            time_budget=settings.time_budget,
-            hard_budget=HARD_BUDGET,
         ),
         deliver=Deliver(
             containers=containers,
             copier=Copier(clock, settings.block_sizes.most),
             metadata=metadata,
             clock=clock,
-            time_budget=settings.time_budget,
         ),
         metadata=metadata,
-        prove=Prove(containers=containers, clock=clock, hard_budget=HARD_BUDGET),
+        check=Check(containers=containers, clock=clock),
+        prove=Prove(containers=containers, clock=clock),
         finish=Finish(store_index=ports.ledger, containers=containers, media=media, clock=clock),
         missing_event=MissingEvent(acs=ports.acs),
         publish=Publish(notifier=ports.notifier),
     )
 
 
-def azure_ports(settings: Settings) -> Ports:
-    """The real world: every adapter on its SDK, one identity for all that use one."""
-    from shared.adapters.acs import AcsMedia, AcsRecordings, acs_client
-    from shared.adapters.blob import BlobContainers, blob_service
-    from shared.adapters.ledger import BlobLedger
-    from shared.adapters.queue import StorageWorkQueue, queue_service
+class _AtFirstUse:
+    """A port that is built when it is first asked for anything: an event needs no ACS SDK, nor does a listing."""
 
-    credential = _credential(settings)
+    def __init__(self, build: Callable[[], Any]) -> None:
+        self._build = build
+        self._built: Any = None
+        self._lock = threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        with self._lock:
+            if self._built is None:
+                self._built = self._build()
+        return getattr(self._built, name)
+
+
+def azure_ports(settings: Settings) -> Ports:
+    """The real world: every adapter on its SDK, one identity for all that use one; each loaded at its first use."""
+    from shared.adapters.blob import blob_service
+    from shared.adapters.ledger import BlobLedger
+
+    credential = lru_cache(maxsize=1)(lambda: _credential(settings))
     account = settings.app_storage
     key = account.connection_string
     app_service = blob_service(
         settings,
         account_url=account.blob_url,
         connection_string=key.reveal() if key else None,
-        credential=credential,
+        credential=None if key else credential(),
     )
     ledger = BlobLedger(app_service, container=settings.ledger_container, rejected=settings.rejected_container)
+
+    def acs() -> Any:
+        from shared.adapters.acs import AcsRecordings, acs_client
+
+        return AcsRecordings(acs_client(settings, credential(), for_media=False))
+
+    def media() -> Any:
+        from shared.adapters.acs import AcsMedia, acs_client
+
+        return AcsMedia(acs_client(settings, credential(), for_media=True))
+
+    def containers() -> Any:
+        from shared.adapters.blob import BlobContainers
+
+        return BlobContainers(settings, app_service=app_service, credential=credential())
+
+    def queue() -> Any:
+        from shared.adapters.queue import StorageWorkQueue, queue_service
+
+        service = queue_service(account, None if key else credential())
+        return StorageWorkQueue(service, keep_rejected=ledger.keep_rejected)
+
+    def notifier() -> Any:
+        return _notifier(settings, credential())
+
+    is_silent = settings.event_topic is None
     return Ports(
-        acs=AcsRecordings(acs_client(settings, credential, for_media=False)),
-        media=AcsMedia(acs_client(settings, credential, for_media=True)),
-        containers=BlobContainers(settings, app_service=app_service, credential=credential),
+        acs=_port(acs),
+        media=_port(media),
+        containers=_port(containers),
         ledger=ledger,
-        queue=StorageWorkQueue(queue_service(account, credential), keep_rejected=ledger.keep_rejected),
-        notifier=_notifier(settings, credential),
+        queue=_port(queue),
+        notifier=LogOnlyNotifier() if is_silent else _port(notifier),
         clock=SystemClock(),
         random=random_module.SystemRandom(),
         slots=ThreadSlots(room=settings.memory_bytes, least=settings.block_sizes.least),
     )
+
+
+def _port(build: Callable[[], Any]) -> Any:
+    return _AtFirstUse(build)
 
 
 def _credential(settings: Settings) -> Any:
@@ -218,7 +283,7 @@ def _credential(settings: Settings) -> Any:
         or settings.acs_key is None
         or settings.acs_media_auth == "identity"
         or settings.needs_storage_identity
-        or (settings.alert_topic is not None and settings.alert_topic_key is None)
+        or (settings.event_topic is not None and settings.event_topic_key is None)
     )
     if not needs:
         return None
@@ -228,12 +293,12 @@ def _credential(settings: Settings) -> Any:
 
 
 def _notifier(settings: Settings, credential: Any) -> Notifier:
-    if settings.alert_topic is None:
+    if settings.event_topic is None:
         return LogOnlyNotifier()
     from shared.adapters.notify import TopicNotifier
 
-    key = settings.alert_topic_key
-    return TopicNotifier(settings.alert_topic, key=key.reveal() if key else None, credential=credential)
+    key = settings.event_topic_key
+    return TopicNotifier(settings.event_topic, key=key.reveal() if key else None, credential=credential)
 
 
 _lock = threading.Lock()

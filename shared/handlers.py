@@ -1,20 +1,22 @@
-"""What each function does with what its trigger decoded. Here the tree of errors ends: HTTP errors become answers,
-all others go to the host, which delivers again.
+"""What each function does with what its trigger decoded. Here the tree of errors ends: HTTP errors become answers
+(`http.py`, which has the operator's routes, too), all others go to the host, which delivers again.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
 
-from shared.api.responses import Response, json_response, problem, problem_response
+from shared.api.body import read_json
+from shared.api.principal import caller
+from shared.api.query import parse_query
+from shared.api.responses import Response, json_response
 from shared.app import the_app
-from shared.domain.errors import RecorderError
-from shared.logs import describe, log, stack_summary
-from shared.settings import SettingsError
+from shared.http import responding
+from shared.logs import describe, log
 from shared.start.request import check_idempotency_key
 from shared.worker.message import decode_message
 
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
     from shared.app import App
 
-MOST_BODY_BYTES = 64 * 1024
 # As many as host.json lets run at once (batchSize + newBatchThreshold) of each queue. Threads of their own: those that
 # Functions runs HTTP and Event Grid functions in can be as few as five; the work on recordings must not fill them. And
 # the background's apart from the rescues': no digest takes a rescue's thread.
@@ -32,64 +33,54 @@ _rescues = ThreadPoolExecutor(max_workers=2 * _AT_ONCE, thread_name_prefix="resc
 _background = ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="background")
 
 
-def _responding(action: Callable[[App], Response]) -> Response:
-    try:
-        return action(the_app())
-    except (RecorderError, SettingsError) as error:
-        given = problem_response(error)
-        level = logging.ERROR if given.status >= 500 else logging.INFO
-        log("http.refused", level=level, status=given.status, error=describe(error))
-        return given
-    except Exception as error:  # noqa: BLE001 - the caller gets an answer whatever happens, the log the error
-        log("http.failed", level=logging.ERROR, error=describe(error), at=stack_summary(error))
-        return problem_response(error)
-
-
 def start_recording(body: bytes, headers: Mapping[str, str]) -> Response:
     """`POST /api/recordings`."""
-    if len(body) > MOST_BODY_BYTES:
-        return problem(413, "body_too_large", f"The body must not be larger than {MOST_BODY_BYTES} bytes")
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind and kind != "application/json" and not kind.endswith("+json"):
-        return problem(415, "not_json", "The body must be JSON", detail=f"Content-Type is {kind[:100]}")
-    try:
-        decoded = json.loads(body)
-    except (ValueError, RecursionError):
-        return problem(400, "not_json", "The body must be JSON", detail="It cannot be read as JSON")
+    by = caller(headers)
 
     def act(app: App) -> Response:
-        started = app.start.start(decoded, idempotency_key=check_idempotency_key(headers.get("idempotency-key")))
+        key = check_idempotency_key(headers.get("idempotency-key"))
+        started = app.start.start(read_json(body, headers), idempotency_key=key, by=by)
         sent = {"Location": f"/api/recordings/{started.answer['key']}"}
         if started.is_replay:
             sent["Idempotent-Replayed"] = "true"
         return json_response(started.answer, status=201, headers=sent)
 
-    return _responding(act)
+    return responding(act)
 
 
 def get_recording(identity: str) -> Response:
     """`GET /api/recordings/{recordingId}`."""
-    return _responding(lambda app: json_response(app.views.one(identity)))
+    return responding(lambda app: json_response(app.views.one(identity)))
 
 
-def replay_recording(identity: str) -> Response:
+def replay_recording(identity: str, headers: Mapping[str, str]) -> Response:
     """`POST /api/recordings/{recordingId}/replay`: 202 where something was set going, 200 where nothing was to do."""
 
     def act(app: App) -> Response:
-        result = app.replay.replay(identity)
+        result = app.replay.replay(identity, by=caller(headers))
         body = app.views.one(identity) | {"replay": result.described()}
         return json_response(body, status=202 if result.is_going else 200)
 
-    return _responding(act)
+    return responding(act)
 
 
-def list_recordings(query: Mapping[str, str]) -> Response:
-    """`GET /api/recordings`."""
-    return _responding(
-        lambda app: json_response(
-            app.views.unfinished(state=query.get("state"), limit=query.get("limit"), cursor=query.get("cursor"))
-        )
-    )
+def verify_recording(identity: str) -> Response:
+    """`POST /api/recordings/{recordingId}/verify`: what was found at once; digests follow in the background."""
+    return responding(lambda app: json_response(app.verification.verify(identity), status=202))
+
+
+def list_recordings(url: str) -> Response:
+    """`GET /api/recordings`. From the URL, for a host's mapping of parameters holds each name once.
+
+    The host routes `/recordings/` here, too: a recording whose id is empty.
+    """
+    if urlsplit(url).path.endswith("/"):
+        return responding(lambda app: json_response(app.views.one("")))
+    return responding(lambda app: json_response(app.listing.page(parse_query(_parameters(url)))))
+
+
+def _parameters(url: str) -> list[tuple[str, str]]:
+    return parse_qsl(urlsplit(url).query, keep_blank_values=True)
 
 
 def recording_file_status_updated(event: str) -> None:
@@ -106,7 +97,7 @@ def _reporting(action: Callable[[App], None]) -> None:
     try:
         action(the_app())
     except Exception as error:
-        # Only the last exception crosses to the host, its cause does not: it is told here.
+        # Only the last exception crosses to the host, its cause does not: it is logged here.
         log("function.failed", level=logging.ERROR, error=describe(error))
         raise
 

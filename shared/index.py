@@ -3,22 +3,33 @@ result or a join, never a recording.
 
     ids/{hash of an id}/{recording key}       by every id it is known by: its own, call, group, room, connection
     aliases/{hash of an id}/{hash of an id}   a server call id and the group or room that it is the call of
+    finished/{state}/{when it began}-{key}    a finished recording, with what lists filter by (`domain/facets.py`)
+
+The time in a name of `finished/` counts backwards (`9263381/12/3599999`: day, hour, milliseconds of the hour), so that
+an ascending listing is newest first, and a day or an hour is a folder: a list that begins in the past reads nothing of
+what is newer. The entry is a function of the document: the store puts it before it writes a document that is
+finished, and removes it after one that is not, or is in another state. A crash between the two leaves an entry that
+does not agree with the document: lists compare them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.domain.codec import format_time, parse_time
+from shared.domain.facets import facets, to_metadata
 from shared.domain.naming import recording_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
+    from shared.domain.recording import Recording
     from shared.ports import IndexEntry, Ledger
 
+FINISHED = "finished/"
+_LAST_DAY, _LAST_MS = 9_999_999, 3_599_999
 # ACS's start of a recording and our note of it: clocks differ, and answers take their time.
 _SKEW = timedelta(minutes=5)
 STARTED, REPORTED, UNMATCHED = "started", "reported", "unmatched"
@@ -58,6 +69,52 @@ def known_by_alias(ledger: Ledger, identity: str) -> list[Known]:
     entries = _everything(ledger, f"aliases/{recording_key(identity)}/")
     found = [known for entry in entries for known in _known(ledger, entry.name.rpartition("/")[2])]
     return sorted(found, key=lambda known: known.at)
+
+
+def finished_entry(recording: Recording) -> tuple[str, dict[str, str]] | None:
+    """Name and metadata of the recording's entry among the finished ones; None where it is not finished."""
+    if recording.closed_at is None:
+        return None
+    given = replace(facets(recording), ids=())
+    return f"{FINISHED}{given.state}/{place(given.began, recording.key)}", to_metadata(given)
+
+
+def place(moment: datetime, key: str = "") -> str:
+    """Where a recording that began at `moment` is in an order that is newest first; sorts as text."""
+    utc = moment.astimezone(UTC)
+    within = (utc.minute * 60 + utc.second) * 1000 + utc.microsecond // 1000
+    return f"{_LAST_DAY - utc.toordinal():07}/{23 - utc.hour:02}/{_LAST_MS - within:07}-{key}"
+
+
+def finished(
+    ledger: Ledger, state: str, *, after: str = "", page: int | None = None
+) -> Iterator[list[tuple[str, IndexEntry]]]:
+    """Pages of entries of a state with their places, from place `after` on, newest first. StorageError.
+
+    `page`: how many the first page of a folder holds (a list of 50 needs no 5,000); the next ones are full.
+    """
+    for prefix in _folders(ledger, f"{FINISHED}{state}/", after):
+        cursor, limit = None, page
+        while True:
+            entries, cursor = ledger.entries(prefix, cursor=cursor, limit=limit)
+            named = [(entry.name.removeprefix(f"{FINISHED}{state}/"), entry) for entry in entries]
+            yield [one for one in named if one[0] > after]
+            if cursor is None:
+                break
+            limit = None
+
+
+def _folders(ledger: Ledger, root: str, after: str) -> Iterator[str]:
+    """What is to be listed from a place on: the rest of its day by hours, then day by day."""
+    if not after:
+        yield root
+        return
+    first_day, hour, _ = after.split("/")
+    for day in ledger.folders(root):
+        if day == first_day:
+            yield from (f"{root}{day}/{one}/" for one in ledger.folders(f"{root}{day}/") if one >= hour)
+        elif day > first_day:
+            yield f"{root}{day}/"
 
 
 def begun_at(known: Iterable[Known], moment: datetime | None) -> Known | None:

@@ -20,7 +20,7 @@ from shared.domain.redaction import clean
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.domain.recording import PendingAlert
+    from shared.domain.recording import PendingAlert, Recording
 
 _LOGGER = logging.getLogger("recorder")
 
@@ -66,5 +66,5 @@ def stack_summary(error: BaseException) -> str:
 class LogOnlyNotifier:
     """Port `Notifier` where no topic is set: the log line is the alert."""
 
-    def publish(self, *, recording_key: str, alerts: Sequence[PendingAlert], fields: dict[str, object]) -> None:
+    def publish(self, *, recording: Recording, alerts: Sequence[PendingAlert]) -> None:
         """See the port."""

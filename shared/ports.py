@@ -5,7 +5,7 @@ on the fakes and on the real adapters alike. Every method may raise the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime, timedelta
 
+    from shared.domain.facets import Facets
     from shared.domain.locations import ContainerUrl
     from shared.domain.recording import PendingAlert, Recording
-    from shared.start.request import StartRequest
 
 
 class Clock(Protocol):
@@ -40,6 +40,33 @@ class Random(Protocol):
 
 
 @dataclass(frozen=True)
+class ChannelAffinity:
+    """Which participant (raw id) speaks on which channel (0 to 4) of an unmixed recording."""
+
+    participant: str
+    channel: int
+
+
+@dataclass(frozen=True)
+class StartRequest:
+    """A start that can be carried out. `locator` is serverCallId, groupCallId, roomId or callConnectionId.
+
+    Enumerations in ACS's spelling.
+    """
+
+    locator: str
+    locator_id: str
+    container: ContainerUrl
+    content: str
+    channel: str
+    format: str
+    pause_on_start: bool | None = None
+    callback_url: str | None = None
+    ordering: tuple[str, ...] = ()
+    affinity: tuple[ChannelAffinity, ...] = field(default=())
+
+
+@dataclass(frozen=True)
 class StartedRecording:
     """What ACS answered to a start. `state`: active or inactive; `kind`: who records."""
 
@@ -59,6 +86,18 @@ class Acs(Protocol):
 
     def recording_state(self, recording_id: str) -> str:
         """`active` or `inactive`; RecordingNotFound."""
+        ...
+
+    def stop_recording(self, recording_id: str) -> None:
+        """Ends it. RecordingNotFound where it has ended, or never was."""
+        ...
+
+    def pause_recording(self, recording_id: str) -> None:
+        """Pauses it. RecordingNotFound; ActionNotAllowed where it is paused."""
+        ...
+
+    def resume_recording(self, recording_id: str) -> None:
+        """Goes on. RecordingNotFound; ActionNotAllowed where it is not paused."""
         ...
 
     def server_call_id(self, call_connection_id: str) -> str | None:
@@ -106,7 +145,7 @@ class Media(Protocol):
 
 @dataclass(frozen=True)
 class BlobFacts:
-    """A committed blob. `sha256` is the one noted in its metadata by whoever wrote it (hex), if any."""
+    """A committed blob. `sha256` is the one noted in its metadata by its writer (hex), if any."""
 
     name: str
     size: int
@@ -227,13 +266,15 @@ class Version:
 @dataclass(frozen=True)
 class OpenEntry:
     """What a listing tells of an open document. `due`: when something is to be done; `risk`: the earliest end of
-    ACS's window for a chunk that still needs it. None where there is no such moment, or it cannot be read.
+    ACS's window for a chunk that still needs it; `facets`: what lists filter by. None where there is no such moment,
+    or it cannot be read.
     """
 
     key: str
     due: datetime | None
     risk: datetime | None
     state: str
+    facets: Facets | None = None
 
 
 @dataclass(frozen=True)
@@ -242,6 +283,14 @@ class IndexEntry:
 
     name: str
     metadata: dict[str, str]
+
+
+@dataclass(frozen=True)
+class RejectedEntry:
+    """An event that could not be used, by its name, `folder/…`. `at`: when it was last written."""
+
+    name: str
+    at: datetime
 
 
 class Ledger(Protocol):
@@ -289,8 +338,20 @@ class Ledger(Protocol):
         """One that is gone already is no error."""
         ...
 
-    def entries(self, prefix: str, *, cursor: str | None = None) -> tuple[list[IndexEntry], str | None]:
-        """A page of index blobs whose name starts with `prefix`, by name, and the cursor of the next page."""
+    def entries(
+        self, prefix: str, *, cursor: str | None = None, limit: int | None = None
+    ) -> tuple[list[IndexEntry], str | None]:
+        """A page of index blobs whose name starts with `prefix`, by name, and the cursor of the next page.
+
+        At most 5,000, or `limit`.
+        """
+        ...
+
+    def folders(self, prefix: str) -> list[str]:
+        """The names between `prefix` (which ends with a slash) and the next slash, of all index blobs, sorted.
+
+        One request for 5,000 of them, however many blobs they hold.
+        """
         ...
 
     def put_note(self, name: str, data: bytes, *, is_new_only: bool = False) -> None:
@@ -302,7 +363,19 @@ class Ledger(Protocol):
         ...
 
     def keep_rejected(self, name: str, data: bytes) -> None:
-        """Keeps an event that could not be used, in its own container."""
+        """Keeps an event that could not be used, in its own container; one of that name is replaced."""
+        ...
+
+    def get_rejected(self, name: str) -> bytes | None:
+        """Such an event, or None."""
+        ...
+
+    def rejected_folders(self) -> list[str]:
+        """The first parts of their names: days (`yyyymmdd`), and `poison`."""
+        ...
+
+    def rejected_in(self, folder: str) -> list[RejectedEntry]:
+        """Those of a folder, in any order."""
         ...
 
 
@@ -345,8 +418,8 @@ class WorkQueue(Protocol):
 
 
 class Notifier(Protocol):
-    """Carries alerts out of the log, to an Event Grid topic. AlertNotSent where it could not."""
+    """Carries what an outbox holds to an Event Grid topic. AlertNotSent where it could not."""
 
-    def publish(self, *, recording_key: str, alerts: Sequence[PendingAlert], fields: dict[str, object]) -> None:
-        """Publishes them; each event's id is the same whenever the same alert is published again."""
+    def publish(self, *, recording: Recording, alerts: Sequence[PendingAlert]) -> None:
+        """Publishes them; each event's id is the same whenever the same entry is published again."""
         ...

@@ -1,6 +1,6 @@
 """The app's settings: a mapping in, a frozen value out, and every fault at once.
 
-Each field below is one environment variable (an app setting in Azure, a value in local.settings.json), told in the
+Each field below is one environment variable (an app setting in Azure, a value in local.settings.json), described in the
 README's table; a test keeps those and `local.settings.json.example` equal to `NAMES`.
 """
 
@@ -38,14 +38,13 @@ NAMES = (
     "RESCUE_TIME_BUDGET_SECONDS",
     "RESCUE_BLOCK_MIB",
     "RESCUE_MEMORY_MIB",
-    "RESCUE_CHECKSUM",
     "DELIVERY_DAYS",
     "DELETE_AT_ACS",
     "DIGEST_EXPORTS",
     "ALERT_HOURS_LEFT",
     "SILENT_AFTER_HOURS",
-    "ALERT_TOPIC_ENDPOINT",
-    "ALERT_TOPIC_KEY",
+    "EVENT_TOPIC_ENDPOINT",
+    "EVENT_TOPIC_KEY",
     "LOCAL_ACS_ORIGIN",
     "AZURE_CLIENT_ID",
 )
@@ -116,14 +115,13 @@ class Settings:
     time_budget: timedelta = timedelta(seconds=240)
     block_bytes: int = 8 * MIB
     memory_bytes: int = 40 * MIB
-    checksum: str = "md5"
     delivery_window: timedelta = timedelta(days=7)
     delete_at_acs: bool = False
     digest_exports: bool = True
     alert_left: tuple[timedelta, ...] = (timedelta(hours=6), timedelta(hours=1))
     silent_after: timedelta = timedelta(hours=4)
-    alert_topic: str | None = None
-    alert_topic_key: Secret | None = None
+    event_topic: str | None = None
+    event_topic_key: Secret | None = None
     local_acs_origin: str | None = None
     identity_client_id: str | None = None
 
@@ -201,16 +199,15 @@ class _Reader:
             "time_budget": budget,
             "block_bytes": block * MIB,
             "memory_bytes": memory * MIB,
-            "checksum": self.choice("RESCUE_CHECKSUM", ("md5", "crc64", "off")),
             "delivery_window": self.duration("DELIVERY_DAYS", 7, unit=timedelta(days=1), least=0.01, most=365),
             "delete_at_acs": self.choice("DELETE_AT_ACS", ("false", "true")) == "true",
             "digest_exports": self.choice("DIGEST_EXPORTS", ("true", "false")) == "true",
             "alert_left": self.hours_list("ALERT_HOURS_LEFT", "6,1"),
             "silent_after": self.duration("SILENT_AFTER_HOURS", 4, unit=timedelta(hours=1), least=0.01, most=24),
-            "alert_topic": self.alert_topic(),
-            "alert_topic_key": self.secret("ALERT_TOPIC_KEY"),
+            "event_topic": self.event_topic(),
+            "event_topic_key": self.secret("EVENT_TOPIC_KEY"),
             "local_acs_origin": self.local_origin(),
-            # The second is what the host itself is told; one identity serves both.
+            # The second is what the host itself reads; one identity serves both.
             "identity_client_id": self.guid("AZURE_CLIENT_ID") or self.guid("AzureWebJobsStorage__clientId"),
         }
         self.one_container_each(settings)
@@ -348,10 +345,13 @@ class _Reader:
             found.add(timedelta(hours=hours))
         return tuple(sorted(found, reverse=True))
 
-    def alert_topic(self) -> str | None:
-        url = self.get("ALERT_TOPIC_ENDPOINT")
-        if url and not _is_origin(url.partition("/api/")[0], scheme="https"):
-            self.fault("ALERT_TOPIC_ENDPOINT", "must be the https endpoint of an Event Grid topic")
+    def event_topic(self) -> str | None:
+        url = self.get("EVENT_TOPIC_ENDPOINT")
+        origin = (url or "").partition("/api/")[0]
+        # A laptop's Event Grid has no certificate; LOCAL_ACS_ORIGIN is refused in Azure.
+        is_local = self.get("LOCAL_ACS_ORIGIN") is not None and _is_loopback(origin)
+        if url and not is_local and not _is_origin(origin, scheme="https"):
+            self.fault("EVENT_TOPIC_ENDPOINT", "must be the https endpoint of an Event Grid topic")
         return url
 
     def local_origin(self) -> str | None:
@@ -360,12 +360,15 @@ class _Reader:
         if url is None:
             return None
         url = url.rstrip("/")
-        is_loopback = _is_origin(url, scheme="http") and urlsplit(url).hostname in ("127.0.0.1", "localhost")
-        if not is_loopback:
+        if not _is_loopback(url):
             self.fault("LOCAL_ACS_ORIGIN", "must be http://127.0.0.1:PORT (the ACS emulator)")
         if self.get("WEBSITE_INSTANCE_ID") or self.get("WEBSITE_SITE_NAME"):
             self.fault("LOCAL_ACS_ORIGIN", "is for a laptop only and must not be set in Azure")
         return url
+
+
+def _is_loopback(url: str) -> bool:
+    return _is_origin(url, scheme="http") and urlsplit(url).hostname in ("127.0.0.1", "localhost")
 
 
 def _is_origin(url: str, *, scheme: str) -> bool:

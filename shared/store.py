@@ -13,8 +13,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from shared import index
 from shared.domain.context import Context
 from shared.domain.errors import PreconditionFailed, StorageError, StorageUnavailable
+from shared.domain.facets import facets
 from shared.domain.lifecycle import decide
 from shared.domain.steps import BACKGROUND_STEPS, URGENT_LEFT, chunk_step, next_due, recording_steps
 from shared.logs import log
@@ -89,11 +91,28 @@ class RecordingStore:
         raise StorageUnavailable(f"the ledger document {key} is being changed all the time")
 
     def _write(self, version: Version | None, after: Recording) -> Version:
+        """The document, with its entry among the finished ones: put before it, and an old one removed after it."""
+        before = index.finished_entry(version.recording) if version else None
+        entry = index.finished_entry(after)
+        if entry is not None and entry != before:
+            self.ledger.put_entry(*entry)
+        written = self._put(version, after)
+        if before is not None and (entry is None or entry[0] != before[0]):
+            self._remove(before[0])
+        return written
+
+    def _remove(self, name: str) -> None:
+        try:
+            self.ledger.delete_entry(name)
+        except StorageError as error:  # lists find that it does not agree with the document
+            log("index.failed", level=logging.WARNING, entry=name, code=error.code)
+
+    def _put(self, version: Version | None, after: Recording) -> Version:
         due = next_due(after, self.rules)
         if due is None and after.closed_at is not None:
             etag = version.etag if version and version.is_open else None
             return Version(after, self.ledger.archive(after, etag=etag), is_open=False)
-        entry = OpenEntry(after.key, due, after.at_risk_from, after.state.value)
+        entry = OpenEntry(after.key, due, after.at_risk_from, after.state.value, facets(after))
         if version is not None and version.is_open:
             return Version(after, self.ledger.save(after, etag=version.etag, entry=entry))
         # New, or opened again: the closed copy stays, so that a reader always finds one of them.

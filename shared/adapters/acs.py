@@ -27,7 +27,7 @@ from azure.core.credentials import AzureKeyCredential
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from shared.adapters.translate import acs_errors, media_errors
-from shared.adapters.transport import LocalOriginTransport, pooled_transport
+from shared.adapters.transport import LocalOriginTransport, Transport, pooled_transport
 from shared.domain.errors import (
     CallNotFound,
     MediaDistrusted,
@@ -45,13 +45,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from azure.core.credentials import TokenCredential
-    from azure.core.pipeline.transport import RequestsTransport
+    from azure.core.pipeline.transport import HttpTransport
 
     from shared.domain.locations import ContainerUrl
+    from shared.ports import StartRequest
     from shared.settings import Settings
-    from shared.start.request import StartRequest
 
 _MOST_REDIRECTS = 3
+_QUICK: dict[str, Any] = {"connection_timeout": 10, "read_timeout": 20}
 _SMALL_FILE: dict[str, Any] = {"read_timeout": 20}
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _LOCATOR_ARGUMENTS = {
@@ -62,7 +63,7 @@ _LOCATOR_ARGUMENTS = {
 }
 
 
-def _transport(settings: Settings, *, read_bytes: int) -> RequestsTransport:
+def _transport(settings: Settings, *, read_bytes: int) -> Transport:
     connections = settings.blocks_in_flight + 4
     if settings.local_acs_origin:
         return LocalOriginTransport(
@@ -79,7 +80,7 @@ def acs_client(
     credential: TokenCredential | None,
     *,
     for_media: bool,
-    transport: RequestsTransport | None = None,
+    transport: HttpTransport[Any, Any] | None = None,
 ) -> CallAutomationClient:
     """The SDK's client; `credential` where no key is used. Nothing is retried inside: it would sleep for as long as a
     Retry-After says, in the middle of an HTTP call or a rescue. The clock is ours (`start.py`, `retry.py`).
@@ -138,19 +139,24 @@ class AcsRecordings:
 
     def recording_state(self, recording_id: str) -> str:
         """See the port."""
-        try:
-            with acs_errors():
-                answer = self._client.get_recording_properties(recording_id, connection_timeout=10, read_timeout=20)
-        except CallNotFound as error:
-            # The code is the same for both (8522); it was a recording that was asked for.
-            raise RecordingNotFound(
-                str(error),
-                status=error.status,
-                service_code=error.service_code,
-                retry_after=error.retry_after,
-                trace_id=error.trace_id,
-            ) from error
+        with _recording_errors():
+            answer = self._client.get_recording_properties(recording_id, **_QUICK)
         return _word(answer.recording_state) or "inactive"
+
+    def stop_recording(self, recording_id: str) -> None:
+        """See the port."""
+        with _recording_errors():
+            self._client.stop_recording(recording_id, **_QUICK)
+
+    def pause_recording(self, recording_id: str) -> None:
+        """See the port."""
+        with _recording_errors():
+            self._client.pause_recording(recording_id, **_QUICK)
+
+    def resume_recording(self, recording_id: str) -> None:
+        """See the port."""
+        with _recording_errors():
+            self._client.resume_recording(recording_id, **_QUICK)
 
     def server_call_id(self, call_connection_id: str) -> str | None:
         """See the port."""
@@ -158,6 +164,22 @@ class AcsRecordings:
             connection = self._client.get_call_connection(call_connection_id)
             answer = connection.get_call_properties(connection_timeout=5, read_timeout=10)
         return answer.server_call_id or None
+
+
+@contextmanager
+def _recording_errors() -> Iterator[None]:
+    """As `acs_errors`. ACS's code for what it does not know is the same for calls and recordings (8522)."""
+    try:
+        with acs_errors():
+            yield
+    except CallNotFound as error:
+        raise RecordingNotFound(
+            str(error),
+            status=error.status,
+            service_code=error.service_code,
+            retry_after=error.retry_after,
+            trace_id=error.trace_id,
+        ) from error
 
 
 def _identifier(raw_id: str) -> Any:

@@ -21,6 +21,7 @@ from azure.storage.blob import (
 from shared.adapters.connections import LateOnce, seconds_to_send
 from shared.adapters.translate import storage_errors
 from shared.adapters.transport import pooled_transport
+from shared.adapters.verification import AccountChecksum
 from shared.domain.errors import (
     Blame,
     BlobExists,
@@ -72,13 +73,21 @@ def blob_service(
 class BlobContainer:
     """Port `Container` on the SDK."""
 
-    def __init__(self, service: BlobServiceClient, name: str, *, blame: Blame, checksum: str, creates: bool) -> None:
+    def __init__(
+        self,
+        service: BlobServiceClient,
+        name: str,
+        *,
+        blame: Blame,
+        creates: bool,
+        checksum: AccountChecksum | None = None,
+    ) -> None:
         self._service = service
         self._client = service.get_container_client(name)
         # Kept, because making one costs a sixth of what a Put Block does.
         self._blob = lru_cache(maxsize=64)(self._client.get_blob_client)
         self._blame = blame
-        self._validates: dict[str, Any] = {} if checksum == "off" else {"validate_content": checksum}
+        self._checksum = checksum or AccountChecksum()
         self._creates = creates
         self._last_url = ("", datetime.min.replace(tzinfo=UTC), "")
 
@@ -163,10 +172,15 @@ class BlobContainer:
 
     def stage(self, name: str, block_id: str, data: bytes) -> None:
         """See the port."""
-        with self._errors():
-            self._blob(name).stage_block(
-                block_id, data, length=len(data), read_timeout=seconds_to_send(len(data)), **self._validates
+
+        def stage(*, written: Any, **checksum: Any) -> Any:
+            del written  # a block that is staged again replaces itself
+            return self._blob(name).stage_block(
+                block_id, data, length=len(data), read_timeout=seconds_to_send(len(data)), **checksum
             )
+
+        with self._errors():
+            self._checksum.send(data, stage)
 
     def commit(self, name: str, blocks: Sequence[Block], *, sha256: str | None, content_type: str) -> BlobFacts:
         """See the port."""
@@ -195,15 +209,21 @@ class BlobContainer:
         self, name: str, data: bytes, *, content_type: str, overwrite: bool, sha256: str | None = None
     ) -> BlobFacts:
         """See the port."""
-        with self._errors():
-            answer = self._blob(name).upload_blob(
+
+        def upload(*, written: Any, **checksum: Any) -> Any:
+            if written is not None:
+                checksum |= {"etag": written["etag"], "match_condition": MatchConditions.IfNotModified}
+            return self._blob(name).upload_blob(
                 data,
-                overwrite=overwrite,
+                overwrite=overwrite or written is not None,
                 metadata={"sha256": sha256} if sha256 else None,
                 content_settings=ContentSettings(content_type=content_type),
                 read_timeout=seconds_to_send(len(data)),
-                **self._validates,
+                **checksum,
             )
+
+        with self._errors():
+            answer = self._checksum.send(data, upload)
         return BlobFacts(name, len(data), str(answer["etag"]).strip('"'), sha256)
 
     def stage_from(
@@ -297,6 +317,7 @@ class BlobContainers:
         self._app_service = app_service
         self._credential = credential
         self._service = lru_cache(maxsize=64)(self._make_service)
+        self._checksum = lru_cache(maxsize=64)(lambda _account_url: AccountChecksum())
         self._container = lru_cache(maxsize=256)(self._make_container)
         self._fallback: BlobContainer | None = None
 
@@ -316,7 +337,7 @@ class BlobContainers:
             self._service(account_url),
             name,
             blame=Blame.DESTINATION,
-            checksum=self._settings.checksum,
+            checksum=self._checksum(account_url),
             creates=False,
         )
 
@@ -333,7 +354,7 @@ class BlobContainers:
                 self._app_service,
                 self._settings.fallback_container,
                 blame=Blame.APP,
-                checksum=self._settings.checksum,
+                checksum=self._checksum(self._app_service.url),
                 creates=True,
             )
             with suppress(BlobExists):  # another worker made it at the same moment

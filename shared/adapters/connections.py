@@ -1,32 +1,40 @@
-"""Connections that are bounded in time, for the SDKs' transports.
+"""Connections that are bounded in time, pooled, for the transport.
 
-What the libraries call timeouts bounds less than it seems. The one for reading counts from the last byte that came: a
-server that sends one now and then holds a connection for hours. And all that is sent is under the one for connecting
-(urllib3's way), so a block that a slow link needs longer for is never taken. Here connecting, sending and reading have
-a time each.
+What libraries call timeouts bounds less than it seems: the one for reading counts from the last byte that came, so a
+server that sends one now and then holds a connection for hours. Here connecting, sending and reading have a time each
+(docs/adr/0011-what-one-request-may-cost.md).
 """
 
 from __future__ import annotations
 
-import io
+import base64
+import ipaddress
+import threading
 import time
-from http.client import HTTPResponse
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from azure.core.exceptions import ServiceResponseTimeoutError
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ReadTimeoutError
+
+from shared.adapters.http1 import Head, Reader, pieces, read_head
+from shared.adapters.wire import Plain, Tls
 
 if TYPE_CHECKING:
-    import socket
+    from collections.abc import Iterable, Iterator
+
+    from shared.adapters.wire import Stream
 
 # A piece of an answer may keep us waiting so many times as long as a silence may.
 _SILENCES = 3
 _LEAST_SECONDS = 20
 _MOST_SECONDS = 120
 _SLOWEST = 128 * 1024  # bytes a second, of one connection
+# A connection that was idle for longer may have been dropped on the way, by a side that does not say so.
+_LONGEST_IDLE = 60.0
+_TOGETHER = 64 * 1024
 
 
 def seconds_to_send(size: int) -> float:
@@ -34,100 +42,202 @@ def seconds_to_send(size: int) -> float:
     return min(_MOST_SECONDS, _LEAST_SECONDS + size / _SLOWEST)
 
 
-class _Paced(io.RawIOBase):
-    """What comes from a socket; TimeoutError when a piece of it kept us waiting for more than `seconds`."""
+@dataclass(frozen=True)
+class Origin:
+    """Where a connection goes. `proxy`: the URL of the proxy on the way, if any."""
 
-    def __init__(self, raw: io.RawIOBase, *, seconds: float, piece: int) -> None:
-        self._raw = raw
-        self._seconds = seconds
-        self._piece = piece
-        self._waited = 0.0
-        self._left = piece
+    scheme: str
+    host: str
+    port: int
+    proxy: str | None = None
 
-    def readable(self) -> bool:
-        """It is."""
-        return True
+    @property
+    def is_forwarded(self) -> bool:
+        """Whether the proxy reads the requests: those of plain HTTP."""
+        return self.proxy is not None and self.scheme == "http"
 
-    def readinto(self, buffer: Any) -> int | None:
-        """What has come, at once; else it waits, as long as the socket's own timeout lets it."""
+
+class ConnectError(OSError):
+    """There is no connection, and nothing was sent."""
+
+
+class Connection:
+    """One connection, for one exchange at a time."""
+
+    def __init__(self, origin: Origin, *, seconds: float) -> None:
+        """Connects within `seconds`; TLS, and the way through a proxy, have as long again each."""
+        self.origin = origin
+        self.idle_since = 0.0
+        self._silence = self._waited = self._most = 0.0
+        self._piece = self._left = 0
+        self._stream: Stream | None = None
+        try:
+            self._connect(seconds)
+        except BaseException:
+            self.close()
+            raise
+
+    def _connect(self, seconds: float) -> None:
+        origin = self.origin
+        if origin.proxy is None:
+            self._stream = Plain(origin.host, origin.port, until=time.monotonic() + seconds)
+        else:
+            proxy = urlsplit(origin.proxy)
+            if proxy.scheme not in ("http", "https") or not proxy.hostname:
+                raise ConnectError("a proxy is reached by http:// or https:// only")
+            port = proxy.port or (443 if proxy.scheme == "https" else 80)
+            self._stream = Plain(proxy.hostname, port, until=time.monotonic() + seconds)
+            if proxy.scheme == "https":
+                self._stream = Tls(self._stream, host=proxy.hostname, until=time.monotonic() + seconds)
+            if not origin.is_forwarded:
+                self._tunnel(seconds)
+        if origin.scheme == "https":
+            self._stream = Tls(self._stream, host=origin.host, until=time.monotonic() + seconds)
+        self._reader = Reader(self._receive)
+
+    def _tunnel(self, seconds: float) -> None:
+        target = f"[{self.origin.host}]" if ":" in self.origin.host else self.origin.host
+        lines = [f"CONNECT {target}:{self.origin.port} HTTP/1.1", f"Host: {target}:{self.origin.port}"]
+        lines += [f"{name}: {value}" for name, value in proxy_headers(self.origin.proxy or "")]
+        self._reader = Reader(self._receive)
+        self.send("\r\n".join([*lines, "", ""]).encode("latin-1"), (), seconds=seconds)
+        head = self.head("HEAD", silence=seconds, piece=1)
+        if head.status != 200 or not self._reader.is_empty:
+            raise ConnectError(f"the proxy answered {head.status}")
+
+    def send(self, head: bytes, body: Iterable[bytes | memoryview], *, seconds: float) -> None:
+        """Sends a request within `seconds`, of which `body` may be several pieces. TimeoutError, else OSError."""
+        stream, until = self._open(), time.monotonic() + seconds
+        held = head
+        try:
+            for piece in body:
+                if held and len(held) + len(piece) <= _TOGETHER:
+                    held += piece
+                    continue
+                if held:
+                    stream.sendall(held, until=until)
+                    held = b""
+                stream.sendall(piece, until=until)
+            if held:
+                stream.sendall(held, until=until)
+        except TimeoutError as error:
+            raise TimeoutError("timed out: not taken in time") from error
+        except BrokenPipeError:
+            return  # a server that refuses a body says why before it closes: that is what to read now
+
+    def head(self, method: str, *, silence: float, piece: int) -> Head:
+        """The answer's head. Each wait may last `silence` seconds, all for `piece` bytes three times as long."""
+        self._silence, self._most, self._piece = silence, silence * _SILENCES, piece
+        self._waited, self._left = 0.0, piece
+        return read_head(self._reader, method=method)
+
+    def pieces(self, head: Head) -> Iterator[bytes]:
+        """The body, in pieces of the size that `head` was given."""
+        return pieces(self._reader, head, size=self._piece)
+
+    def _receive(self, view: memoryview) -> int:
         if self._left <= 0:
             self._left, self._waited = self._piece, 0.0
-        if self._waited > self._seconds:
+        if self._waited > self._most:
             raise TimeoutError("timed out: it drips")
         asked_at = time.monotonic()
-        count = cast("int | None", self._raw.readinto(buffer))
+        count = self._open().recv_into(view, seconds=self._silence)
         self._waited += time.monotonic() - asked_at
-        self._left -= count or 0
+        self._left -= count
         return count
 
+    def _open(self) -> Stream:
+        if self._stream is None:
+            raise OSError("the connection is closed")
+        return self._stream
+
+    def is_usable(self) -> bool:
+        """Whether another exchange may follow: nothing has come that was not asked for, not even the end."""
+        with suppress(OSError):
+            return self._reader.is_empty and self._open().is_quiet()
+        return False
+
     def close(self) -> None:
-        """The socket's file below, too: a socket stays open for as long as it has any."""
-        self._raw.close()
-        super().close()
+        """Ends it."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
+
+    def __del__(self) -> None:
+        # An answer that nobody read to its end nor closed.
+        self.close()
 
 
-class _Source:
-    """As much of a socket as `http.client` needs of it to read an answer."""
+class Pool:
+    """Idle connections, up to `most`, the one used last first."""
 
-    def __init__(self, sock: socket.socket, *, piece: int) -> None:
-        self._sock = sock
-        self._piece = piece
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._idle: list[Connection] = []
+        self._lock = threading.Lock()
+        self._is_closed = False
 
-    def makefile(self, *_: Any) -> io.BufferedReader:
-        """For reading bytes."""
-        silence = self._sock.gettimeout()
-        raw: Any = self._sock.makefile("rb", buffering=0)
-        seconds = float("inf") if silence is None else silence * _SILENCES
-        return io.BufferedReader(_Paced(raw, seconds=seconds, piece=self._piece))
+    def take(self, origin: Origin, *, seconds: float) -> Connection:
+        """An idle connection to `origin` that still works, else a new one: OSError, TimeoutError."""
+        while (found := self._taken(origin)) is not None:
+            if time.monotonic() - found.idle_since < _LONGEST_IDLE and found.is_usable():
+                return found
+            found.close()
+        return Connection(origin, seconds=seconds)
+
+    def _taken(self, origin: Origin) -> Connection | None:
+        with self._lock:
+            for place in range(len(self._idle) - 1, -1, -1):
+                if self._idle[place].origin == origin:
+                    return self._idle.pop(place)
+        return None
+
+    def give_back(self, connection: Connection) -> None:
+        """For the next exchange; the one that was idle longest is closed where there are too many."""
+        connection.idle_since = time.monotonic()
+        with self._lock:
+            if not self._is_closed:
+                self._idle.append(connection)
+                connection, surplus = (self._idle.pop(0), True) if len(self._idle) > self._most else (connection, False)
+            else:
+                surplus = True
+        if surplus:
+            connection.close()
+
+    def close(self) -> None:
+        """Closes all that are idle, and from now on all that are given back."""
+        with self._lock:
+            idle, self._idle, self._is_closed = self._idle, [], True
+        for connection in idle:
+            connection.close()
 
 
-class _Bounded(HTTPConnection):
-    """Sending has a time of its own, and each `piece` (bytes) of an answer too."""
-
-    piece: int
-
-    def response_class(self, sock: Any, *given: Any, **named: Any) -> HTTPResponse:  # type: ignore[override]  # a class there
-        """Where `http.client` reads the answer from."""
-        return HTTPResponse(cast("Any", _Source(sock, piece=self.piece)), *given, **named)
-
-    def send(self, data: Any) -> None:
-        """The request's head, or its body."""
-        if self.sock is None and self.auto_open:
-            self.connect()
-        if self.sock is not None:
-            self.sock.settimeout(seconds_to_send(len(data) if isinstance(data, bytes) else 0))
-        try:
-            super().send(data)
-        except TimeoutError as error:
-            # The libraries would take it for a connection that broke, which may be tried more often (`LateOnce`).
-            raise ReadTimeoutError(cast("Any", None), cast("Any", None), "timed out: not taken in time") from error
+def proxy_for(scheme: str, host: str, port: int) -> str | None:
+    """The proxy that the environment names for this host: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY."""
+    proxies = getproxies()
+    found = proxies.get(scheme) or proxies.get("all")
+    if not found or proxy_bypass(host) or proxy_bypass(f"{host}:{port}") or _is_in_networks(host, proxies.get("no")):
+        return None
+    return found if "://" in found else f"http://{found}"
 
 
-class _BoundedTls(_Bounded, HTTPSConnection):
-    """The same over TLS."""
+def _is_in_networks(host: str, excepted: str | None) -> bool:
+    with suppress(ValueError):
+        address = ipaddress.ip_address(host)
+        for each in (excepted or "").split(","):
+            with suppress(ValueError):
+                if address in ipaddress.ip_network(each.strip(), strict=False):
+                    return True
+    return False
 
 
-class BoundedAdapter(HTTPAdapter):
-    """Pools of such connections, to hosts and to proxies alike; `piece` is how many bytes are read at once."""
-
-    def __init__(self, connections: int, *, piece: int) -> None:
-        plain, tls = (type(kind.__name__, (kind,), {"piece": piece}) for kind in (_Bounded, _BoundedTls))
-        self._pools = {
-            "http": type("_Pool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
-            "https": type("_TlsPool", (HTTPSConnectionPool,), {"ConnectionCls": tls}),
-        }
-        super().__init__(pool_connections=8, pool_maxsize=connections)
-
-    def init_poolmanager(self, *given: Any, **named: Any) -> None:
-        """As requests does, with our connections."""
-        super().init_poolmanager(*given, **named)
-        self.poolmanager.pool_classes_by_scheme = self._pools
-
-    def proxy_manager_for(self, *given: Any, **named: Any) -> Any:
-        """As requests does, with our connections."""
-        manager = super().proxy_manager_for(*given, **named)
-        manager.pool_classes_by_scheme = self._pools
-        return manager
+def proxy_headers(proxy: str) -> list[tuple[str, str]]:
+    """Proxy-Authorization, where the proxy's URL has a user."""
+    parts = urlsplit(proxy)
+    if not parts.username:
+        return []
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return [("Proxy-Authorization", "Basic " + base64.b64encode(pair.encode()).decode())]
 
 
 class LateOnce:
@@ -139,6 +249,8 @@ class LateOnce:
 
     def increment(self, settings: dict[str, Any], request: Any, response: Any = None, error: Any = None) -> bool:
         """Whether to send it again, asked after each failure."""
+        if response is not None and response.headers.get("x-ms-error-code") == "FeatureNotSupported":
+            return False  # no other answer will come
         if _is_late(error) and any(_is_late(past.error) for past in settings["history"]):
             return False
         return bool(cast("Any", super()).increment(settings, request=request, response=response, error=error))

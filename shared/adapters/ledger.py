@@ -1,7 +1,7 @@
 """The ledger in the app's own blob storage.
 
 Layout of the ledger container: `open/{key}.json` (metadata: due, risk, state) · `closed/{key}.json` (metadata:
-revision) · `ids/…`, `aliases/…` (indexes) · `starts/…` (idempotency) · `quarantine/…`.
+revision) · `ids/…`, `aliases/…`, `finished/…` (indexes) · `starts/…` (idempotency) · `quarantine/…`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from azure.storage.blob import ContentSettings
 from shared.adapters.translate import storage_errors
 from shared.domain.codec import decode, encode, format_time, parse_time
 from shared.domain.errors import BlobExists, BlobMissing, ContainerMissing, PreconditionFailed, StorageCorrupted
+from shared.domain.facets import from_metadata, to_metadata
 from shared.domain.recording import Recording
-from shared.ports import IndexEntry, OpenEntry, Version
+from shared.ports import IndexEntry, OpenEntry, RejectedEntry, Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,9 +37,10 @@ _IF_NEW: dict[str, Any] = {"match_condition": MatchConditions.IfMissing}
 class BlobLedger:
     """Port `Ledger` on the SDK. Makes its containers when they are missing."""
 
-    def __init__(self, service: BlobServiceClient, *, container: str, rejected: str) -> None:
+    def __init__(self, service: BlobServiceClient, *, container: str, rejected: str, page: int = _PAGE) -> None:
         self._client = service.get_container_client(container)
         self._rejected = service.get_container_client(rejected)
+        self._page = page
         # A document is read and written several times while its recording is worked on, and making a client for it
         # costs a sixth of a request.
         self._blob = lru_cache(maxsize=64)(self._client.get_blob_client)
@@ -127,7 +129,7 @@ class BlobLedger:
 
     def open_entries(self, *, cursor: str | None = None) -> tuple[list[OpenEntry], str | None]:
         """See the port."""
-        blobs, cursor = self._listed("open/", cursor)
+        blobs, cursor = self._listed("open/", cursor, self._page)
         return [_entry(name, metadata) for name, metadata in blobs], cursor
 
     def quarantine(self, key: str) -> None:
@@ -158,16 +160,30 @@ class BlobLedger:
         with suppress(BlobMissing, ContainerMissing), storage_errors():
             self._client.delete_blob(name, **_QUICK)
 
-    def entries(self, prefix: str, *, cursor: str | None = None) -> tuple[list[IndexEntry], str | None]:
+    def entries(
+        self, prefix: str, *, cursor: str | None = None, limit: int | None = None
+    ) -> tuple[list[IndexEntry], str | None]:
         """See the port."""
-        blobs, cursor = self._listed(prefix, cursor)
+        blobs, cursor = self._listed(prefix, cursor, min(limit or self._page, self._page))
         return [IndexEntry(name, metadata) for name, metadata in blobs], cursor
 
-    def _listed(self, prefix: str, cursor: str | None) -> tuple[list[tuple[str, dict[str, str]]], str | None]:
+    def folders(self, prefix: str) -> list[str]:
+        """See the port."""
+        try:
+            with storage_errors():
+                found = self._client.walk_blobs(name_starts_with=prefix, results_per_page=self._page, **_QUICK)
+                names = [str(one.name) for one in found if str(one.name).endswith("/")]
+        except ContainerMissing:
+            return []
+        return sorted(name.removeprefix(prefix).rstrip("/") for name in names)
+
+    def _listed(
+        self, prefix: str, cursor: str | None, page: int
+    ) -> tuple[list[tuple[str, dict[str, str]]], str | None]:
         try:
             with storage_errors():
                 listing = self._client.list_blobs(
-                    name_starts_with=prefix, include=["metadata"], results_per_page=_PAGE, **_QUICK
+                    name_starts_with=prefix, include=["metadata"], results_per_page=page, **_QUICK
                 )
                 pages: Any = listing.by_page(continuation_token=cursor)
                 found = [(str(blob.name), dict(blob.metadata or {})) for blob in next(pages, [])]
@@ -196,6 +212,32 @@ class BlobLedger:
             self._rejected,
             lambda: self._rejected.upload_blob(name, data, overwrite=True, content_settings=_JSON, **_QUICK),
         )
+
+    def get_rejected(self, name: str) -> bytes | None:
+        """See the port."""
+        try:
+            with storage_errors():
+                return bytes(self._rejected.download_blob(name, **_QUICK).readall())
+        except (BlobMissing, ContainerMissing):
+            return None
+
+    def rejected_folders(self) -> list[str]:
+        """See the port."""
+        try:
+            with storage_errors():
+                found = self._rejected.walk_blobs(delimiter="/", **_QUICK)
+                return [str(one.name).rstrip("/") for one in found if str(one.name).endswith("/")]
+        except ContainerMissing:
+            return []
+
+    def rejected_in(self, folder: str) -> list[RejectedEntry]:
+        """See the port."""
+        try:
+            with storage_errors():
+                blobs = self._rejected.list_blobs(name_starts_with=f"{folder}/", results_per_page=_PAGE, **_QUICK)
+                return [RejectedEntry(str(blob.name), blob.last_modified) for blob in blobs]
+        except ContainerMissing:
+            return []
 
     @staticmethod
     def _made(client: ContainerClient, action: Callable[[], T]) -> T:
@@ -227,12 +269,14 @@ def _if_match(etag: str) -> dict[str, Any]:
 
 def _metadata(entry: OpenEntry) -> dict[str, str]:
     moments = {"due": entry.due, "risk": entry.risk}
-    return {"state": entry.state} | {name: format_time(moment) for name, moment in moments.items() if moment}
+    known = to_metadata(entry.facets) if entry.facets else {}
+    return known | {"state": entry.state} | {name: format_time(moment) for name, moment in moments.items() if moment}
 
 
 def _entry(name: str, metadata: dict[str, str]) -> OpenEntry:
     key = name.removeprefix("open/").removesuffix(".json")
-    return OpenEntry(key, _moment(metadata.get("due")), _moment(metadata.get("risk")), metadata.get("state", ""))
+    due, risk = _moment(metadata.get("due")), _moment(metadata.get("risk"))
+    return OpenEntry(key, due, risk, metadata.get("state", ""), from_metadata(metadata))
 
 
 def _moment(text: str | None) -> datetime | None:

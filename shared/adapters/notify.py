@@ -1,73 +1,69 @@
-"""Alerts as events on the customer's own Event Grid topic, at least once, under ids that are the same each time."""
+"""Announcements as CloudEvents 1.0 on the customer's own Event Grid topic, at least once.
+
+A topic that does not answer is left alone for half a minute by the whole process: each attempt costs up to eight
+seconds of a thread that digests and deliveries need. The outboxes keep what it did not take.
+"""
 
 from __future__ import annotations
 
-import uuid
-from datetime import datetime
-from typing import TYPE_CHECKING
+import threading
+import time
+from typing import TYPE_CHECKING, Any
 
 from azure.core.credentials import AzureKeyCredential
 from azure.core.exceptions import AzureError
-from azure.eventgrid import EventGridEvent, EventGridPublisherClient
+from azure.core.messaging import CloudEvent
+from azure.eventgrid import EventGridPublisherClient
 
 from shared.adapters.translate import NETWORK_ERRORS
-from shared.domain.codec import format_time
 from shared.domain.errors import AlertNotSent
-from shared.domain.redaction import clean
 from shared.logs import describe
+from shared.worker.announcements import SOURCE, announcement
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from azure.core.credentials import TokenCredential
 
-    from shared.domain.recording import PendingAlert
+    from shared.domain.recording import PendingAlert, Recording
 
-EVENT_TYPE_PREFIX = "AcsByosRecorder."
+_LEFT_ALONE_SECONDS = 30.0
 
 
 class TopicNotifier:
-    """Port `Notifier` on azure-eventgrid: one event an alert, type `AcsByosRecorder.{alert}`."""
+    """Port `Notifier` on azure-eventgrid: one CloudEvent an entry of the outbox. `monotonic`: seconds."""
 
-    def __init__(self, endpoint: str, *, key: str | None, credential: TokenCredential | None) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        key: str | None,
+        credential: TokenCredential | None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         chosen = AzureKeyCredential(key) if key else credential
         if chosen is None:
-            raise ValueError("an alert topic needs a key or an identity")
+            raise ValueError("a topic for events needs a key or an identity")
         self._client = EventGridPublisherClient(endpoint, chosen)
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._left_alone_until = 0.0
 
-    def publish(self, *, recording_key: str, alerts: Sequence[PendingAlert], fields: dict[str, object]) -> None:
+    def publish(self, *, recording: Recording, alerts: Sequence[PendingAlert]) -> None:
         """See the port."""
-        events = [self._event(recording_key, alert, fields) for alert in alerts]
+        with self._lock:
+            if self._monotonic() < self._left_alone_until:
+                raise AlertNotSent("the topic did not take an event a moment ago")
+        events = [_cloud_event(recording, alert) for alert in alerts]
         try:
             # For a topic's endpoint the SDK's constructor drops all options; only those of a call count.
             self._client.send(events, connection_timeout=3, read_timeout=5, retry_total=0)
         except (*NETWORK_ERRORS, AzureError) as error:
+            with self._lock:
+                self._left_alone_until = self._monotonic() + _LEFT_ALONE_SECONDS
             raise AlertNotSent(describe(error)) from error
 
-    @staticmethod
-    def _event(recording_key: str, alert: PendingAlert, fields: dict[str, object]) -> EventGridEvent:
-        told = {
-            "recordingKey": recording_key,
-            "level": alert.level,
-            "chunk": alert.chunk,
-            "code": alert.code,
-            "message": alert.message,
-            "raisedAt": alert.at,
-        } | fields
-        data = {
-            name: format_time(value)
-            if isinstance(value, datetime)
-            else value
-            if isinstance(value, int)
-            else clean(str(value))
-            for name, value in told.items()
-            if value is not None
-        }
-        return EventGridEvent(
-            id=str(uuid.uuid5(uuid.NAMESPACE_URL, f"acs-byos-recorder/{recording_key}/{alert.seq}")),
-            subject=f"/recordings/{recording_key}",
-            event_type=EVENT_TYPE_PREFIX + alert.name,
-            event_time=alert.at,
-            data=data,
-            data_version="1.0",
-        )
+
+def _cloud_event(recording: Recording, alert: PendingAlert) -> CloudEvent[dict[str, Any]]:
+    one = announcement(recording, alert)
+    return CloudEvent(source=SOURCE, type=one.type, subject=one.subject, id=one.id, time=one.time, data=one.data)

@@ -3,8 +3,8 @@
 By status and service code where there was an answer, by class where there was none. Every class of the SDKs' trees
 is met by one of the branches; `tests/unit/test_translate.py` walks the trees and fails where one is not.
 
-azure-core does not translate all that the libraries below it raise: urllib3's SSLError in the middle of a raw body
-passes it, and an OSError of requests for a bundle of CAs that is not there. Those are outages like others.
+A transport does not translate all that is raised below it: an OSError for a bundle of CAs that is not there may pass
+it. That is an outage like others.
 """
 
 from __future__ import annotations
@@ -26,8 +26,6 @@ from azure.core.exceptions import (
     ServiceResponseError,
     ServiceResponseTimeoutError,
 )
-from requests import RequestException
-from urllib3.exceptions import HTTPError
 
 from shared.domain import errors as e
 
@@ -42,6 +40,7 @@ _ACS_CODES: dict[str, type[e.AcsError]] = {
     "8553": e.RecordingInProgress,
     "8559": e.RecordingInProgress,
     "8571": e.RecordingConflict,
+    "8573": e.ActionNotAllowed,
     "7504": e.AcsForbidden,
     "7509": e.AcsUnauthorized,
     "7510": e.AcsUnauthorized,
@@ -102,8 +101,8 @@ _BLOB_CODES: dict[str, type[e.StorageError]] = {
     "APINotImplemented": e.StorageInvalid,
 }
 _LONGEST_REFUSAL = 65_536  # bytes
-# What may come from below the SDKs. (Sockets' and TLS's own errors are OSErrors.)
-NETWORK_ERRORS = (HTTPError, RequestException, OSError)
+# What may come from below the SDKs. (Sockets' and TLS's own errors are OSErrors, and those of requests, too.)
+NETWORK_ERRORS = (OSError,)
 _LATE = (ServiceRequestTimeoutError, ServiceResponseTimeoutError)
 _BLOB_STATUSES: dict[int, type[e.StorageError]] = {
     401: e.StorageAccessDenied,

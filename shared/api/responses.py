@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared.api.body import BodyTooLarge, NotJson, WrongMediaType
+from shared.api.rejected import NotReplayable, RejectedEventUnknown
 from shared.api.views import RecordingUnknown
 from shared.domain import errors as e
 from shared.domain.redaction import clean
@@ -23,6 +25,7 @@ class Response:
 
 
 _STATUSES: tuple[tuple[type[e.RecorderError], int, str], ...] = (
+    (NotJson, 400, "The body must be JSON"),
     (e.InvalidRequest, 400, "The request cannot be carried out as written"),
     (e.CallNotFound, 404, "ACS knows no such call"),
     (RecordingUnknown, 404, "No such recording"),
@@ -32,6 +35,11 @@ _STATUSES: tuple[tuple[type[e.RecorderError], int, str], ...] = (
     (e.CallTerminated, 409, "The call has ended"),
     (e.RecordingConflict, 409, "Another operation on the recording is under way"),
     (e.ContainerNotReady, 409, "The container is not ready"),
+    (BodyTooLarge, 413, "The body is too large"),
+    (WrongMediaType, 415, "The body must be JSON"),
+    (RejectedEventUnknown, 404, "No such rejected event"),
+    (NotReplayable, 409, "It cannot be replayed"),
+    (e.ActionNotAllowed, 409, "The recording is not in a state for this"),
     (e.AcsInvalidArgument, 400, "ACS does not accept an argument"),
     (e.AcsForbidden, 403, "This app may not record: its permissions at ACS are not set up"),
     (e.AcsUnauthorized, 502, "ACS does not accept this app's credential: its configuration is wrong"),

@@ -1,31 +1,25 @@
-"""What the API shows: everything known of one recording, and lists of the unfinished ones."""
+"""What the API shows of a recording: a summary for lists, and everything that is known of one."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared import index
+from shared.api.progress import staged_bytes
 from shared.domain import naming, places
 from shared.domain.codec import to_plain
-from shared.domain.errors import Blame, Fault, InvalidRequest, RecorderError
+from shared.domain.errors import Blame, RecorderError
+from shared.domain.facets import holdup, route
 from shared.domain.locations import ContainerUrl
-from shared.domain.recording import IN_FALLBACK_STATES, UNFINISHED_STATES, ChunkState
+from shared.domain.recording import IN_FALLBACK_STATES, ChunkState
+from shared.domain.reopen import is_at_acs
 from shared.domain.steps import chunk_step, next_due
-from shared.worker.manifest import route
 
 if TYPE_CHECKING:
-    from shared.domain.recording import Chunk, Recording
-    from shared.ports import Clock, OpenEntry, Version
+    from shared.domain.recording import Chunk, Recording, Started
+    from shared.ports import Clock, Containers, Version
     from shared.store import RecordingStore
-
-_KEY = re.compile(r"[0-9a-f]{32}")
-MOST_LISTED = 200
-_STATES = ("unfinished", *(state.value for state in UNFINISHED_STATES))
-_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class RecordingUnknown(RecorderError):
@@ -37,7 +31,7 @@ class RecordingUnknown(RecorderError):
 
 def find(store: RecordingStore, identity: str) -> Version:
     """The recording known by that id (of the recording, or of its call), or ledger key. RecordingUnknown."""
-    keys = [identity] if _KEY.fullmatch(identity) else []
+    keys = [identity] if naming.is_key(identity) else []
     keys += [naming.recording_key(identity)]
     for key in keys:
         version = store.load(key)
@@ -53,9 +47,10 @@ def find(store: RecordingStore, identity: str) -> Version:
 class RecordingViews:
     """Reads the ledger for people."""
 
-    def __init__(self, *, store: RecordingStore, clock: Clock, fallback_container: str) -> None:
+    def __init__(self, *, store: RecordingStore, clock: Clock, containers: Containers, fallback_container: str) -> None:
         self._store = store
         self._clock = clock
+        self._containers = containers
         self._fallback = fallback_container
 
     def one(self, identity: str) -> dict[str, Any]:
@@ -65,64 +60,23 @@ class RecordingViews:
         view["timeline"] = to_plain(recording.timeline)
         alerts = (entry.kind for entry in recording.timeline if entry.kind.startswith("alert."))
         view["alerts"] = list(dict.fromkeys(kind.removeprefix("alert.") for kind in alerts))
-        view["alertsOwed"] = [alert.name for alert in recording.outbox]
+        view["alertsOwed"] = [alert.name for alert in recording.outbox if alert.is_alert]
         view["links"] = list(recording.links)
         view["manifest"] = to_plain(recording.manifest)
-        view["chunks"] = [self._chunk(recording, chunk) for chunk in recording.chunks]
+        staged = staged_bytes(self._containers, recording)
+        view["chunks"] = [self._chunk(recording, chunk, staged.get(chunk.key, 0)) for chunk in recording.chunks]
+        view["bytesDone"] = sum(chunk["bytesDone"] for chunk in view["chunks"])
         if recording.started:
-            view["started"] = to_plain(recording.started)
+            view["started"] = _started(recording, recording.started)
         return view
-
-    def unfinished(self, *, state: str | None, limit: str | None, cursor: str | None) -> dict[str, Any]:
-        """A page of unfinished recordings, nearest risk first. InvalidRequest.
-
-        The order is made from the whole listing, which is metadata only (5,000 documents a request).
-        """
-        faults: list[Fault] = []
-        wanted = state or "unfinished"
-        if wanted not in _STATES:
-            faults.append(Fault("state", f"must be one of {', '.join(_STATES)}; one recording is found by its id"))
-        count = int(limit) if limit and limit.isdecimal() and limit.isascii() and len(limit) < 6 else 50
-        if not 1 <= count <= MOST_LISTED or (limit and str(count) != limit):
-            faults.append(Fault("limit", f"must be a whole number from 1 to {MOST_LISTED}"))
-        after = _decode_cursor(cursor, faults)
-        if faults:
-            raise InvalidRequest(faults)
-        entries = [
-            one
-            for one in self._entries()
-            if not one.state or (wanted in ("unfinished", one.state) and one.state in _STATES)
-        ]
-        left = sorted((_place(entry), entry.key) for entry in entries)
-        left = [one for one in left if after is None or one > after]
-        listed: list[dict[str, Any]] = []
-        last = None
-        for place in left:
-            if len(listed) == count:
-                break
-            version = self._store.load(place[1])
-            if version is not None and version.recording.closed_at is None:
-                listed.append(self.summary(version.recording))
-            last = place
-        answer: dict[str, Any] = {"recordings": listed}
-        if last is not None and last != left[-1]:
-            answer["nextCursor"] = base64.urlsafe_b64encode("|".join(last).encode()).decode().rstrip("=")
-        return answer
-
-    def _entries(self) -> list[OpenEntry]:
-        found: list[OpenEntry] = []
-        cursor: str | None = None
-        while True:
-            page, cursor = self._store.ledger.open_entries(cursor=cursor)
-            found += page
-            if cursor is None:
-                return found
 
     def summary(self, recording: Recording) -> dict[str, Any]:
         """What a list shows of a recording."""
         now = self._clock.now()
         at_risk = recording.at_risk_from
         counted = {state.value: sum(chunk.state is state for chunk in recording.chunks) for state in ChunkState}
+        problem = holdup(recording)
+        totals = [chunk.size for chunk in recording.chunks]
         abandon = max((chunk.abandon_after for chunk in recording.chunks if chunk.is_at_risk), default=None)
         fields: dict[str, Any] = {
             "recordingId": recording.recording_id,
@@ -138,7 +92,11 @@ class RecordingViews:
             "atRiskFrom": at_risk,
             "abandonAfter": abandon,
             "hoursLeft": max(0.0, round((at_risk - now) / timedelta(hours=1), 2)) if at_risk else None,
+            "cause": problem.code if problem else None,
+            "blame": problem.blame if problem else None,
             "size": sum(chunk.size or 0 for chunk in recording.chunks) or None,
+            "bytesDone": sum(_done(chunk) for chunk in recording.chunks),
+            "bytesTotal": sum(size or 0 for size in totals) if totals and None not in totals else None,
             "attempts": sum(chunk.attempts for chunk in recording.chunks),
             "chunkStates": {name: count for name, count in counted.items() if count},
             "nextDueAt": next_due(recording, self._store.rules),
@@ -146,7 +104,7 @@ class RecordingViews:
         }
         return {name: to_plain(value) for name, value in fields.items() if value is not None}
 
-    def _chunk(self, recording: Recording, chunk: Chunk) -> dict[str, Any]:
+    def _chunk(self, recording: Recording, chunk: Chunk, staged: int) -> dict[str, Any]:
         where, blob, metadata = self._where(recording, chunk)
         fields: dict[str, Any] = {
             "index": chunk.index,
@@ -157,17 +115,23 @@ class RecordingViews:
             "metadataBlob": metadata if chunk.metadata_state == "saved" else None,
             "metadata": chunk.metadata_state,
             "size": chunk.size,
+            "bytesDone": max(_done(chunk), staged),
+            "bytesTotal": chunk.size,
             "sha256": chunk.sha256,
             "digest": chunk.digest_state,
             "digestProblem": chunk.digest_problem,
             "proof": chunk.proof,
             "provedAt": chunk.proved_at,
+            "check": chunk.check,
+            "checkDue": chunk.is_check_due or None,
             "attempts": chunk.attempts,
             "continuations": chunk.continuations or None,
             "crashes": chunk.crashes or None,
             "endReason": chunk.end_reason,
             "lastError": chunk.last_error,
+            "errors": list(chunk.errors) or None,
             "step": chunk_step(chunk),
+            "lease": _lease(chunk),
             "heldUntil": chunk.lease.until if chunk.lease else None,
             "nextAttemptAt": chunk.next_attempt_at if chunk_step(chunk) else None,
             "atRiskFrom": chunk.at_risk_from if chunk.is_at_risk else None,
@@ -178,7 +142,9 @@ class RecordingViews:
         return {name: to_plain(value) for name, value in fields.items() if value is not None}
 
     def _where(self, recording: Recording, chunk: Chunk) -> tuple[str, str | None, str | None]:
-        """Where the bytes are now: destination, fallback or acs; and the files' URLs (without any signature)."""
+        """Where the bytes are now: destination, fallback, acs, or nowhere that is known (damaged, and the window is
+        over); and the files' URLs (without any signature).
+        """
         if chunk.is_in_place:
             container = ContainerUrl.parse(recording.container_url)
             return (
@@ -193,22 +159,33 @@ class RecordingViews:
                 f"{self._fallback}/{places.fallback_copy(recording, chunk)}",
                 f"{self._fallback}/{metadata}",
             )
+        if chunk.state is ChunkState.DAMAGED:
+            url = ContainerUrl.parse(recording.container_url).blob_url(chunk.blob or "")
+            return ("acs" if is_at_acs(chunk, self._clock.now()) else "nowhere"), url, None
         return "acs", None, None
 
 
-def _place(entry: OpenEntry) -> str:
-    return f"{entry.risk or entry.due or _NEVER:%Y%m%dT%H%M%S.%f}"
+def _done(chunk: Chunk) -> int:
+    return chunk.size or 0 if chunk.is_safe else 0
 
 
-def _decode_cursor(cursor: str | None, faults: list[Fault]) -> tuple[str, str] | None:
-    if not cursor:
+def _lease(chunk: Chunk) -> dict[str, Any] | None:
+    """Which worker (by its queue message) is at the chunk, since when, and how long it is waited for."""
+    held = chunk.lease
+    if held is None:
         return None
-    try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError):
-        text = ""
-    place, bar, key = text.partition("|")
-    if not bar or not _KEY.fullmatch(key):
-        faults.append(Fault("cursor", "must be the nextCursor of an earlier page"))
-        return None
-    return place, key
+    fields = {"step": held.step, "worker": held.holder, "since": held.since, "until": held.until}
+    return {name: to_plain(value) for name, value in fields.items() if value is not None}
+
+
+def _started(recording: Recording, started: Started) -> dict[str, Any]:
+    """What a caller of this app asked for."""
+    return {
+        "locator": {"kind": started.locator, "id": started.locator_id},
+        "recordingContent": started.content,
+        "recordingChannel": started.channel,
+        "recordingFormat": started.format,
+        "containerUrl": recording.container_url,
+        "by": started.by,
+        "at": to_plain(started.at),
+    }

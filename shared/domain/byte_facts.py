@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from shared.domain import naming, places
+from shared.domain.damage import damaged
 from shared.domain.journal import alerted, noted
 from shared.domain.media import Proof
 from shared.domain.plan_facts import attempt_failed, deliver_failed
 from shared.domain.planning import cause_alerted, going_on, noted_failure, slowly
-from shared.domain.recording import IN_FALLBACK_STATES, ChunkState, Placed, Spare
+from shared.domain.recording import IN_FALLBACK_STATES, Check, CheckResult, ChunkState, Placed, Spare, Step
 
 _DIGEST_ATTEMPTS = 3
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 def export_found(recording: Recording, chunk: Chunk, fact: f.ExportFound, c: Context) -> Recording:
     """ACS's file is what the destination has of the chunk; a copy of ours in the fallback is of no more use."""
+    if chunk.state is ChunkState.DAMAGED and fact.name == chunk.blob:
+        return recording  # a look at that very file came to another result (`checking.py`)
     if chunk.is_in_place:
         is_known = fact.name == chunk.blob
         return recording if is_known else noted(recording, "late_export", at=c.now, chunk=chunk, detail=fact.name)
@@ -62,9 +65,10 @@ def export_doubtful(recording: Recording, chunk: Chunk, fact: f.ExportDoubtful, 
 
 def stored(recording: Recording, chunk: Chunk, fact: f.Stored, c: Context) -> Recording:
     """This app wrote the bytes. What it wrote in vain (another worker was faster) is to be cleaned up."""
+    is_damaged = chunk.state is ChunkState.DAMAGED and fact.name == chunk.blob
+    if (chunk.is_in_place or is_damaged) and not fact.is_fallback:
+        return recording
     if chunk.is_in_place:
-        if not fact.is_fallback:
-            return recording
         return recording.with_chunk(replace(chunk, leftovers=_joined(chunk.leftovers, fact.name)))
     if chunk.state in IN_FALLBACK_STATES and fact.proof is Proof.NONE:
         # A copy that is better is kept already.
@@ -98,9 +102,10 @@ def _kept_in_fallback(
     # Where it is in the fallback says nothing of its place: it may have been taken for unproven at first.
     blob = places.media_name(recording, chunk, fact.format)
     kept = replace(chunk.to(ChunkState.IN_FALLBACK, **facts), blob=blob, fallback_blob=fact.name)
-    kept = replace(kept, is_exhausted=False, failures=0, failing_since=None, finished_at=c.now)
+    kept = replace(kept, is_exhausted=False, failures=0, failing_since=None, finished_at=c.now, safe_at=c.now)
+    kept = replace(kept, attempts=kept.attempts + 1)
     if fact.refusal:
-        kept = replace(kept, attempts=kept.attempts + 1, last_error=fact.refusal.at(c.now))
+        kept = kept.failed(fact.refusal.at(c.now, step=Step.FETCH))
     recording = noted(recording.with_chunk(kept.rescheduled(c.now)), "kept_in_fallback", at=c.now, chunk=chunk)
     return cause_alerted(recording, kept, fact.refusal, c) if fact.refusal else recording
 
@@ -123,7 +128,7 @@ def copied(recording: Recording, chunk: Chunk, fact: f.Copied, c: Context) -> Re
     """Delivered where the bytes were compared on the way; else that is a step of its own."""
     if chunk.state not in IN_FALLBACK_STATES:
         return recording
-    if not fact.is_same:
+    if not fact.is_same or chunk.sha256 is None:
         waits = replace(chunk.to(ChunkState.IN_FALLBACK), placed=Placed(fact.name, fact.etag), failures=0)
         return recording.with_chunk(replace(waits, digest_attempts=0).rescheduled(c.now))
     return _delivered(recording, chunk, fact.name, fact.etag, c, is_same_plan=fact.generation == chunk.generation)
@@ -144,7 +149,7 @@ def _delivered(
 
 
 def proved(recording: Recording, chunk: Chunk, fact: f.Proved, c: Context) -> Recording:
-    """All bytes were read back from the destination."""
+    """All bytes were read back from where they are."""
     is_same_plan = fact.generation == chunk.generation
     if chunk.placed and chunk.placed.name == fact.name and chunk.state is ChunkState.IN_FALLBACK:
         if chunk.size == fact.size and chunk.sha256 in (None, fact.sha256):
@@ -154,8 +159,11 @@ def proved(recording: Recording, chunk: Chunk, fact: f.Proved, c: Context) -> Re
                 recording, chunk, fact.name, fact.etag, c, is_same_plan=is_same_plan, sha256=fact.sha256, proof=proof
             )
         return _differs(recording, chunk, fact, c)
-    if not chunk.is_in_place or fact.name != chunk.blob or chunk.digest_state != "pending":
+    kept = places.fallback_copy(recording, chunk) if chunk.state is ChunkState.UNDELIVERABLE else None
+    if fact.name != (chunk.blob if chunk.is_in_place else kept) or chunk.digest_state != "pending":
         return recording
+    if chunk.size is not None and fact.size != chunk.size:
+        return damaged(recording, chunk, Check(CheckResult.DIFFERS, c.now, fact.size, fact.etag, fact.sha256), c)
     proof = chunk.proof
     if fact.is_media and proof is Proof.NONE:
         proof = Proof.STRUCTURE
@@ -192,6 +200,8 @@ def prove_failed(recording: Recording, chunk: Chunk, failure: f.Failure, fact: f
     is_gone = failure.code in ("blob_missing", "precondition_failed")
     if chunk.placed and is_gone:
         return deliver_failed(recording, replace(chunk, placed=None), failure, fact, c)
+    if is_gone and chunk.is_in_place and failure.code == "blob_missing":
+        return damaged(recording, chunk, Check(CheckResult.MISSING, c.now), c)
     if again.digest_attempts < _DIGEST_ATTEMPTS and not (is_gone or failure.code == "blob_archived"):
         return recording.with_chunk(slowly(again, c))
     reason = {"digest_problem": failure.code, "failures": 0}
@@ -210,20 +220,24 @@ def copy_missing(recording: Recording, chunk: Chunk, fact: f.CopyMissing, c: Con
     if chunk.state not in IN_FALLBACK_STATES:
         return recording
     waits = "pending" if chunk.metadata_sources else chunk.metadata_state
-    gone = replace(
-        chunk.to(ChunkState.PENDING),
-        size=None,
-        sha256=None,
-        proof=Proof.NONE,
-        digest_state="none",
-        fallback_blob=None,
-        placed=None,
-        finished_at=None,
-        failures=0,
-        metadata_state=waits,
-        is_last_attempt_done=False,
-        last_error=fact.failure.at(c.now),
-    ).rescheduled(c.now)
+    gone = (
+        replace(
+            chunk.to(ChunkState.PENDING),
+            size=None,
+            sha256=None,
+            proof=Proof.NONE,
+            digest_state="none",
+            fallback_blob=None,
+            placed=None,
+            finished_at=None,
+            failures=0,
+            metadata_state=waits,
+            is_last_attempt_done=False,
+            safe_at=None,
+        )
+        .failed(fact.failure.at(c.now, step=Step.DELIVER))
+        .rescheduled(c.now)
+    )
     recording = alerted(recording.with_chunk(gone), fact.failure.code, at=c.now, chunk=chunk)
     return noted(recording, "copy_missing", at=c.now, chunk=chunk)
 
@@ -290,13 +304,18 @@ def _in_place(recording: Recording, chunk: Chunk, state: ChunkState, c: Context,
         fallback_blob=None,
         placed=None,
         spare=None,
+        check=None,
+        is_check_due=False,
+        before_damage=None,
         is_exhausted=False,
         is_last_attempt_done=False,
         is_confirmed=True,
         failures=0,
         failing_since=None,
         digest_attempts=0,
+        attempts=chunk.attempts + 1,
         finished_at=c.now,
+        safe_at=chunk.safe_at or c.now,
         lease=None,
         next_attempt_at=None,
     )

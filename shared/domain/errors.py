@@ -157,6 +157,13 @@ class RecordingConflict(AcsError):
     blame = Blame.CALLER
 
 
+class ActionNotAllowed(AcsError):
+    """ACS does not pause or resume the recording as it is (8573): it is paused already, or it is not paused."""
+
+    code = "action_not_allowed"
+    blame = Blame.CALLER
+
+
 class AcsInvalidArgument(AcsError):
     """ACS does not accept an argument (8523)."""
 
@@ -307,7 +314,7 @@ class MediaTooLarge(MediaDistrusted):
 
 
 class StorageError(RecorderError):
-    """A container or queue failed us. `blame` is told by whose it is."""
+    """A container or queue failed us. `blame` follows from whose it is."""
 
     code = "storage_error"
 

@@ -1,8 +1,8 @@
 """What a step found or did: the only things that change a recording, besides reports (`intake/merge.py`).
 
 Facts about bytes (`ExportFound`, `Stored`, `Copied`, `Proved`, `MetadataSaved`, ...) are true whenever they arrive:
-they count at any generation and in any state. Facts that end a plan (`StepStarted`, `Failed`, `Continued`,
-`WorkerDied`, `NowhereFound`) carry the generation they belong to, and count for that one only.
+they count at any generation and in any state. Facts about a plan (`StepStarted`, `LeaseKept`, `Failed`,
+`Continued`, `WorkerDied`, `NowhereFound`) carry the generation they belong to, and count for that one only.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.domain.errors import Blame, RecorderError, needs_person
-from shared.domain.recording import Problem, Step
+from shared.domain.recording import Lease, Problem, Step
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -35,9 +35,9 @@ class Failure:
         """The failure that `error` is."""
         return cls(error.code, error.blame, str(error)[:300], error.retry_after, error.trace_id, needs_person(error))
 
-    def at(self, moment: datetime) -> Problem:
+    def at(self, moment: datetime, *, step: Step | None) -> Problem:
         """The same as it is kept on a chunk."""
-        return Problem(self.code, self.blame, self.message, moment, self.trace_id)
+        return Problem(self.code, self.blame, self.message, moment, self.trace_id, step)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,16 @@ class ChunkFact:
 
 @dataclass(frozen=True)
 class StepStarted(ChunkFact):
-    """A worker begins `step` and holds the lease until then."""
+    """A worker begins `step` and holds the lease until then, unless another one holds it."""
+
+    step: Step
+    holder: str
+    until: datetime
+
+
+@dataclass(frozen=True)
+class LeaseKept(ChunkFact):
+    """The worker that holds the lease still moves bytes: it holds it until then."""
 
     step: Step
     holder: str
@@ -140,7 +149,9 @@ class Continued(ChunkFact):
 
 @dataclass(frozen=True)
 class WorkerDied(ChunkFact):
-    """The lease ran out, or its message came again: the worker that held it is gone."""
+    """`lease` ran out, or its message came again: the worker that held it is gone."""
+
+    lease: Lease
 
 
 @dataclass(frozen=True)
@@ -182,6 +193,20 @@ class LengthConfirmed(ChunkFact):
     """ACS's own total equals the size of the file in the destination."""
 
     name: str
+
+
+@dataclass(frozen=True)
+class FileChecked(ChunkFact):
+    """What was found at `name`, where the chunk's file should be: nothing (`size` None), or a file.
+
+    `sha256`: of all its bytes, where they were read. `failure`: the container could not be asked.
+    """
+
+    name: str
+    size: int | None = None
+    etag: str | None = None
+    sha256: str | None = None
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True)
@@ -255,8 +280,22 @@ class Linked(RecordingFact):
 
 
 @dataclass(frozen=True)
+class VerificationAsked(RecordingFact):
+    """A person, or the audit, asks whether every file is as it was. `looks`: what was found at once."""
+
+    looks: tuple[FileChecked, ...]
+
+
+@dataclass(frozen=True)
 class Replayed(RecordingFact):
     """A person asks for everything that can go on to go on now."""
+
+
+@dataclass(frozen=True)
+class ActionTaken(RecordingFact):
+    """ACS did what was asked of it: `kind` is stopped, paused or resumed."""
+
+    kind: str
 
 
 Fact = ChunkFact | RecordingFact

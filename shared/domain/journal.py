@@ -61,6 +61,12 @@ def alerted(
     return noted(owing, f"alert.{name}", at=at, chunk=chunk, code=code, detail=message)
 
 
+def announced(recording: Recording, name: str, *, at: datetime, chunk: Chunk | None = None) -> Recording:
+    """The recording owing the topic a piece of good news, which is no alert. Only where there is a topic."""
+    owed = PendingAlert(recording.alert_count + 1, name, "info", at, chunk.index if chunk else None)
+    return replace(recording, outbox=(*recording.outbox, owed), alert_count=owed.seq)
+
+
 def is_raised(recording: Recording, name: str) -> bool:
     """Whether that alert was raised since a person last replayed the recording (who then says: it is mended)."""
     since = recording.replayed_at

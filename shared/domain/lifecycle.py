@@ -14,6 +14,7 @@ Theory of operation
     | deliver   | placed, delivered     | again, slower; copy gone: pending   | undeliverable                  |
     | metadata  | saved                 | again                               | absent                         |
     | prove     | digest known          | again, three attempts               | digest unavailable, and why    |
+    | check     | intact, or damaged    | again, three attempts               | unreachable, and why           |
     | finish    | closed                | again, slower                       | manifest given up, closed      |
 
     Facts about bytes count at any generation and in any state; the rest only for the plan they belong to (the fence).
@@ -26,13 +27,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from shared.domain import byte_facts, plan_facts, recording_facts
+from shared.domain import byte_facts, checking, plan_facts, recording_facts
 from shared.domain import facts as f
 from shared.domain.backoff import spread
 from shared.domain.errors import Blame
 from shared.domain.journal import noted
 from shared.domain.planning import alert_once, cause_alerted
-from shared.domain.recording import Manifest, Step
+from shared.domain.recording import IN_PLACE_STATES, TRANSITIONS, Manifest, Step
 from shared.domain.steps import is_settled
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ def _failed(recording: Recording, chunk: Chunk, fact: f.Failed, c: Context) -> R
         return plan_facts.metadata_failed(recording, chunk, fact.failure, c)
     if fact.step is Step.PROVE:
         return byte_facts.prove_failed(recording, chunk, fact.failure, fact, c)
+    if fact.step is Step.CHECK:
+        return checking.check_failed(recording, chunk, fact.failure, c)
     if fact.step is Step.LAST_LOOK:
         return plan_facts.look_failed(recording, chunk, fact, c)
     if fact.refuted:
@@ -96,29 +99,33 @@ def _failed(recording: Recording, chunk: Chunk, fact: f.Failed, c: Context) -> R
 
 def _worker_died(recording: Recording, chunk: Chunk, fact: f.WorkerDied, c: Context) -> Recording:
     """Put off rather than begun again at once: a chunk that kills its worker each time harms no other."""
+    if chunk.lease != fact.lease:
+        return recording  # renewed meanwhile, or given up: whoever saw it end was late
     counted = replace(chunk, crashes=chunk.crashes + 1, lease=None)
     failure = f.Failure("worker_crashed", Blame.APP, f"crash {counted.crashes} of a worker on this chunk")
     is_often = counted.crashes >= _CRASHES_TO_ALERT
     recording = noted(recording.with_chunk(counted), "worker_died", at=c.now, chunk=chunk)
     if is_often:
         recording = alert_once(recording, counted, replace(failure, code="worker_crashing"), c)
-    step = chunk.lease.step if chunk.lease else Step.FETCH
-    if step in (Step.DELIVER, Step.PROVE):
-        return _failed(recording, counted, f.Failed(chunk.key, chunk.generation, step, failure), c)
+    if fact.lease.step in (Step.DELIVER, Step.PROVE, Step.CHECK):
+        return _failed(recording, counted, f.Failed(chunk.key, chunk.generation, fact.lease.step, failure), c)
     wait = c.rules.retry.longest if is_often else None
     return plan_facts.attempt_failed(recording, counted, fact, failure, c, at_least=wait)
 
 
 def _overdue(recording: Recording, chunk: Chunk, fact: f.Overdue, c: Context) -> Recording:
     """Planned again: its message was lost, or its worker is gone."""
+    if chunk.lease and c.now < chunk.lease.until:
+        return recording
     if chunk.lease:
-        return _worker_died(recording, chunk, f.WorkerDied(chunk.key, fact.generation), c)
+        return _worker_died(recording, chunk, f.WorkerDied(chunk.key, fact.generation, chunk.lease), c)
     at = spread(now=c.now, within=timedelta(seconds=20), random=c.random)
     return noted(recording.with_chunk(chunk.rescheduled(at)), "rescheduled", at=c.now, chunk=chunk)
 
 
 _OF_CHUNK: dict[type[Any], Callable[..., Recording]] = {
     f.StepStarted: plan_facts.step_started,
+    f.LeaseKept: plan_facts.lease_kept,
     f.ExportFound: byte_facts.export_found,
     f.ExportDoubtful: byte_facts.export_doubtful,
     f.Stored: byte_facts.stored,
@@ -133,10 +140,29 @@ _OF_CHUNK: dict[type[Any], Callable[..., Recording]] = {
     f.MetadataAbsent: byte_facts.metadata_absent,
     f.Proved: byte_facts.proved,
     f.LengthConfirmed: byte_facts.length_confirmed,
+    f.FileChecked: checking.file_checked,
     f.Cleaned: byte_facts.cleaned,
     f.Deleted: byte_facts.deleted,
 }
 _FENCED = frozenset(
-    {f.StepStarted, f.Failed, f.Continued, f.WorkerDied, f.Overdue, f.NowhereFound, f.ExportDoubtful, f.CopyMissing}
+    {
+        f.StepStarted,
+        f.LeaseKept,
+        f.Failed,
+        f.Continued,
+        f.WorkerDied,
+        f.Overdue,
+        f.NowhereFound,
+        f.ExportDoubtful,
+        f.CopyMissing,
+    }
 )
 _OF_RECORDING: dict[type[Any], Callable[..., Recording]] = recording_facts.DECISIONS
+
+
+def states_diagram() -> str:
+    """The table as a Mermaid state diagram, for docs/architecture.md (a test keeps the two equal)."""
+    lines = ["stateDiagram-v2", "    [*] --> expected", "    [*] --> pending"]
+    lines += [f"    {a} --> {b}" for a, targets in TRANSITIONS.items() for b in sorted(targets)]
+    lines += [f"    {a} --> [*]" for a in TRANSITIONS if a in IN_PLACE_STATES]
+    return "\n".join(lines)

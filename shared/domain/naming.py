@@ -22,6 +22,7 @@ from urllib.parse import unquote
 _SAFE = re.compile(r"[A-Za-z0-9_=-]([A-Za-z0-9_.=-]{0,118}[A-Za-z0-9_=-])?")
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "acs-byos-recorder")
 FORMATS = ("mp3", "mp4", "wav")
+_KEY = re.compile(r"[0-9a-f]{32}")
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -53,6 +54,11 @@ def normal_id(raw: str) -> str:
 def recording_key(identity: str) -> str:
     """32 hex digits of a hash of an id, however it is spelt (recording ids are long and share their start)."""
     return hashlib.sha256(normal_id(identity).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def is_key(text: str) -> bool:
+    """Whether `text` has the form of a recording's key."""
+    return _KEY.fullmatch(text) is not None
 
 
 def chunk_key(document_id: str, index: int) -> str:
@@ -109,3 +115,8 @@ def apart(file: str, etag: str) -> str:
     """The file name with something of an ETag in it: beside a file of the same name that has other bytes."""
     head, dot, tail = file.rpartition(".")
     return f"{head}~{hashlib.sha256(etag.encode()).hexdigest()[:8]}{dot}{tail}"
+
+
+def apart_folder(folder: str, etag: str) -> str:
+    """A folder beside `folder`, for bytes whose place there holds a file of that ETag."""
+    return f"{folder}~{hashlib.sha256(etag.encode()).hexdigest()[:8]}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from shared.domain import facts as f
 from shared.domain import places
 from shared.domain.backoff import History, next_attempt
-from shared.domain.journal import alerted, noted
+from shared.domain.journal import alerted, announced, noted
 from shared.domain.media import Proof
 from shared.domain.planning import alert_once, cause_alerted, going_on, noted_failure, slowly
 from shared.domain.recording import MISSING_STATES, ChunkState, Lease, Spare, Step
@@ -31,14 +31,34 @@ _NOT_HERE = frozenset(
 )
 
 
-def step_started(recording: Recording, chunk: Chunk, fact: f.StepStarted, _c: Context) -> Recording:
+def step_started(recording: Recording, chunk: Chunk, fact: f.StepStarted, c: Context) -> Recording:
     """The lease, unless another worker has done the step meanwhile. With the first fetch the folder is fixed: from now
     on bytes may be staged there.
     """
     if chunk_step(chunk) is not fact.step:
         return recording
-    folder = places.folder_of(recording, chunk) if fact.step is Step.FETCH else chunk.folder
-    return recording.with_chunk(replace(chunk, lease=Lease(fact.step, fact.holder, fact.until), folder=folder))
+    if chunk.lease and chunk.lease.holder != fact.holder and c.now < chunk.lease.until:
+        return recording
+    leased = replace(chunk, lease=Lease(fact.step, fact.holder, fact.until, c.now))
+    if fact.step is not Step.FETCH:
+        return recording.with_chunk(leased)
+    recording = recording.with_chunk(replace(leased, folder=places.folder_of(recording, chunk)))
+    if any(entry.kind == "rescue_started" and entry.chunk == chunk.index for entry in recording.timeline):
+        return recording
+    begun = noted(recording, "rescue_started", at=c.now, chunk=chunk)
+    # A timeline that is full (a flood of invented chunks) keeps no entry, and nothing is announced either.
+    return (
+        announced(begun, "rescue_started", at=c.now, chunk=chunk)
+        if c.rules.has_topic and begun is not recording
+        else begun
+    )
+
+
+def lease_kept(recording: Recording, chunk: Chunk, fact: f.LeaseKept, _c: Context) -> Recording:
+    """The lease lasts longer, as long as it is still that worker's."""
+    if chunk.lease is None or (chunk.lease.step, chunk.lease.holder) != (fact.step, fact.holder):
+        return recording
+    return recording.with_chunk(replace(chunk, lease=replace(chunk.lease, until=fact.until)))
 
 
 def attempt_failed(
@@ -96,8 +116,8 @@ def deliver_failed(recording: Recording, chunk: Chunk, failure: f.Failure, fact:
     again = noted_failure(chunk, failure, c)
     recording = noted(recording, "delivery_failed", at=c.now, chunk=chunk, code=failure.code, detail=failure.message)
     if c.now >= chunk.abandon_after + c.rules.delivery_window:
-        given_up = replace(again.to(ChunkState.UNDELIVERABLE), lease=None, next_attempt_at=None)
-        recording = recording.with_chunk(given_up)
+        given_up = replace(again.to(ChunkState.UNDELIVERABLE), placed=None, failures=0, digest_attempts=0)
+        recording = recording.with_chunk(going_on(given_up, c, is_same_plan=True))
         return alerted(recording, "delivery_given_up", at=c.now, chunk=chunk, code=failure.code)
     return cause_alerted(recording.with_chunk(slowly(again, c)), again, failure, c)
 
@@ -136,6 +156,9 @@ def nowhere_found(recording: Recording, chunk: Chunk, _fact: f.NowhereFound, c: 
     over = replace(chunk, is_exhausted=False, lease=None, next_attempt_at=None)
     if chunk.spare:
         return _spare_taken(recording, over, chunk.spare, c)
+    if chunk.before_damage is not None:
+        still = over.to(ChunkState.DAMAGED)
+        return noted(recording.with_chunk(still), "still_damaged", at=c.now, chunk=chunk)
     if chunk.state in MISSING_STATES:
         return noted(recording.with_chunk(over), "looked_again", at=c.now, chunk=chunk)
     code = chunk.last_error.code if chunk.last_error else None
@@ -157,6 +180,7 @@ def _spare_taken(recording: Recording, chunk: Chunk, spare: Spare, c: Context) -
         proof=Proof.NONE,
         digest_state="done" if spare.sha256 else "pending",
         finished_at=c.now,
+        safe_at=c.now,
         failures=0,
     )
     if spare.where == "destination":

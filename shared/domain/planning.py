@@ -34,11 +34,10 @@ def going_on(chunk: Chunk, c: Context, *, is_same_plan: bool) -> Chunk:
 def noted_failure(chunk: Chunk, failure: f.Failure, c: Context, *, progress: int = 0) -> Chunk:
     """The chunk with one failed attempt more. `progress`: blocks that it staged all the same."""
     return replace(
-        chunk,
-        attempts=chunk.attempts + 1,
+        chunk.failed(failure.at(c.now, step=chunk_step(chunk))),
+        attempts=chunk.attempts + (0 if chunk.is_in_place else 1),
         failures=1 if progress else chunk.failures + 1,
         failing_since=c.now if progress or chunk.failing_since is None else chunk.failing_since,
-        last_error=failure.at(c.now),
         is_confirmed=chunk.is_confirmed or progress > 0,
     )
 

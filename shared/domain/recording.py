@@ -12,14 +12,15 @@ Theory of operation
 
 Rules
 1. `Chunk.to` is the only way to change a state.
-2. Bytes that are in place (`exported`, `rescued`, `delivered`) end the chunk's way: nothing moves it out of there.
+2. Bytes that are in place (`exported`, `rescued`, `delivered`) end the chunk's way, until a look finds the file gone or
+   different (`damaged`); a look that finds it intact, or a replay, ends that.
 3. A recording's state is computed from its chunks, never stored on its own.
 4. The document lies under `open/` as long as anything is owed: work, an alert, a copy to be cleaned up.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta  # noqa: TC003 - read at run time by codec.py
 from enum import StrEnum
 from typing import Any
@@ -40,24 +41,27 @@ class ChunkState(StrEnum):
     UNDELIVERABLE = "undeliverable"  # safe in the fallback; the delivery was given up
     LOST = "lost"  # the window closed before the bytes were safe
     UNCONFIRMED = "unconfirmed"  # the window closed, and no source ever confirmed that there is such a chunk
+    DAMAGED = "damaged"  # its file was in place; a later look found it gone or different
 
 
 S = ChunkState
 _BYTES = {S.EXPORTED, S.RESCUED, S.IN_FALLBACK}
 TRANSITIONS: dict[ChunkState, frozenset[ChunkState]] = {
     S.EXPECTED: frozenset({S.PENDING, S.LOST, S.UNCONFIRMED} | _BYTES),
-    S.PENDING: frozenset({S.LOST, S.UNCONFIRMED} | _BYTES),
+    S.PENDING: frozenset({S.LOST, S.UNCONFIRMED, S.DAMAGED} | _BYTES),
     S.IN_FALLBACK: frozenset({S.DELIVERED, S.EXPORTED, S.RESCUED, S.PENDING, S.UNDELIVERABLE, S.LOST}),
     S.UNDELIVERABLE: frozenset({S.IN_FALLBACK, S.DELIVERED, S.EXPORTED, S.RESCUED, S.PENDING}),
     S.LOST: frozenset({S.PENDING} | _BYTES),
     S.UNCONFIRMED: frozenset({S.PENDING, S.LOST} | _BYTES),
-    S.EXPORTED: frozenset(),
-    S.RESCUED: frozenset(),
-    S.DELIVERED: frozenset(),
+    S.EXPORTED: frozenset({S.DAMAGED}),
+    S.RESCUED: frozenset({S.DAMAGED}),
+    S.DELIVERED: frozenset({S.DAMAGED}),
+    S.DAMAGED: frozenset({S.DELIVERED, S.PENDING} | _BYTES),
 }
 IN_PLACE_STATES = frozenset({S.EXPORTED, S.RESCUED, S.DELIVERED})
 IN_FALLBACK_STATES = frozenset({S.IN_FALLBACK, S.UNDELIVERABLE})
 SAFE_STATES = IN_PLACE_STATES | IN_FALLBACK_STATES
+CHECKED_STATES = IN_PLACE_STATES | {S.DAMAGED}  # their files can be looked at again
 AT_RISK_STATES = frozenset({S.EXPECTED, S.PENDING})
 MISSING_STATES = frozenset({S.LOST, S.UNCONFIRMED})
 
@@ -69,16 +73,19 @@ class RecordingState(StrEnum):
     SAVING = "saving"  # at least one chunk is not safe yet
     SAFE = "safe"  # every byte is safe, some of them still in the fallback
     COMPLETE = "complete"  # everything is in the destination
+    DAMAGED = "damaged"  # at least one file that was in place is gone or differs
     LOST = "lost"  # at least one chunk is lost, the rest is in the destination
     UNCONFIRMED = "unconfirmed"  # no source ever confirmed some chunk, the rest is in the destination
     NO_EVENT = "no_event"  # it was started, and no event about it ever came
 
 
+# A document holds many chunks: of each the newest failures are enough to see what is wrong, and for how long.
+MOST_ERRORS = 8
 UNFINISHED_STATES = (RecordingState.STARTED, RecordingState.SAVING, RecordingState.SAFE)
 
 
 class Step(StrEnum):
-    """A piece of work on a chunk (the first six) or on the whole recording."""
+    """A piece of work on a chunk (the first seven) or on the whole recording."""
 
     VERIFY = "verify"  # is the reported export there, and is it media?
     FETCH = "fetch"  # ACS -> destination, else fallback
@@ -86,6 +93,7 @@ class Step(StrEnum):
     DELIVER = "deliver"  # fallback -> destination
     METADATA = "metadata"  # acsmetadata beside the media
     PROVE = "prove"  # read back: SHA-256 and structure
+    CHECK = "check"  # a verification was asked for: read again, and compared with the SHA-256 that is known
     ASK_ACS = "ask_acs"  # no event came: is it still being recorded?
     WARN = "warn"  # the end of the window is near
     FINISH = "finish"  # the manifest, and the recording is closed
@@ -101,6 +109,7 @@ class Lease:
     step: Step
     holder: str
     until: datetime
+    since: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -113,13 +122,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Problem:
-    """The newest failure: a code of `errors.py`, whose fault it is, and when."""
+    """A failure: a code of `errors.py`, whose fault it is, when, and at which step."""
 
     code: str
     blame: Blame
     message: str
     at: datetime
     trace_id: str | None = None
+    step: Step | None = None
 
 
 @dataclass(frozen=True)
@@ -151,6 +161,27 @@ class Placed:
     etag: str
 
 
+class CheckResult(StrEnum):
+    """What a look at a file that is in place comes to."""
+
+    INTACT = "intact"
+    MISSING = "missing"  # the file, or its container, is gone
+    DIFFERS = "differs"  # another size, or another SHA-256
+    UNKNOWN = "unknown"  # the same size under another ETag: only a SHA-256 can tell
+    UNREACHABLE = "unreachable"  # the container gave no answer, or will not let the file be read
+
+
+@dataclass(frozen=True)
+class Check:
+    """The newest look at the file: its result and what was found. `sha256` None: the bytes were not read."""
+
+    result: CheckResult
+    at: datetime
+    size: int | None = None
+    etag: str | None = None
+    sha256: str | None = None
+
+
 @dataclass(frozen=True)
 class Chunk:
     """One file of a recording. Sizes in bytes, `sha256` in hex.
@@ -160,8 +191,11 @@ class Chunk:
     `folder` is fixed when the first fetch begins. `blob` is the full name in the destination, `fallback_blob` that of
     the copy in the fallback. `leftovers` are exact names in the fallback that may be there and are of no more use.
     `other_files` are names in the destination that hold other bytes than the copy in the fallback.
-    `warned` is the smallest threshold that a deadline alert was raised for. `attempts` counts all of them, `failures`
-    those that failed since the last progress (it sets the pace).
+    `warned` is the smallest threshold that a deadline alert was raised for. `attempts` counts those to bring the bytes
+    in place, the one that did it among them; `failures` those that failed since the last progress (it sets the pace).
+    `errors` are the newest failures at any step, newest last. `safe_at`: when its bytes stopped to depend on ACS.
+    `check`: the newest look at the file in place; `is_check_due`: its bytes are to be read again. `before_damage`: what
+    a damaged chunk was; it keeps `blob`, `size` and `sha256`.
     """
 
     key: str
@@ -192,6 +226,10 @@ class Chunk:
     digest_state: str = "none"  # none | pending | done | unavailable
     digest_problem: str | None = None
     digest_attempts: int = 0
+    check: Check | None = None
+    is_check_due: bool = False
+    check_attempts: int = 0
+    before_damage: ChunkState | None = None
     metadata_state: str = "pending"  # pending | saved | absent
     metadata_blob: str | None = None
     fallback_blob: str | None = None
@@ -208,8 +246,10 @@ class Chunk:
     crashes: int = 0
     continuations: int = 0
     last_error: Problem | None = None
+    errors: tuple[Problem, ...] = ()
     warned: timedelta | None = None
     finished_at: datetime | None = None
+    safe_at: datetime | None = None
     deletion: str = "off"  # off | pending | done | failed
 
     def to(self, state: ChunkState, **changes: Any) -> Chunk:
@@ -217,6 +257,10 @@ class Chunk:
         if state is not self.state and state not in TRANSITIONS[self.state]:
             raise ValueError(f"a chunk does not go from {self.state} to {state}")
         return replace(self, state=state, **changes)
+
+    def failed(self, problem: Problem) -> Chunk:
+        """The chunk with one more failure that is known of it."""
+        return replace(self, last_error=problem, errors=(*self.errors, problem)[-MOST_ERRORS:])
 
     def rescheduled(self, at: datetime) -> Chunk:
         """The chunk with its next attempt at `at`, under a new generation: all earlier messages become void."""
@@ -240,15 +284,23 @@ class Chunk:
 
 @dataclass(frozen=True)
 class PendingAlert:
-    """An alert that is owed. `seq` counts a recording's alerts and makes the published event's id."""
+    """An alert that is owed, or a piece of good news (level `info`) that only a topic gets.
+
+    `seq` counts what a recording ever owed and makes the published event's id.
+    """
 
     seq: int
     name: str
-    level: str  # warning | error
+    level: str  # info | warning | error
     at: datetime
     chunk: int | None = None
     code: str | None = None
     message: str | None = None
+
+    @property
+    def is_alert(self) -> bool:
+        """Whether a person should look at it."""
+        return self.level != "info"
 
 
 @dataclass(frozen=True)
@@ -322,6 +374,7 @@ class Recording:
     deleting: Plan = Plan()
     links: tuple[str, ...] = ()
     replayed_at: datetime | None = None
+    verified_at: datetime | None = None
     closed_at: datetime | None = None
     revision: int = 0
 
@@ -335,9 +388,8 @@ class Recording:
             return RecordingState.SAVING
         if states & IN_FALLBACK_STATES:
             return RecordingState.SAFE
-        if ChunkState.LOST in states:
-            return RecordingState.LOST
-        return RecordingState.UNCONFIRMED if ChunkState.UNCONFIRMED in states else RecordingState.COMPLETE
+        worst = (state.value for state in (S.DAMAGED, S.LOST, S.UNCONFIRMED) if state in states)
+        return RecordingState(next(worst, RecordingState.COMPLETE))
 
     @property
     def at_risk_from(self) -> datetime | None:
@@ -353,11 +405,3 @@ class Recording:
         if self.chunk(changed.key) is None:
             raise ValueError(f"recording {self.key} has no chunk {changed.key}")
         return replace(self, chunks=tuple(changed if c.key == changed.key else c for c in self.chunks))
-
-
-def states_diagram() -> str:
-    """The table as a Mermaid state diagram, for docs/architecture.md (a test keeps the two equal)."""
-    lines = ["stateDiagram-v2", "    [*] --> expected", "    [*] --> pending"]
-    lines += [f"    {a} --> {b}" for a, targets in TRANSITIONS.items() for b in sorted(targets)]
-    lines += [f"    {a} --> [*]" for a, targets in TRANSITIONS.items() if not targets]
-    return "\n".join(lines)

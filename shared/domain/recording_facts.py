@@ -7,9 +7,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared.domain import facts as f
-from shared.domain.journal import alerted, is_raised, noted
+from shared.domain.checking import verification_asked
+from shared.domain.journal import alerted, announced, is_raised, noted
 from shared.domain.planning import alert_once, later
-from shared.domain.recording import Manifest, Plan, Step
+from shared.domain.recording import Manifest, Plan, RecordingState, Step
 from shared.domain.reopen import replayed
 from shared.domain.steps import is_settled, next_threshold, owes_deletion, threshold_code
 
@@ -37,6 +38,9 @@ def finished(recording: Recording, fact: f.Finished, c: Context) -> Recording:
         finishing=Plan(),
         closed_at=recording.closed_at or c.now,
     )
+    # Once each time that it closes: a manifest that is written again tells of the same files.
+    if c.rules.has_topic and recording.closed_at is None and closed.state is RecordingState.COMPLETE:
+        closed = announced(closed, "stored", at=c.now)
     return noted(closed, "closed", at=c.now, code=closed.state.value)
 
 
@@ -177,6 +181,11 @@ def linked(recording: Recording, fact: f.Linked, c: Context) -> Recording:
     return noted(replace(recording, links=(*recording.links, fact.key)), "linked", at=c.now, detail=fact.key)
 
 
+def action_taken(recording: Recording, fact: f.ActionTaken, c: Context) -> Recording:
+    """Noted: what ACS makes of it comes by events."""
+    return noted(recording, fact.kind, at=c.now, by=c.by)
+
+
 DECISIONS: dict[type[Any], Callable[..., Recording]] = {
     f.Finished: finished,
     f.StepFailed: step_failed,
@@ -186,4 +195,6 @@ DECISIONS: dict[type[Any], Callable[..., Recording]] = {
     f.StartAnswered: start_answered,
     f.Linked: linked,
     f.Replayed: replayed,
+    f.ActionTaken: action_taken,
+    f.VerificationAsked: verification_asked,
 }

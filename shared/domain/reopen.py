@@ -4,6 +4,7 @@
     expected, pending         attempted now, unless a worker holds the lease
     in_fallback, undeliverable  delivered now; after its days that is one more attempt
     lost, unconfirmed         fetched while ACS may have it; else looked for once more, wherever it may be
+    damaged                   the same; what is there and differs is kept, and the bytes are stored beside it
     in place                  what is left to do for it: metadata, a digest that was unavailable, the manifest
 
 Nothing is erased: alerts stay in the timeline, and what is still wrong is raised again.
@@ -12,10 +13,12 @@ Nothing is erased: alerts stay in the timeline, and what is still wrong is raise
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from shared.domain import naming, places
 from shared.domain.journal import noted
-from shared.domain.recording import MISSING_STATES, ChunkState, Manifest, Plan
+from shared.domain.recording import MISSING_STATES, CheckResult, ChunkState, Manifest, Plan
 from shared.domain.steps import chunk_step
 
 if TYPE_CHECKING:
@@ -37,7 +40,7 @@ def replayed(recording: Recording, _fact: f.Replayed, c: Context) -> Recording:
         # The end was seen a moment ago, and its event is awaited for minutes yet: nothing is won by asking.
         asked = replace(recording, event_check_at=c.now, closed_at=None, replayed_at=c.now)
         return noted(asked, "replayed", at=c.now, by=c.by)
-    chunks = tuple(_reopened(chunk, c) for chunk in recording.chunks)
+    chunks = tuple(_reopened(recording, chunk, c) for chunk in recording.chunks)
     manifest = recording.manifest
     if manifest.state == "given_up":
         manifest = Manifest("pending", manifest.blob)
@@ -57,15 +60,17 @@ def replayed(recording: Recording, _fact: f.Replayed, c: Context) -> Recording:
     return noted(opened, "replayed", at=c.now, by=c.by)
 
 
-def _reopened(chunk: Chunk, c: Context) -> Chunk:
+def _reopened(recording: Recording, chunk: Chunk, c: Context) -> Chunk:
     if held_until(chunk, c.now):
         return chunk
     fresh = replace(chunk, failures=0, is_last_attempt_done=False)
     if chunk.state in MISSING_STATES:
-        if chunk.sources and c.now < chunk.abandon_after:
+        if is_at_acs(chunk, c.now):
             fresh = replace(fresh.to(ChunkState.PENDING), finished_at=None)
         else:
             fresh = replace(fresh, is_exhausted=True)
+    elif chunk.state is ChunkState.DAMAGED:
+        fresh = _brought_again(recording, fresh, c)
     elif chunk.state is ChunkState.UNDELIVERABLE:
         fresh = fresh.to(ChunkState.IN_FALLBACK)
     elif chunk.is_in_place and chunk.digest_state == "unavailable" and chunk.sha256 is None:
@@ -73,3 +78,25 @@ def _reopened(chunk: Chunk, c: Context) -> Chunk:
     elif chunk_step(chunk) is None:
         return chunk
     return fresh.rescheduled(c.now)
+
+
+def is_at_acs(chunk: Chunk, now: datetime) -> bool:
+    """Whether ACS may still have the chunk's media."""
+    return bool(chunk.sources) and now < chunk.abandon_after and chunk.deletion != "done"
+
+
+def _brought_again(recording: Recording, chunk: Chunk, c: Context) -> Chunk:
+    """Fetched while ACS may have it, else looked for in destination and fallback.
+
+    A file that differs is not taken for the chunk's again, and never overwritten: the bytes are stored beside it.
+    """
+    again = replace(chunk.to(ChunkState.PENDING), is_check_due=False, finished_at=None)
+    if chunk.check and chunk.check.result is CheckResult.DIFFERS and chunk.blob:
+        folder = places.own_folder(recording)
+        if chunk.blob.startswith(f"{folder}/"):
+            folder = naming.apart_folder(chunk.blob.rpartition("/")[0], chunk.check.etag or "")
+        again = replace(again, folder=folder, other_files=tuple(dict.fromkeys((*chunk.other_files, chunk.blob))))
+    if is_at_acs(chunk, c.now):
+        return again
+    # No deadline is near: that of ACS is over.
+    return replace(again, is_exhausted=True, warned=timedelta(0))

@@ -11,14 +11,22 @@ from datetime import datetime, timedelta
 
 from shared.domain.backoff import RetryPolicy
 from shared.domain.media import Proof
-from shared.domain.recording import IN_PLACE_STATES, MISSING_STATES, Chunk, ChunkState, Recording, Step
+from shared.domain.recording import (
+    CHECKED_STATES,
+    IN_PLACE_STATES,
+    MISSING_STATES,
+    Chunk,
+    ChunkState,
+    Recording,
+    Step,
+)
 
 # With less than this left of its window a chunk's messages go by the urgent queue.
 URGENT_LEFT = timedelta(hours=3)
 # Steps that move many bytes: only these are leased (docs/adr/0013).
-LEASED_STEPS = frozenset({Step.FETCH, Step.DELIVER, Step.PROVE})
+LEASED_STEPS = frozenset({Step.FETCH, Step.DELIVER, Step.PROVE, Step.CHECK})
 # What nothing waits for: a queue of its own, so that a long digest is never in front of a rescue.
-BACKGROUND_STEPS = frozenset({Step.PROVE, Step.DELIVER, Step.CLEAN, Step.ASK_ACS, Step.PUBLISH})
+BACKGROUND_STEPS = frozenset({Step.PROVE, Step.CHECK, Step.DELIVER, Step.CLEAN, Step.ASK_ACS, Step.PUBLISH})
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,7 @@ class Rules:
     silent_after: timedelta = timedelta(hours=4)
     digests_exports: bool = True
     deletes_at_acs: bool = False
+    has_topic: bool = False  # what is no alert is kept in the outbox only for a topic
 
 
 @dataclass(frozen=True)
@@ -44,15 +53,24 @@ class Due:
 
 def chunk_step(chunk: Chunk) -> Step | None:
     """The chunk's next step; None where nothing is left to do for it alone."""
-    if chunk.state in IN_PLACE_STATES:
-        if chunk.metadata_state == "pending":
-            return Step.METADATA
-        return Step.PROVE if chunk.digest_state == "pending" else None
+    if chunk.state in CHECKED_STATES:
+        return _kept_step(chunk)
     if chunk.is_exhausted:
         return Step.LAST_LOOK
     if chunk.state is ChunkState.IN_FALLBACK:
         return Step.PROVE if chunk.placed else Step.DELIVER
+    if chunk.state is ChunkState.UNDELIVERABLE:
+        return Step.PROVE if chunk.digest_state == "pending" else None
     return {ChunkState.EXPECTED: Step.VERIFY, ChunkState.PENDING: Step.FETCH}.get(chunk.state)
+
+
+def _kept_step(chunk: Chunk) -> Step | None:
+    """Of a chunk whose file is, or was, in the destination."""
+    if chunk.state in IN_PLACE_STATES and chunk.metadata_state == "pending":
+        return Step.METADATA
+    if chunk.state in IN_PLACE_STATES and chunk.digest_state == "pending":
+        return Step.PROVE
+    return Step.CHECK if chunk.is_check_due else None
 
 
 def chunk_due(chunk: Chunk) -> datetime | None:
@@ -68,7 +86,7 @@ def is_settled(chunk: Chunk) -> bool:
         return False
     if chunk.state in IN_PLACE_STATES:
         return chunk.metadata_state != "pending"
-    return chunk.state in MISSING_STATES or chunk.state is ChunkState.UNDELIVERABLE
+    return chunk.state in MISSING_STATES or chunk.state in (ChunkState.UNDELIVERABLE, ChunkState.DAMAGED)
 
 
 def recording_steps(recording: Recording, rules: Rules) -> list[Due]:

@@ -45,7 +45,7 @@ class Envelope:
 
 @dataclass(frozen=True)
 class ChunkClaim:
-    """One entry of `recordingChunks` as the event told it; nothing of it is believed yet."""
+    """One entry of `recordingChunks` as the event has it; nothing of it is checked yet."""
 
     document_id: str
     index: int

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared import index
@@ -31,11 +32,27 @@ from shared.intake.merge import Merge, Report
 from shared.logs import log
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from shared.domain.locations import AllowList, ContainerUrl
     from shared.domain.recording import Recording
     from shared.intake.event import CallStarted, Envelope, RecordingFileStatus
     from shared.ports import Clock, Version
     from shared.store import RecordingStore
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one event: recorded, repeated (nothing new), paired (a call and its group), ignored or rejected."""
+
+    kind: str
+    key: str | None = None
+    error: EventRejected | None = None
+
+    @property
+    def reason(self) -> str | None:
+        """Why it was rejected."""
+        return f"{self.error.reason}: {self.error}" if self.error else None
 
 
 class EventIntake:
@@ -50,32 +67,43 @@ class EventIntake:
 
     def handle(self, raw: str) -> None:
         """What the Event Grid trigger delivered. StorageError, TooManyUntried: Event Grid delivers it again."""
+        for outcome in self.take(raw):
+            if outcome.error is not None:
+                self._reject(raw, outcome.error)
+
+    def take(self, raw: str) -> Iterator[Outcome]:
+        """Records what is in `raw`, event by event; what came of each. What is rejected is not kept here.
+
+        StorageError, TooManyUntried, as the outcomes are taken.
+        """
         try:
             envelopes = parse_envelopes(raw)
         except EventRejected as error:
-            self._reject(raw, error)
+            yield Outcome("rejected", error=error)
             return
         for envelope in envelopes:
             if isinstance(envelope, EventRejected):
-                self._reject(raw, envelope)
+                yield Outcome("rejected", error=envelope)
                 continue
             try:
-                self._one(envelope, raw)
+                yield from self._one(envelope, raw)
             except EventRejected as error:
-                self._reject(raw, error)
+                yield Outcome("rejected", error=error)
 
-    def _one(self, envelope: Envelope, raw: str) -> None:
+    def _one(self, envelope: Envelope, raw: str) -> Iterator[Outcome]:
         if envelope.type.lower() == RECORDING_FILE_STATUS_UPDATED:
             status = parse_recording_file_status(envelope)
             if status.faults:
-                self._reject(raw, EventRejected("faults", "; ".join(status.faults)))
-            self._record(status, raw)
+                yield Outcome("rejected", error=EventRejected("faults", "; ".join(status.faults)))
+            yield self._record(status, raw)
         elif envelope.type.lower() == CALL_STARTED:
             started = parse_call_started(envelope)
             if started:
                 self._pair(started)
+            yield Outcome("paired" if started else "ignored")
         else:
             log("event.ignored", type=envelope.type, id=envelope.id)
+            yield Outcome("ignored")
 
     def _reject(self, raw: str, error: EventRejected) -> None:
         """Keeps what came, without secrets, with the reason beside it."""
@@ -88,7 +116,7 @@ class EventIntake:
 
     # --- a recording's files
 
-    def _record(self, status: RecordingFileStatus, raw: str) -> None:
+    def _record(self, status: RecordingFileStatus, raw: str) -> Outcome:
         key, version, is_joined = self._resolve(status)
         is_unmatched = not is_joined and status.recording_id is None
         report = Report(status, redacted(raw), self._clock.now())
@@ -96,7 +124,7 @@ class EventIntake:
             key, version, lambda before: self._merge.merge(before, key, report, is_unmatched=is_unmatched)
         )
         if written is None:  # it was there a moment ago: only a person's hand removes ledger documents
-            return
+            return Outcome("ignored")
         recording = written.recording
         is_changed = version is None or recording.revision != version.recording.revision
         log(
@@ -110,6 +138,7 @@ class EventIntake:
         if not is_changed:
             self._sent_again(recording)
         self._indexed(version, recording, status, is_joined=is_joined, is_unmatched=is_unmatched)
+        return Outcome("recorded" if is_changed else "repeated", key)
 
     def _sent_again(self, recording: Recording) -> None:
         """First attempts whose message may be missing: the process died after the write, and Event Grid delivers

@@ -17,6 +17,7 @@ from shared.domain.errors import TooManyUntried
 from shared.domain.journal import alerted, is_raised, noted
 from shared.domain.locations import ContainerUrl, Place, document_root, media_location
 from shared.domain.recording import (
+    CHECKED_STATES,
     IN_FALLBACK_STATES,
     IN_PLACE_STATES,
     MISSING_STATES,
@@ -118,15 +119,15 @@ class Merge:
     ) -> Recording:
         key = naming.chunk_key(claim.document_id, claim.index)
         known = recording.chunk(key)
-        told = self._reported(recording, status, claim, now)
+        claimed = self._reported(recording, status, claim, now)
         if known is not None:
-            recording = recording.with_chunk(_folded(known, told, now))
-            late = [name for name in told.exports if name not in (*known.exports, known.blob)]
+            recording = recording.with_chunk(_folded(known, claimed, now))
+            late = [name for name in claimed.exports if name not in (*known.exports, known.blob)]
             if known.is_safe and late:
                 recording = noted(recording, "late_export", at=now, by="acs", chunk=known, detail=late[0])
             return recording
         recording = _with_room(recording, now)
-        chunks = sorted((*recording.chunks, told), key=lambda chunk: (chunk.index, chunk.key))
+        chunks = sorted((*recording.chunks, claimed), key=lambda chunk: (chunk.index, chunk.key))
         return replace(recording, chunks=tuple(chunks))
 
     def _reported(self, recording: Recording, status: RecordingFileStatus, claim: ChunkClaim, now: datetime) -> Chunk:
@@ -284,30 +285,30 @@ def _with_room(recording: Recording, now: datetime) -> Recording:
     return noted(replace(recording, chunks=left), "unconfirmed_chunk_dropped", at=now, code=None)
 
 
-def _folded(known: Chunk, told: Chunk, now: datetime) -> Chunk:
+def _folded(known: Chunk, claimed: Chunk, now: datetime) -> Chunk:
     """What is known of the chunk, and what this report adds."""
-    sources = _joined_sources(known.sources, told.sources)
+    sources = _joined_sources(known.sources, claimed.sources)
     is_new_source = {one.url for one in sources} != {one.url for one in known.sources}
-    exports = _joined(known.exports, told.exports)
-    has_metadata = bool(told.metadata_sources or told.metadata_exports)
+    exports = _joined(known.exports, claimed.exports)
+    has_metadata = bool(claimed.metadata_sources or claimed.metadata_exports)
     folded = replace(
         known,
         sources=sources,
         exports=exports,
-        metadata_sources=_joined(known.metadata_sources, told.metadata_sources),
-        metadata_exports=_joined(known.metadata_exports, told.metadata_exports),
-        delete_locations=_joined(known.delete_locations, told.delete_locations),
-        format_hint=known.format_hint or told.format_hint,
-        end_reason=known.end_reason or told.end_reason,
+        metadata_sources=_joined(known.metadata_sources, claimed.metadata_sources),
+        metadata_exports=_joined(known.metadata_exports, claimed.metadata_exports),
+        delete_locations=_joined(known.delete_locations, claimed.delete_locations),
+        format_hint=known.format_hint or claimed.format_hint,
+        end_reason=known.end_reason or claimed.end_reason,
     )
     if not known.is_in_place:
-        latest = min(max(known.abandon_after, told.abandon_after), known.reported_at + _LONGEST)
-        folded = replace(folded, at_risk_from=min(known.at_risk_from, told.at_risk_from), abandon_after=latest)
+        latest = min(max(known.abandon_after, claimed.abandon_after), known.reported_at + _LONGEST)
+        folded = replace(folded, at_risk_from=min(known.at_risk_from, claimed.at_risk_from), abandon_after=latest)
     if known.metadata_state == "absent" and has_metadata and not (known.metadata_sources or known.metadata_exports):
         folded = replace(folded, metadata_state="pending")
         if known.state in IN_PLACE_STATES:
             return folded.rescheduled(now)
-    if known.state in IN_PLACE_STATES | IN_FALLBACK_STATES or known.lease is not None:
+    if known.state in CHECKED_STATES | IN_FALLBACK_STATES or known.lease is not None:
         return folded  # a report never moves the plan while a worker is at it
     return _hurried(known, folded, now, is_new_source=is_new_source, is_new_export=exports != known.exports)
 
@@ -325,15 +326,15 @@ def _hurried(known: Chunk, folded: Chunk, now: datetime, *, is_new_source: bool,
     return replace(fresh, is_exhausted=is_over).rescheduled(now)
 
 
-def _joined(known: tuple[str, ...], told: tuple[str, ...]) -> tuple[str, ...]:
+def _joined(known: tuple[str, ...], claimed: tuple[str, ...]) -> tuple[str, ...]:
     """Newest first; the oldest make room."""
-    return tuple(dict.fromkeys((*(one for one in told if one not in known), *known)))[:_MOST_NAMES]
+    return tuple(dict.fromkeys((*(one for one in claimed if one not in known), *known)))[:_MOST_NAMES]
 
 
-def _joined_sources(known: tuple[Source, ...], told: tuple[Source, ...]) -> tuple[Source, ...]:
+def _joined_sources(known: tuple[Source, ...], claimed: tuple[Source, ...]) -> tuple[Source, ...]:
     """Reported ones before derived ones, newest first. What failed makes room, what was never tried does not."""
     by_url = {source.url: source for source in known}
-    for source in told:
+    for source in claimed:
         old = by_url.get(source.url)
         by_url[source.url] = replace(old, is_derived=old.is_derived and source.is_derived) if old else source
     sources = list(by_url.values())

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from shared.ports import Clock, Containers
 
 _KEPT = timedelta(minutes=5)
-# A container that was not well is looked at again sooner: somebody may be mending it.
+# A container that was not well is looked at again sooner: it may be under repair.
 _KEPT_BAD = timedelta(seconds=30)
 
 
@@ -23,7 +23,7 @@ class Preflight:
     """Checks containers, and remembers for some minutes. `mode`: warn, enforce or off.
 
     It shows that the container exists and that this app's identity can write there. ACS's own identity cannot be
-    asked from here; that both have the role is up to whoever deploys (README).
+    asked from here; that both have the role is up to the deployment (README).
     """
 
     def __init__(self, *, containers: Containers, clock: Clock, mode: str) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from shared.domain.errors import Fault, InvalidRequest
 from shared.domain.locations import AllowList, ContainerUrl
+from shared.ports import ChannelAffinity, StartRequest
 
 LOCATORS = ("serverCallId", "groupCallId", "roomId", "callConnectionId")
 CONTENTS = {"audio": "audio", "audiovideo": "audioVideo"}
@@ -34,30 +34,6 @@ _OPTIONAL = (
 )
 _MOST_UNKNOWN = 10
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
-
-
-@dataclass(frozen=True)
-class ChannelAffinity:
-    """Which participant (raw id) speaks on which channel (0 to 4) of an unmixed recording."""
-
-    participant: str
-    channel: int
-
-
-@dataclass(frozen=True)
-class StartRequest:
-    """A start that can be carried out. `locator` is one of `LOCATORS`; enumerations in ACS's spelling."""
-
-    locator: str
-    locator_id: str
-    container: ContainerUrl
-    content: str
-    channel: str
-    format: str
-    pause_on_start: bool | None = None
-    callback_url: str | None = None
-    ordering: tuple[str, ...] = ()
-    affinity: tuple[ChannelAffinity, ...] = field(default=())
 
 
 def check_idempotency_key(value: str | None) -> str | None:

@@ -33,9 +33,8 @@ from shared.start.request import parse_start_request
 
 if TYPE_CHECKING:
     from shared.domain.locations import AllowList, ContainerUrl
-    from shared.ports import Acs, Clock, StartedRecording, Version
+    from shared.ports import Acs, Clock, StartedRecording, StartRequest, Version
     from shared.start.preflight import Preflight
-    from shared.start.request import StartRequest
     from shared.store import RecordingStore
 
 _START_ATTEMPTS = 3
@@ -83,7 +82,7 @@ class Start:
         warnings = [warning] if warning else []
         intent = self._intend(key, request, by, warnings)
         started = self._ask(request, repeatability, intent)
-        warnings += self._write_down(key, request, started, intent)
+        warnings += self._write_down(key, request, started, intent, by)
         answer = self._answer(key, request, started, warnings)
         if note:
             self._remember(note, fingerprint, answer)
@@ -94,6 +93,7 @@ class Start:
             container=str(request.container),
             kind=f"{request.content} {request.channel} {request.format}",
             warnings=warnings,
+            by=by,
         )
         return StartResult(answer)
 
@@ -190,7 +190,7 @@ class Start:
         return found.key if found else None
 
     def _write_down(
-        self, key: str, request: StartRequest, started: StartedRecording, intent: Version | None
+        self, key: str, request: StartRequest, started: StartedRecording, intent: Version | None, by: str
     ) -> list[str]:
         """ACS's answer: the recording's id, by which its events are found. The recording runs already."""
         server_call_id = self._server_call_id(request)
@@ -200,7 +200,7 @@ class Start:
                 if identity:
                     index.remember(self._store.ledger, identity, key=key, at=now, role=index.STARTED)
             if intent is None:
-                intent = self._intend(key, request, "api", [])
+                intent = self._intend(key, request, by, [])
             if intent is not None:
                 self._store.record(intent, f.StartAnswered(started.recording_id, server_call_id))
         except StorageError as error:

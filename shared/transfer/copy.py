@@ -33,7 +33,7 @@ def copy_tag(source_name: str, facts: BlobFacts) -> str:
 
 def copy_block(span: Span, *, tag: str) -> Block:
     """The block of a copy for `span`: its id has the form of all our blocks, with the length in place of a CRC."""
-    return Block(f"{span.start:013d}-{tag}-{span.length:08x}", span.length)
+    return Block(f"{span.start:013d}-{tag}-{span.length:016x}", span.length)
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,13 @@ class Copier:
         *,
         until: datetime,
         before_commit: Callable[[str], None] = lambda _: None,
+        keep: Callable[[], None] = lambda: None,
     ) -> BlobFacts:
         """The committed copy of the version that `facts` describe; the SHA-256 they know goes into its metadata.
 
         TimeBudgetSpentError when `until` comes first, after one block at least. BlobExists; StorageCorrupted where
         the source has changed; BlobMissing or BlobArchived of the source; `before_commit` is called with `name`, and
-        what it raises stops the commit.
+        what it raises stops the commit; `keep` after each block.
         """
         copy = _Copy(source, source_name, facts, target, name)
         kind = content_type_of(name)
@@ -96,7 +97,7 @@ class Copier:
             if facts.size <= self._block_bytes:
                 data = self._small(copy)
             else:
-                blocks = self._staged(copy, until)
+                blocks = self._staged(copy, until, keep)
         except PreconditionFailed as error:
             raise StorageCorrupted("the source of the copy has changed", blame=error.blame) from error
         before_commit(name)
@@ -115,7 +116,7 @@ class Copier:
             raise StorageCorrupted("the source of the copy has other bytes than was noted of it")
         return data
 
-    def _staged(self, copy: _Copy, until: datetime) -> list[Block]:
+    def _staged(self, copy: _Copy, until: datetime, keep: Callable[[], None]) -> list[Block]:
         """All blocks of the copy; those that are missing are staged now."""
         tag = copy_tag(copy.source_name, copy.facts)
         try:
@@ -138,4 +139,5 @@ class Copier:
                     is_relayed = True
             if is_relayed:
                 copy.target.stage(copy.name, block.id, copy.read(span))
+            keep()
         return blocks

@@ -14,6 +14,7 @@ from shared.domain.errors import DigestLate, StorageCorrupted
 from shared.domain.media import Checked, StructureCheck
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime, timedelta
 
     from shared.ports import Clock, Container
@@ -36,11 +37,12 @@ def read_back(
     until: datetime,
     clock: Clock,
     duration: timedelta | None = None,
+    keep: Callable[[], None] = lambda: None,
 ) -> Digest:
     """Reads the blob's version `etag` from its start to its end, in one pass.
 
-    DigestLate when `until` comes first, StorageCorrupted unless there are `size` bytes, PreconditionFailed where the
-    blob is another version, BlobMissing, BlobArchived.
+    `keep` is called with each piece. DigestLate when `until` comes first, StorageCorrupted unless there are `size`
+    bytes, PreconditionFailed where the blob is another version, BlobMissing, BlobArchived.
     """
     digest = hashlib.sha256()
     structure = StructureCheck(duration=duration)
@@ -49,6 +51,7 @@ def read_back(
         digest.update(piece)
         structure.update(piece)
         count += len(piece)
+        keep()
         if count < size and clock.now() >= until:
             raise DigestLate(f"{count} of {size} bytes were read in time")
     if count != size:

@@ -14,7 +14,8 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from itertools import chain
@@ -36,10 +37,10 @@ from shared.ports import Block
 from shared.transfer import ranges
 from shared.transfer.budget import TimeBudgetSpentError
 from shared.transfer.job import InOrderHash, Job, Progress, StoredBlob
-from shared.transfer.streams import content_type_of, cut, in_time, read_exactly
+from shared.transfer.streams import content_type_of, cut, in_time, kept, read_exactly
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from shared.ports import Clock, Media, MediaResponse
@@ -59,6 +60,8 @@ _BLOCK_TRIES = 3
 _SOON = timedelta(seconds=10)
 # A block that was begun in time may come for so long after it.
 _GRACE = timedelta(minutes=2)
+# How often a transfer that waits for room keeps its lease.
+_WAIT_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -95,14 +98,17 @@ class Engine:
     def run(self, job: Job, progress: Progress) -> StoredBlob:
         """The whole way. Raises MediaError, StorageError (BlobExists too), or TimeBudgetSpentError."""
         self._check_time(job, progress)
-        return self._slots.submit(lambda: self._first(job, progress), self._sizes.first).result()()
+        first = self._slots.submit(lambda: self._first(job, progress), self._sizes.first)
+        while not wait([first], timeout=_WAIT_SECONDS).done:
+            job.budget.keep()
+        return first.result()()
 
     def _first(self, job: Job, progress: Progress) -> Callable[[], StoredBlob]:
         """The first block, in a slot: says what the source is. Returns what is to be done after it, out of the slot."""
         asked = ranges.Span(0, self._sizes.first)
 
         def read() -> tuple[ranges.Head, bytes, timedelta] | StoredBlob:
-            with self._slot(job), self._media.open(job.location, start=0, length=asked.length) as response:
+            with self._slot(job), self._opened(job, asked) as response:
                 head = ranges.accept(response, asked, total=None, etag=None)
                 if not head.is_partial:
                     return self._stream(job, response, head, progress)
@@ -140,6 +146,13 @@ class Engine:
     def _slot(self, job: Job) -> AbstractContextManager[None]:
         return self._throttle.at(job.location).slot(deadline=job.deadline)
 
+    @contextmanager
+    def _opened(self, job: Job, span: ranges.Span) -> Iterator[MediaResponse]:
+        """The answer for `span`; the lease is kept with each piece of it."""
+        job.budget.keep()
+        with self._media.open(job.location, start=span.start, length=span.length) as response:
+            yield replace(response, pieces=kept(response.pieces, job.budget.keep))
+
     def _again(self, action: Callable[[], T]) -> T:
         """`action`, and again after a passing fault that came soon, a few times."""
         for attempt in range(1, _BLOCK_TRIES):
@@ -154,12 +167,12 @@ class Engine:
 
     def _is_late(self, job: Job) -> Callable[[], bool]:
         """Whether what begins now has taken too long: a block has its time, however late it is begun."""
-        latest = max(job.until, self._clock.now()) + _GRACE
+        latest = max(job.budget.until, self._clock.now()) + _GRACE
         return lambda: self._clock.now() >= latest
 
     def _check_time(self, job: Job, progress: Progress) -> None:
         """TimeBudgetSpentError when it is late. But one block at least is brought: every invocation gets on."""
-        if progress.blocks > 0 and self._clock.now() >= job.until:
+        if progress.blocks > 0 and self._clock.now() >= job.budget.until:
             raise TimeBudgetSpentError
 
     # --- by ranges
@@ -210,13 +223,14 @@ class Engine:
             while left and not work.is_stopped and not is_over:
                 if under_way and sum(under_way.values()) + left[0].length > self._slots.room:
                     break
-                is_over = (is_begun or work.progress.blocks > 0) and self._clock.now() >= work.job.until
+                is_over = (is_begun or work.progress.blocks > 0) and self._clock.now() >= work.job.budget.until
                 if not is_over:
                     is_begun, span = True, left.popleft()
                     under_way[self._slots.submit(partial(self._block, work, span), span.length)] = span.length
             if not under_way:
                 break
-            for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+            work.job.budget.keep()
+            for future in wait(under_way, timeout=_WAIT_SECONDS, return_when=FIRST_COMPLETED).done:
                 del under_way[future]
                 error = future.exception()
                 if error is not None:
@@ -235,6 +249,7 @@ class Engine:
         block = Block(ranges.block_id(start, data, tag=work.tag), len(data))
         self._again(lambda: work.job.target.stage(work.place.name, block.id, data))
         work.progress.add()
+        work.job.budget.keep()
         work.blocks[start] = block
 
     def _fetch(self, work: _Work, span: ranges.Span) -> bytes:
@@ -247,7 +262,7 @@ class Engine:
             return self._asked(work, span)
 
     def _asked(self, work: _Work, span: ranges.Span) -> bytes:
-        with self._media.open(work.job.location, start=span.start, length=span.length) as response:
+        with self._opened(work.job, span) as response:
             head = ranges.accept(response, span, total=work.total, etag=work.etag)
             if not head.is_partial:
                 raise MediaChanged("the server gave ranges before and does not now")
@@ -261,7 +276,7 @@ class Engine:
         MediaUndelimited, before anything is stored, where the body ends with its connection.
         """
         is_proven = head.total is not None or response.is_delimited
-        pieces = in_time(response.pieces, is_late=lambda: self._clock.now() >= job.hard_until)
+        pieces = in_time(response.pieces, is_late=lambda: self._clock.now() >= job.budget.hard_until)
         parts = cut(pieces, self._sizes.first)
         first = next(parts, b"")
         if not first:
@@ -299,6 +314,7 @@ class Engine:
     def _commit(
         self, job: Job, place: _Place, blocks: list[Block], *, sha256: str | None, reused: int, proof: Proof
     ) -> StoredBlob:
+        job.budget.keep()
         job.before_commit(place.name)
         made = job.target.commit(place.name, blocks, sha256=sha256, content_type=place.content_type)
         if job.target.committed(place.name) != blocks:

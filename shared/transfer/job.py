@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from shared.domain.media import Proof
     from shared.ports import Container
+    from shared.transfer.budget import Budget
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,8 @@ class Job:
     """What to bring where.
 
     `name` gives the blob's name for the format that the bytes turn out to have (None: no known one), `hint` is the
-    format an event named: unknown bytes are kept under it. `until`: after it no new block is begun; `hard_until`: the
-    end for a body that cannot be resumed, because the source gives no ranges.
+    format an event named: unknown bytes are kept under it. `budget`: its hard end is that of a body that cannot be
+    resumed, because the source gives no ranges.
     `before_commit` is called with the name; what it raises stops the commit and comes through. `deadline`: the end of
     the recording's window: no 429 of another recording keeps this job from asking until then.
     `takes_unproven`: a body that ends with its connection is stored, with proof `none`.
@@ -31,8 +32,7 @@ class Job:
     target: Container
     name: Callable[[str | None], str]
     hint: str
-    until: datetime
-    hard_until: datetime
+    budget: Budget
     before_commit: Callable[[str], None] = lambda _: None
     deadline: datetime | None = None
     takes_unproven: bool = False

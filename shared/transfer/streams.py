@@ -39,6 +39,13 @@ def read_exactly(response: MediaResponse, length: int | None, *, is_late: Callab
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
+def kept(pieces: Iterator[bytes], keep: Callable[[], None]) -> Iterator[bytes]:
+    """The same pieces; `keep` is called with each."""
+    for piece in pieces:
+        keep()
+        yield piece
+
+
 def in_time(pieces: Iterator[bytes], *, is_late: Callable[[], bool]) -> Iterator[bytes]:
     """The same pieces; MediaUnavailable with the first that `is_late`."""
     for piece in pieces:

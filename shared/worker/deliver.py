@@ -17,10 +17,9 @@ from shared.transfer.digest import read_back
 from shared.worker.finder import find_copies
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from shared.domain.recording import Chunk, Recording
     from shared.ports import BlobFacts, Clock, Container, Containers
+    from shared.transfer.budget import Budget
     from shared.transfer.copy import Copier
     from shared.worker.metadata import MetadataStep
 
@@ -31,14 +30,11 @@ _COMPARED_AT_ONCE = 8 * 1024 * 1024
 class Deliver:
     """Moves chunks out of the fallback. One for the process; safe for many threads."""
 
-    def __init__(
-        self, *, containers: Containers, copier: Copier, metadata: MetadataStep, clock: Clock, time_budget: timedelta
-    ) -> None:
+    def __init__(self, *, containers: Containers, copier: Copier, metadata: MetadataStep, clock: Clock) -> None:
         self._containers = containers
         self._copier = copier
         self._metadata = metadata
         self._clock = clock
-        self._time_budget = time_budget
 
     def metadata_first(self, recording: Recording, chunk: Chunk) -> list[f.Fact]:
         """ACS drops the metadata with the media: each delivery asks for it, until it is in the fallback."""
@@ -48,7 +44,7 @@ class Deliver:
             return self._metadata.save(recording, chunk)
         return []
 
-    def deliver(self, recording: Recording, chunk: Chunk) -> list[f.Fact]:
+    def deliver(self, recording: Recording, chunk: Chunk, budget: Budget) -> list[f.Fact]:
         """Copied, or CopyMissing. StorageError, DestinationConflict, TimeBudgetSpentError."""
         destination = self._containers.destination(places.container_of(recording))
         fallback = self._containers.fallback()
@@ -59,9 +55,10 @@ class Deliver:
             if source is None:
                 failure = f.Failure.of(FallbackMissing("the bytes are not in the fallback any more"))
                 return [f.CopyMissing(chunk.key, chunk.generation, failure)]
-            present = self._copy(fallback, source, destination, chunk)
+            present = self._copy(fallback, source, destination, chunk, budget)
+        budget.keep()
         self._place_metadata(destination, recording, chunk, present.name)
-        is_same = present.size <= _COMPARED_AT_ONCE and self._is_same(destination, present, chunk)
+        is_same = present.size <= _COMPARED_AT_ONCE and self._is_same(destination, present, chunk, budget)
         return [f.Copied(chunk.key, chunk.generation, present.name, present.etag, is_same=is_same)]
 
     def _present(self, destination: Container, recording: Recording, chunk: Chunk) -> BlobFacts | None:
@@ -73,10 +70,12 @@ class Deliver:
                 raise DestinationConflict(f"another file is at {blob}; it is kept")
             return facts
         found = find_copies(destination, recording, chunk, is_thorough=True)
-        late = [one for one in found if one.size == chunk.size and one.name not in chunk.other_files]
+        late = [one for one in found if one.size == chunk.size]
         return destination.stat(late[0].name) if late else None
 
-    def _copy(self, fallback: Container, source: BlobFacts, destination: Container, chunk: Chunk) -> BlobFacts:
+    def _copy(
+        self, fallback: Container, source: BlobFacts, destination: Container, chunk: Chunk, budget: Budget
+    ) -> BlobFacts:
         blob = chunk.blob or ""
         try:
             return self._copier.run(
@@ -85,8 +84,8 @@ class Deliver:
                 source,
                 destination,
                 blob,
-                until=self._clock.now() + self._time_budget,
-                before_commit=lambda _name: None,
+                until=budget.until,
+                keep=budget.keep,
             )
         except BlobExists as error:
             facts = destination.stat(blob)
@@ -94,12 +93,17 @@ class Deliver:
                 raise DestinationConflict(f"another file is at {blob}; it is kept") from error
             return facts
 
-    def _is_same(self, destination: Container, present: BlobFacts, chunk: Chunk) -> bool:
+    def _is_same(self, destination: Container, present: BlobFacts, chunk: Chunk, budget: Budget) -> bool:
         if chunk.sha256 is None:
             return False
-        until = self._clock.now() + self._time_budget
         digest = read_back(
-            destination, present.name, etag=present.etag, size=present.size, until=until, clock=self._clock
+            destination,
+            present.name,
+            etag=present.etag,
+            size=present.size,
+            until=budget.hard_until,
+            clock=self._clock,
+            keep=budget.keep,
         )
         return digest.sha256 == chunk.sha256
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from shared.domain.recording import Chunk, Recording, Source
     from shared.ports import Clock, Container, Containers, Media
+    from shared.transfer.budget import Budget
     from shared.transfer.engine import Engine
     from shared.worker.circuit_breaker import CircuitBreaker
 
@@ -64,22 +65,18 @@ class Fetch:
         engine: Engine,
         breaker: CircuitBreaker,
         clock: Clock,
-        time_budget: timedelta,
-        hard_budget: timedelta,
     ) -> None:
         self._containers = containers
         self._media = media
         self._engine = engine
         self._breaker = breaker
         self._clock = clock
-        self._time_budget = time_budget
-        self._hard_budget = hard_budget
 
-    def fetch(self, recording: Recording, chunk: Chunk) -> list[f.Fact]:
+    def fetch(self, recording: Recording, chunk: Chunk, budget: Budget) -> list[f.Fact]:
         """The fact that the attempt came to. TimeBudgetSpentError; StorageError never: it is a reason to store the
         bytes in the fallback.
         """
-        attempt = _Attempt(self._clock.now(), self._time_budget, self._hard_budget)
+        attempt = _Attempt(self._clock.now(), budget)
         try:
             try:
                 return [self._to_destination(recording, chunk, attempt)]
@@ -143,8 +140,7 @@ class Fetch:
                 target=target,
                 name=lambda form: named(places.media_name(recording, chunk, form)),
                 hint=chunk.format_hint or recording.format_type or "mp3",
-                until=attempt.until,
-                hard_until=attempt.hard_until,
+                budget=attempt.budget,
                 before_commit=self._last_look(recording, chunk, attempt),
                 deadline=chunk.abandon_after,
             )
@@ -169,8 +165,7 @@ class Fetch:
             target=self._containers.fallback(),
             name=lambda form: f"{folder}/{places.media_name(recording, chunk, form).rpartition('/')[2]}",
             hint=job.hint,
-            until=attempt.until,
-            hard_until=attempt.hard_until,
+            budget=attempt.budget,
             before_commit=lambda _name: None,
             deadline=chunk.abandon_after,
             takes_unproven=True,
@@ -231,10 +226,9 @@ class Fetch:
 class _Attempt:
     """What the ways of one attempt share."""
 
-    def __init__(self, begun: datetime, time_budget: timedelta, hard_budget: timedelta) -> None:
+    def __init__(self, begun: datetime, budget: Budget) -> None:
         self.begun = begun
-        self.until = begun + time_budget
-        self.hard_until = begun + hard_budget
+        self.budget = budget
         self.progress = Progress()
         self.refusal: f.Failure | None = None
         self.refuted: list[str] = []

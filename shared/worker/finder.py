@@ -50,10 +50,12 @@ def find_copies(
 ) -> list[Sighting]:
     """Files in the destination that are the chunk's by name, this app's first, empty ones last. StorageError.
 
+    Not those that are known to hold other bytes.
+
     `is_thorough`: the days around the recording's own are listed, too (which day ACS writes is not documented).
     """
     found: dict[str, Sighting] = {}
-    for name in chunk.exports:
+    for name in (name for name in chunk.exports if name not in chunk.other_files):
         facts = container.stat(name)
         if facts is not None:
             metadata = _reported_metadata(container, chunk, name)
@@ -62,7 +64,7 @@ def find_copies(
         blobs = everything(container, prefix)
         names = {facts.name for facts in blobs}
         for facts in blobs:
-            if facts.name not in found and _is_of(container, chunk, facts, names):
+            if facts.name not in (*found, *chunk.other_files) and _is_of(container, chunk, facts, names):
                 found[facts.name] = _sighting(container, facts, _metadata_beside(chunk, facts.name, names))
     return sorted(found.values(), key=lambda one: (one.size == 0, one.origin is not Origin.OURS))
 

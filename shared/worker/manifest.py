@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.domain.codec import format_time, to_plain
 from shared.domain.errors import BlobExists, DestinationConflict
+from shared.domain.facets import route, route_of
 from shared.domain.recording import IN_PLACE_STATES, ChunkState
 
 if TYPE_CHECKING:
@@ -21,21 +22,6 @@ if TYPE_CHECKING:
 # Much more than the largest there is.
 _LIMIT = 16 * 1024 * 1024
 SCHEMA = "acs-byos-recorder/manifest/1"
-ROUTES = {
-    ChunkState.EXPORTED: "exported",
-    ChunkState.RESCUED: "rescued",
-    ChunkState.DELIVERED: "delivered",
-    ChunkState.LOST: "lost",
-    ChunkState.UNCONFIRMED: "unconfirmed",
-}
-
-
-def route(recording: Recording) -> str | None:
-    """How the recording came: exported, rescued, delivered (rescued by way of the fallback), mixed or lost."""
-    routes = {ROUTES[chunk.state] for chunk in recording.chunks if chunk.state in ROUTES}
-    if not routes:
-        return None
-    return routes.pop() if len(routes) == 1 else "mixed"
 
 
 def manifest(recording: Recording, *, now: datetime) -> bytes:
@@ -76,7 +62,8 @@ def _chunk(chunk: Chunk) -> dict[str, Any]:
     fields = {
         "index": chunk.index,
         "documentId": chunk.document_id,
-        "route": ROUTES.get(chunk.state),
+        "route": route_of(chunk),
+        "state": chunk.state if chunk.state is ChunkState.DAMAGED else None,
         "blob": chunk.blob,
         "metadataBlob": chunk.metadata_blob,
         "size": chunk.size,

@@ -1,6 +1,6 @@
-"""Step `publish`: the alerts that a recording owes, as log lines and as events on the alert topic.
+"""Step `publish`: what a recording's outbox holds, as log lines (alerts only) and as events on the topic.
 
-At least once: an alert is taken off the outbox after it was published, so a crash can repeat it and never lose it. Its
+At least once: an entry is taken off the outbox after it was published, so a crash can repeat it and never lose it. Its
 event's id is the same each time.
 """
 
@@ -20,32 +20,27 @@ _LEVELS = {"warning": logging.WARNING, "error": logging.ERROR}
 
 
 class Publish:
-    """Publishes alerts."""
+    """Publishes outboxes."""
 
     def __init__(self, *, notifier: Notifier) -> None:
         self._notifier = notifier
 
     def publish(self, recording: Recording) -> list[f.Fact]:
-        """Published. AlertNotSent where the topic did not take them; the log has them by then."""
+        """Published. AlertNotSent where the topic did not take them; the log has the alerts by then."""
         if not recording.outbox:
             return []
         if recording.publishing.failures == 0:
             for alert in recording.outbox:
-                log(
-                    f"alert.{alert.name}",
-                    level=_LEVELS[alert.level],
-                    recording=recording.key,
-                    chunk=alert.chunk,
-                    code=alert.code,
-                    message=alert.message,
-                    raised_at=alert.at,
-                    at_risk_from=recording.at_risk_from,
-                )
-        fields: dict[str, object] = {
-            "recordingId": recording.recording_id,
-            "state": recording.state.value,
-            "containerUrl": recording.container_url,
-            "atRiskFrom": recording.at_risk_from,
-        }
-        self._notifier.publish(recording_key=recording.key, alerts=recording.outbox, fields=fields)
+                if alert.is_alert:
+                    log(
+                        f"alert.{alert.name}",
+                        level=_LEVELS[alert.level],
+                        recording=recording.key,
+                        chunk=alert.chunk,
+                        code=alert.code,
+                        message=alert.message,
+                        raised_at=alert.at,
+                        at_risk_from=recording.at_risk_from,
+                    )
+        self._notifier.publish(recording=recording, alerts=recording.outbox)
         return [f.Published(tuple(alert.seq for alert in recording.outbox))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from shared.domain import facts as f
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shared.domain.recording import Chunk, Recording
+    from shared.transfer.budget import Budget
+    from shared.worker.check import Check
     from shared.worker.deliver import Deliver
     from shared.worker.fetch import Fetch
     from shared.worker.finish import Finish
@@ -31,20 +34,23 @@ class Steps:
     deliver: Deliver
     metadata: MetadataStep
     prove: Prove
+    check: Check
     finish: Finish
     missing_event: MissingEvent
     publish: Publish
 
-    def of_chunk(self, step: Step) -> Callable[[Recording, Chunk], list[f.Fact]]:
-        """What performs a step on a chunk."""
-        return {
+    def of_chunk(self, step: Step, budget: Budget) -> Callable[[Recording, Chunk], list[f.Fact]]:
+        """What performs a step on a chunk; those that move many bytes, within `budget`."""
+        steps: dict[Step, Callable[[Recording, Chunk], list[f.Fact]]] = {
             Step.VERIFY: self.verify.verify,
             Step.LAST_LOOK: self.verify.last_look,
-            Step.FETCH: self.fetch.fetch,
-            Step.DELIVER: self.deliver.deliver,
+            Step.FETCH: partial(self.fetch.fetch, budget=budget),
+            Step.DELIVER: partial(self.deliver.deliver, budget=budget),
             Step.METADATA: self.metadata.save,
-            Step.PROVE: self.prove.prove,
-        }[step]
+            Step.PROVE: partial(self.prove.prove, budget=budget),
+            Step.CHECK: partial(self.check.check, budget=budget),
+        }
+        return steps[step]
 
     def of_recording(self, step: Step) -> Callable[[Recording], list[f.Fact]]:
         """What performs a step on the whole recording."""

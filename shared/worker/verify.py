@@ -73,8 +73,13 @@ class Verify:
 def stored_in_fallback(fallback: Container, recording: Recording, chunk: Chunk) -> f.Stored | None:
     """What an earlier attempt left in the fallback before the ledger knew of it, or None. StorageError."""
     names = {places.fallback_name(recording, name) for name in places.possible_names(recording, chunk)}
-    folder = places.fallback_name(recording, places.folder_of(recording, chunk))
-    for facts in everything(fallback, folder + "/"):
+    folders = {places.fallback_name(recording, places.folder_of(recording, chunk))}
+    if chunk.before_damage is not None:
+        # A copy that was delivered and not cleaned up yet.
+        kept = [name for name in chunk.leftovers if not name.startswith(f"{recording.key}/unproven/")]
+        names.update(name for name in kept if name.endswith((".mp3", ".mp4", ".wav")))
+        folders.update(name.rpartition("/")[0] for name in kept)
+    for facts in (one for folder in sorted(folders) for one in everything(fallback, folder + "/")):
         is_ours = facts.name in names and (facts.sha256 or is_made_of_our_blocks(fallback, facts))
         if is_ours and facts.size:
             return f.Stored(

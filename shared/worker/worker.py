@@ -14,20 +14,21 @@ from typing import TYPE_CHECKING
 
 from shared.domain import facts as f
 from shared.domain.errors import RecorderError, StorageCorrupted, Unexpected
-from shared.domain.recording import ChunkState, Lease, Step
+from shared.domain.recording import ChunkState, Step
 from shared.domain.steps import BACKGROUND_STEPS, LEASED_STEPS, chunk_due, chunk_step, recording_steps
 from shared.logs import describe, log, stack_summary
 from shared.ports import OUTBOX_PART, RECORDING_PART
-from shared.transfer.budget import TimeBudgetSpentError
+from shared.transfer.budget import Budget, TimeBudgetSpentError
+from shared.worker.lease import HeldLease
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from shared.domain.recording import Chunk, Recording
     from shared.ports import Clock, Version, WorkItem
     from shared.store import RecordingStore
     from shared.worker.steps import Steps
 
-# A block that was begun in time, and the commit after it, may take so much longer than the budget.
-_LEASE_GRACE = timedelta(minutes=2)
 # The log's events are stable names that queries and alert rules are written against.
 _FAILED = {
     Step.VERIFY: "verify.failed",
@@ -36,6 +37,7 @@ _FAILED = {
     Step.DELIVER: "delivery.failed",
     Step.METADATA: "metadata.failed",
     Step.PROVE: "prove.failed",
+    Step.CHECK: "check.failed",
     Step.FINISH: "manifest.failed",
     Step.CLEAN: "clean.failed",
     Step.DELETE_AT_ACS: "deletion.failed",
@@ -52,6 +54,7 @@ _NOW = {
     ChunkState.UNDELIVERABLE: "chunk.undeliverable",
     ChunkState.LOST: "chunk.lost",
     ChunkState.UNCONFIRMED: "chunk.unconfirmed",
+    ChunkState.DAMAGED: "chunk.damaged",
 }
 # The clock of the process that planned a step may be ahead of ours by so much: a message is not sent twice for it.
 _CLOCKS_DIFFER = timedelta(seconds=2)
@@ -62,7 +65,7 @@ _MOST_STEPS = 40
 class Worker:
     """Handles queue messages. One for the process; safe for many threads.
 
-    `overdue_after`: a plan whose time has passed by so much is planned again when somebody looks.
+    `overdue_after`: a plan whose time has passed by so much is planned again at the next look.
     """
 
     def __init__(
@@ -101,6 +104,7 @@ class Worker:
     # --- a chunk
 
     def _chunk(self, version: Version, item: WorkItem, message_id: str) -> None:
+        begun = self._clock.now()
         chunk = _current(version, item)
         if chunk is None:
             log("work.stale", recording=item.recording_key, chunk=item.part, generation=item.generation)
@@ -108,39 +112,39 @@ class Worker:
             log("work.held", recording=item.recording_key, chunk=chunk.index, until=chunk.lease.until)
             return
         elif chunk.lease:
-            version = self._record(version, f.WorkerDied(chunk.key, chunk.generation))
+            version = self._record(version, f.WorkerDied(chunk.key, chunk.generation, chunk.lease))
         for _ in range(_MOST_STEPS):
             chunk = _current(version, item)
             step = chunk_step(chunk) if chunk else None
             if chunk is None or step is None:
                 break
-            version = self._chunk_step(version, chunk, step, message_id)
+            before, version = version, self._chunk_step(version, chunk, step, message_id, begun)
+            if version is before:
+                break
         self._whole_recording(version, in_background=False)
 
-    def _chunk_step(self, version: Version, chunk: Chunk, step: Step, message_id: str) -> Version:
-        if step in LEASED_STEPS:
-            budget = self._hard_budget if step is Step.PROVE else self._time_budget
-            until = self._clock.now() + budget + _LEASE_GRACE
-            started = f.StepStarted(chunk.key, chunk.generation, step, message_id, until)
-            version = self._store.record(version, started)
-            leased = version.recording.chunk(chunk.key)
-            # Who lost the race for the lease, or whose plan is void by now, does nothing.
-            if leased is None or leased.lease != Lease(step, message_id, until) or chunk_step(leased) is not step:
-                return version
-            chunk = leased
+    def _chunk_step(self, version: Version, chunk: Chunk, step: Step, message_id: str, begun: datetime) -> Version:
+        lease = HeldLease(
+            version, chunk, step, store=self._store, clock=self._clock, holder=message_id, time_budget=self._time_budget
+        )
+        # Who lost the race for the lease, or whose plan is void by now, does nothing.
+        if step in LEASED_STEPS and not lease.take():
+            return lease.version
+        chunk = lease.version.recording.chunk(chunk.key) or chunk
+        budget = Budget(begun + self._time_budget, begun + self._hard_budget, lease.keep)
         if step is Step.DELIVER:
-            for fact in self._steps.deliver.metadata_first(version.recording, chunk):
-                version = self._record(version, fact)
-            chunk = version.recording.chunk(chunk.key) or chunk
-        for fact in self._attempted(version.recording, chunk, step):
-            version = self._record(version, fact)
-        return version
+            for fact in self._steps.deliver.metadata_first(lease.version.recording, chunk):
+                lease.version = self._record(lease.version, fact)
+            chunk = lease.version.recording.chunk(chunk.key) or chunk
+        for fact in self._attempted(lease.version.recording, chunk, step, budget):
+            lease.version = self._record(lease.version, fact)
+        return lease.version
 
-    def _attempted(self, recording: Recording, chunk: Chunk, step: Step) -> list[f.Fact]:
+    def _attempted(self, recording: Recording, chunk: Chunk, step: Step, budget: Budget) -> list[f.Fact]:
         """The facts that a step comes to, whatever happens. A bug costs an attempt, not the recording."""
         failure: RecorderError
         try:
-            return self._steps.of_chunk(step)(recording, chunk)
+            return self._steps.of_chunk(step, budget)(recording, chunk)
         except TimeBudgetSpentError:
             return [f.Continued(chunk.key, chunk.generation, step)]
         except RecorderError as error:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from azure.core.credentials import AccessToken
-from azure.core.pipeline.transport._requests_basic import RequestsTransport
+
+from shared.adapters.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,16 +79,16 @@ class Scripted:
         self._server.server_close()
 
 
-class Detoured(RequestsTransport):
+class Detoured(Transport):
     """Takes every request to `origin`, whatever host the SDK means: so https and tokens stay in the SDK's path."""
 
     def __init__(self, origin: str) -> None:
-        super().__init__()
-        self._origin = origin
+        super().__init__(4, read_bytes=65_536)
+        self._detour = origin
 
     def send(self, request: Any, **kwargs: Any) -> Any:
         meant = request.url
-        request.url = self._origin + meant.partition(urlsplit(meant).netloc)[2]
+        request.url = self._detour + meant.partition(urlsplit(meant).netloc)[2]
         try:
             return super().send(request, **kwargs)
         finally:

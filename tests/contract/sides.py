@@ -19,9 +19,9 @@ from local.acs import ChunkPlan, EndPlan
 from shared.adapters.queue import QUEUES
 from shared.app import Ports, azure_ports
 from shared.domain.locations import ContainerUrl
-from shared.ports import Lane
+from shared.ports import Lane, StartRequest
 from shared.settings import load_settings
-from shared.start.request import StartRequest, parse_start_request
+from shared.start.request import parse_start_request
 from shared.worker.message import decode_message
 from tests.support.fakes import CONTAINER, MediaFile, World, settings
 
@@ -52,7 +52,7 @@ class Side(Protocol):
     missing: ContainerUrl
 
     def drop(self, place: ContainerUrl) -> None:
-        """Somebody deletes the container."""
+        """Deletes the container."""
 
     def call(self) -> dict[str, str]:
         """A call that can be recorded: its ids by locator."""

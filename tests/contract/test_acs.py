@@ -76,6 +76,37 @@ def test_a_recording_that_is_not_known_is_told(side: Side) -> None:
     assert caught.value.status == 404
 
 
+def test_a_recording_is_paused_resumed_and_stopped(side: Side) -> None:
+    acs = side.ports.acs
+    running = start(side, serverCallId=side.call()["serverCallId"]).recording_id
+    acs.pause_recording(running)
+    assert acs.recording_state(running) == "inactive"
+    acs.resume_recording(running)
+    assert acs.recording_state(running) == "active"
+    acs.stop_recording(running)
+    assert acs.recording_state(running) == "inactive"
+
+
+def test_what_a_recording_cannot_do_now_is_told(side: Side) -> None:
+    acs = side.ports.acs
+    running = start(side, serverCallId=side.call()["serverCallId"]).recording_id
+    with pytest.raises(e.ActionNotAllowed):
+        acs.resume_recording(running)
+    acs.pause_recording(running)
+    with pytest.raises(e.ActionNotAllowed) as caught:
+        acs.pause_recording(running)
+    assert (caught.value.status, caught.value.service_code) == (400, "8573")
+
+
+@pytest.mark.parametrize("verb", ["stop_recording", "pause_recording", "resume_recording"])
+def test_a_recording_that_has_ended_is_not_found(side: Side, verb: str) -> None:
+    ended = start(side, serverCallId=side.call()["serverCallId"]).recording_id
+    side.ports.acs.stop_recording(ended)
+    for recording_id in (ended, ended[:-8] + "AAAAAAA="):
+        with pytest.raises(e.RecordingNotFound):
+            getattr(side.ports.acs, verb)(recording_id)
+
+
 # --- what only a server shows
 
 
@@ -91,8 +122,8 @@ def test_the_place_in_the_container_reaches_acs(real: RealSide) -> None:
 def test_every_kind_of_recording_can_be_started(real: RealSide, content: str, channel: str, form: str) -> None:
     call = real.call()["serverCallId"]
     kind = {"recordingContent": content, "recordingChannel": channel, "recordingFormat": form}
-    told = real.acs.resource.find(start(real, serverCallId=call, **kind).recording_id).request
-    assert (told.content, told.channel, told.format) == (content, channel, form)
+    reported = real.acs.resource.find(start(real, serverCallId=call, **kind).recording_id).request
+    assert (reported.content, reported.channel, reported.format) == (content, channel, form)
 
 
 CODES: list[tuple[int, str, type[e.AcsError]]] = [
@@ -109,7 +140,7 @@ CODES: list[tuple[int, str, type[e.AcsError]]] = [
 def test_each_code_of_the_service_has_its_error(
     real: RealSide, operation: str, status: int, code: str, kind: type[e.AcsError]
 ) -> None:
-    """Told once, with status and code as the service has them; its Retry-After goes on."""
+    """Reported once, with status and code as the service has them; its Retry-After goes on."""
     fault = real.acs.add_fault(operation=operation, kind="status", status=status, code=code, retry_after="9")
     asked: dict[str, Callable[[], object]] = {
         "start": lambda: start(real, serverCallId="any"),
@@ -120,8 +151,8 @@ def test_each_code_of_the_service_has_its_error(
     assert type(caught.value) is (e.RecordingNotFound if (operation, code) == ("get", "8522") else kind)
     assert (caught.value.status, caught.value.service_code) == (status, code)
     assert caught.value.retry_after == timedelta(seconds=9)
-    [told] = [one for one in real.acs.faults.listing() if one["faultId"] == fault.fault_id]
-    assert told["struck"] == 1
+    [reported] = [one for one in real.acs.faults.listing() if one["faultId"] == fault.fault_id]
+    assert reported["struck"] == 1
 
 
 @pytest.mark.parametrize("kind", ["drop", "lost-answer"])
@@ -196,8 +227,8 @@ def test_every_option_is_told_to_acs_in_its_own_words(azurite: Azurite, acs: Acs
 
 def test_options_that_were_not_given_are_not_told(azurite: Azurite, acs: AcsEmulator) -> None:
     _, asked = _scripted_start(azurite, acs, STARTED, serverCallId="call")
-    told = {name for name, value in json.loads(asked.body).items() if value not in (None, [])}
-    assert told == {
+    reported = {name for name, value in json.loads(asked.body).items() if value not in (None, [])}
+    assert reported == {
         "callLocator",
         "recordingContentType",
         "recordingChannelType",

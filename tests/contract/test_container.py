@@ -367,7 +367,7 @@ def test_an_empty_answer_of_the_service_is_not_the_end() -> None:
         service = BlobServiceClient(
             "https://customer.blob.core.windows.net", credential=Identity(), transport=Detoured(server.origin)
         )
-        place = BlobContainer(service, "recordings", blame=Blame.DESTINATION, checksum="md5", creates=False)
+        place = BlobContainer(service, "recordings", blame=Blame.DESTINATION, creates=False)
         found = place.find("2026")
     assert [(facts.name, facts.size, facts.sha256) for facts in found] == [("20261122/a", 3, "ab")]
     assert found.cursor is None

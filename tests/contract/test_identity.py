@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -36,11 +35,11 @@ def account(asked: Asked) -> Answer:
     return Answer(201, b"", HEAD)
 
 
-def place(server: Scripted, *, checksum: str = "md5") -> BlobContainer:
+def place(server: Scripted) -> BlobContainer:
     service = BlobServiceClient(
         "https://customer.blob.core.windows.net", credential=Identity(), transport=Detoured(server.origin)
     )
-    return BlobContainer(service, "recordings", blame=Blame.DESTINATION, checksum=checksum, creates=False)
+    return BlobContainer(service, "recordings", blame=Blame.DESTINATION, creates=False)
 
 
 def test_without_a_key_a_reading_url_is_signed_by_delegation() -> None:
@@ -169,11 +168,3 @@ def test_an_archived_blob_is_there_and_cannot_be_read(code: str) -> None:
             archived.read("x")
         with pytest.raises(BlobArchived):
             read_back(archived, "x", etag="0x1", size=2_500, until=NOON, clock=FakeClock(NOON))
-
-
-def test_each_block_travels_with_its_checksum_unless_told_otherwise() -> None:
-    with Scripted(account) as server:
-        place(server).stage("x", "0" * 33, b"data")
-        place(server, checksum="off").stage("x", "0" * 33, b"data")
-    expected = base64.b64encode(hashlib.md5(b"data", usedforsecurity=False).digest()).decode()
-    assert [asked.headers.get("content-md5") for asked in server.asked] == [expected, None]

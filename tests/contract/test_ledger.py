@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.domain.errors import Blame, BlobExists, PreconditionFailed, StorageCorrupted, StorageError
+from shared.domain.facets import facets
 from shared.domain.recording import (
     Chunk,
     ChunkState,
@@ -184,6 +185,43 @@ def test_index_entries_are_put_listed_and_deleted(side: Side) -> None:
     assert ledger.open_entries() == ([], None)
 
 
+def test_entries_are_listed_in_pages_of_a_size(side: Side) -> None:
+    """In the order of their names, each once; the cursor of the last page is None."""
+    ledger = side.ports.ledger
+    names = [f"finished/{state}/{number:04}" for state in ("complete", "lost") for number in range(7)]
+    for name in reversed(names):
+        ledger.put_entry(name, {"n": name[-4:]})
+    found, cursor = ledger.entries("finished/complete/", limit=3)
+    pages = [found]
+    while cursor is not None:
+        found, cursor = ledger.entries("finished/complete/", cursor=cursor, limit=3)
+        pages.append(found)
+    assert [[one.name for one in page] for page in pages] == [names[0:3], names[3:6], names[6:7]]
+    assert [one.metadata for one in pages[1]] == [{"n": "0003"}, {"n": "0004"}, {"n": "0005"}]
+    assert len(ledger.entries("finished/")[0]) == 14
+    assert ledger.entries("finished/no_event/", limit=3) == ([], None)
+
+
+def test_folders_are_listed_without_what_is_in_them(side: Side) -> None:
+    ledger = side.ports.ledger
+    assert ledger.folders("finished/lost/") == []
+    for name in ("a/01/x", "a/01/y", "a/02/x", "b/01/x", "b0/01/x"):
+        ledger.put_entry(f"finished/lost/{name}", {})
+    ledger.put_entry("finished/losta/z/01/x", {})
+    assert ledger.folders("finished/lost/") == ["a", "b", "b0"]
+    assert ledger.folders("finished/lost/a/") == ["01", "02"]
+    assert ledger.folders("finished/lost/c/") == []
+
+
+def test_what_lists_filter_by_comes_with_an_open_document(side: Side) -> None:
+    """From the same write; a container or an id in any spelling comes back as it was."""
+    ledger = side.ports.ledger
+    known = facets(recording(container_url="https://a.blob.core.windows.net/c/%C3%BC%20b", call_id="ü\r\nx: y"))
+    given = replace(ENTRY, facets=known)
+    ledger.create(recording(), entry=given)
+    assert ledger.open_entries() == ([given], None)
+
+
 def test_a_note_is_kept_and_written_over(side: Side) -> None:
     ledger = side.ports.ledger
     assert ledger.get_note("starts/one.json") is None
@@ -240,6 +278,20 @@ def test_a_document_that_can_be_read_is_not_quarantined(side: Side) -> None:
     assert ledger.load(KEY) == Version(recording(), etag)
 
 
+def test_what_was_rejected_is_found_by_its_folder(side: Side) -> None:
+    ledger = side.ports.ledger
+    assert ledger.rejected_folders() == []
+    assert ledger.rejected_in("20261122") == []
+    assert ledger.get_rejected("20261122/a.json") is None
+    for name in ("20261122/a.json", "20261122/b.json", "20261121/a.json", "poison/c.json"):
+        ledger.keep_rejected(name, name.encode())
+    assert sorted(ledger.rejected_folders()) == ["20261121", "20261122", "poison"]
+    assert sorted(one.name for one in ledger.rejected_in("20261122")) == ["20261122/a.json", "20261122/b.json"]
+    assert all(one.at.tzinfo is not None for one in ledger.rejected_in("20261122"))
+    ledger.keep_rejected("20261122/a.json", b"again")
+    assert ledger.get_rejected("20261122/a.json") == b"again"
+
+
 # --- what only a server shows
 
 
@@ -266,7 +318,7 @@ def test_of_many_writers_at_once_one_wins_each_round(real: RealSide) -> None:
 
 
 def test_the_first_writers_make_the_container_together(real: RealSide) -> None:
-    """Whoever comes second finds it made; nobody's write is lost."""
+    """The second creator finds it made; no write is lost."""
     ledger = real.ports.ledger
     failures: list[StorageError] = []
 

@@ -403,7 +403,7 @@ def test_a_tls_fault_in_the_middle_of_a_body_is_a_connection_that_broke(
         raise ssl.SSLError(1, "[SSL: DECRYPTION_FAILED_OR_BAD_RECORD_MAC] decryption failed or bad record mac")
 
     with monkeypatch.context() as patched:
-        patched.setattr("http.client.HTTPResponse.read", damaged)
+        patched.setattr("shared.adapters.http1.Reader.fill", damaged)
         with pytest.raises(e.MediaUnavailable):
             read(real, held, 0, SIZE) if asking == "open" else real.ports.media.read_all(held.location, limit=SIZE)
     assert read(real, held, 0, SIZE)[5] == held.data

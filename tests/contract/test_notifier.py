@@ -1,4 +1,4 @@
-"""Port `Notifier`: an alert reaches the customer's Event Grid topic, or it raises."""
+"""Port `Notifier`: what an outbox holds reaches the customer's Event Grid topic, or it raises."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from local.eventgrid import EventGrid, Subscription
 from shared.adapters.notify import TopicNotifier
 from shared.domain.errors import AlertNotSent
-from shared.domain.recording import PendingAlert
+from shared.domain.recording import PendingAlert, Recording
 from shared.logs import LogOnlyNotifier
 from tests.contract.scripted import Answer, Asked, Scripted
 from tests.support.fakes import NOON, FakeNotifier
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from shared.ports import Notifier
 
 KEY = base64.b64encode(b"k" * 32).decode()
-TOPIC = "https://alerts.westeurope-1.eventgrid.azure.net/api/events"
+TOPIC = "https://events.westeurope-1.eventgrid.azure.net/api/events"
+RECORDING = Recording(key="0" * 32, container_url="https://a.blob.core.windows.net/c", created_at=NOON)
 ALERT = PendingAlert(3, "deadline", "error", NOON, 1, "6h", "see https://a/b?sig=secret")
-FIELDS: dict[str, object] = {"atRiskFrom": NOON, "state": "saving", "recordingId": None}
 
 
 def publish(notifier: Notifier) -> None:
-    notifier.publish(recording_key="0" * 32, alerts=[ALERT], fields=FIELDS)
+    notifier.publish(recording=RECORDING, alerts=[ALERT])
 
 
 def test_every_notifier_takes_an_alert(caplog: pytest.LogCaptureFixture) -> None:
@@ -42,19 +42,21 @@ def test_every_notifier_takes_an_alert(caplog: pytest.LogCaptureFixture) -> None
 
 
 def test_an_alert_reaches_the_topics_subscribers() -> None:
-    """By the real publisher; without secrets; under the same id however often it is published."""
+    """By the real publisher, as a CloudEvent; without secrets; under the same id however often it is published."""
     with EventGrid(topic_key=KEY) as grid, Receiver() as receiver:
-        grid.subscribe(Subscription("alerts", receiver.url, event_types=("AcsByosRecorder.deadline",)))
+        wanted = ("AcsByosRecorder.RecordingAtRisk",)
+        grid.subscribe(Subscription("events", receiver.url, schema="CloudEventSchemaV1_0", event_types=wanted))
         publish(TopicNotifier(grid.topic_url, key=KEY, credential=None))
         publish(TopicNotifier(grid.topic_url, key=KEY, credential=None))
         assert grid.wait_idle(10)
-        events = [notification.body[0] for notification in receiver.notifications]
+        events = [one.body for one in receiver.requests if one.method == "POST"]
     assert [event["id"] for event in events] == [events[0]["id"]] * 2
     event = events[0]
+    assert (event["specversion"], event["source"]) == ("1.0", "/acs-byos-recorder")
     assert event["subject"] == f"/recordings/{'0' * 32}"
-    assert event["data"]["recordingKey"] == "0" * 32
-    assert event["data"]["raisedAt"] == "2026-11-22T12:00:00.000Z"
-    assert (event["data"]["chunk"], event["data"]["code"], event["data"]["level"]) == (1, "6h", "error")
+    assert event["time"].startswith("2026-11-22T12:00:00")
+    assert event["data"]["key"] == "0" * 32
+    assert (event["data"]["chunk"], event["data"]["threshold"], event["data"]["level"]) == (1, "6h", "error")
     assert "recordingId" not in event["data"]
     assert "secret" not in json.dumps(event)
 
@@ -78,11 +80,16 @@ def test_an_alert_that_cannot_be_sent_raises() -> None:
         publish(TopicNotifier(f"{server.origin}/api/events", key="wrong", credential=None))
 
 
-def test_a_topic_that_fails_is_asked_once() -> None:
+def test_a_topic_that_fails_is_asked_once_in_half_a_minute() -> None:
     """The outbox asks again, later; the SDK alone would ask eleven times, minutes long."""
-    with Scripted(lambda _: Answer(500)) as server, pytest.raises(AlertNotSent):
-        publish(TopicNotifier(f"{server.origin}/api/events", key=KEY, credential=None))
-    assert len(server.asked) == 1
+    now = [100.0]
+    with Scripted(lambda _: Answer(500)) as server:
+        notifier = TopicNotifier(f"{server.origin}/api/events", key=KEY, credential=None, monotonic=lambda: now[0])
+        for moment, asked in ((100.0, 1), (129.0, 1), (131.0, 2)):
+            now[0] = moment
+            with pytest.raises(AlertNotSent):
+                publish(notifier)
+            assert len(server.asked) == asked
 
 
 def test_a_fault_from_below_the_sdk_raises_too(monkeypatch: pytest.MonkeyPatch) -> None:

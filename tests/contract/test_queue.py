@@ -115,7 +115,7 @@ def test_what_cannot_be_read_is_kept_and_taken_out_too(side: Side, name: str) ->
 
 
 def test_poison_is_kept_without_secrets(real: RealSide) -> None:
-    """What a stranger put into the queue, as text; a signature in it is not told on."""
+    """What a stranger put into the queue, as text; a signature in it is not passed on."""
     real.poison("GET https://a.blob.core.windows.net/c/b?sig=topsecret")
     real.ports.queue.drain_poison(limit=1)
     [kept] = real.rejected()

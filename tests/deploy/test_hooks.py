@@ -54,8 +54,8 @@ class Bench:
     def run(self, hook: str, rules: list[Rule], **more: str) -> subprocess.CompletedProcess[str]:
         for old in [*self.home.glob("seen-*"), self.home / "calls.jsonl"]:
             old.unlink(missing_ok=True)
-        told = [{"match": match, "answers": answers} for match, answers in rules]
-        (self.home / "rules.json").write_text(json.dumps(told))
+        reported = [{"match": match, "answers": answers} for match, answers in rules]
+        (self.home / "rules.json").write_text(json.dumps(reported))
         path = f"{self.home / 'bin'}:{os.environ['PATH']}"
         given = {**OUTPUTS, **more, "STUB": str(self.home), "PATH": path}
         return subprocess.run(
@@ -213,10 +213,10 @@ def test_an_app_that_does_not_answer_stops_the_run(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    "told", [{}, {"DELETE_RECORDINGS": "yes"}, {"DELETE_RECORDINGS": "yes", "DELETE_RECORDINGS_OF": "rg-other"}]
+    "reported", [{}, {"DELETE_RECORDINGS": "yes"}, {"DELETE_RECORDINGS": "yes", "DELETE_RECORDINGS_OF": "rg-other"}]
 )
-def test_azd_down_stops_before_anything_is_deleted_unless_told_twice(bench: Bench, told: dict[str, str]) -> None:
-    ended = bench.run("predown", [], **told)
+def test_azd_down_stops_before_anything_is_deleted_unless_told_twice(bench: Bench, reported: dict[str, str]) -> None:
+    ended = bench.run("predown", [], **reported)
     assert ended.returncode == 1
     assert "scripts/remove-app.sh" in ended.stderr
     assert bench.calls == []
@@ -224,8 +224,8 @@ def test_azd_down_stops_before_anything_is_deleted_unless_told_twice(bench: Benc
 
 def test_told_twice_the_locks_and_the_foreign_roles_go(bench: Bench) -> None:
     rules: list[Rule] = [(("lock list",), [("/lock/1\n/lock/2\n", 0)]), (("role assignment list",), [("/role/1\n", 0)])]
-    told = {"DELETE_RECORDINGS": "yes", "DELETE_RECORDINGS_OF": "rg-test"}
-    assert bench.run("predown", rules, **told).returncode == 0
+    reported = {"DELETE_RECORDINGS": "yes", "DELETE_RECORDINGS_OF": "rg-test"}
+    assert bench.run("predown", rules, **reported).returncode == 0
     assert bench.steps == [
         "az lock list",
         *["az lock delete"] * 2,

@@ -36,7 +36,7 @@ def _default() -> Iterator[World]:
 
 @pytest.fixture(scope="package")
 def _switched_on() -> Iterator[World]:
-    settings = {**QUICK, "PREFLIGHT": "enforce", "DELETE_AT_ACS": "true"}
+    settings = {**QUICK, "PREFLIGHT": "enforce", "DELETE_AT_ACS": "true", "WEBSITE_AUTH_ENABLED": "True"}
     with Stack(settings=settings, containers=(CONTAINER, ARCHIVE), queue_lease=2.0, seed=2) as stack:
         yield from _world(stack)
 
@@ -50,6 +50,6 @@ def world(_default: World) -> Iterator[World]:
 
 @pytest.fixture
 def strict_world(_switched_on: World) -> Iterator[World]:
-    """PREFLIGHT=enforce, DELETE_AT_ACS=true, and messages of a killed worker that come back after 2 s."""
+    """PREFLIGHT=enforce, DELETE_AT_ACS=true, a sign-in in front, and a killed worker's messages back after 2 s."""
     yield _switched_on
     _switched_on.stack.acs.clear_faults()

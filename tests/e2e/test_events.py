@@ -147,7 +147,7 @@ def test_an_event_that_cannot_be_read_is_kept_as_it_came(world: World) -> None:
 
 
 def test_a_forged_location_is_never_asked(world: World) -> None:
-    """A host that is not ACS's: a try looks for the export in the container only, and a person is told."""
+    """A host that is not ACS's: an attempt looks for the export in the container only, and an alert is raised."""
     recorded = world.start()
     recorded.end(plan(1_000, publish_event=False, export="firewall"))
     world.stack.acs.wait_idle()

@@ -1,4 +1,4 @@
-"""`POST /api/recordings/{recordingId}/replay`: somebody has mended something, and the recording goes on now."""
+"""`POST /api/recordings/{recordingId}/replay`: an operator has mended something, and the recording goes on now."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_delivery_that_was_given_up_goes_on_when_its_container_is_mended(world
 
 
 def test_a_lost_recording_is_found_when_its_file_is_there_after_all(world: World) -> None:
-    """No event tells of it; the loss is told once."""
+    """No event names it; the loss is alerted once."""
     recorded = world.start()
     fault = world.stack.acs.add_fault(kind="status", status=404, operation="media", recording_id=recorded.id)
     recorded.end(plan(90_000, export="firewall"))

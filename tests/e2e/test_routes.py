@@ -79,7 +79,7 @@ def test_of_three_chunks_only_the_failed_one_is_fetched(world: World) -> None:
 
 
 def test_a_refusing_container_costs_nothing_but_time(world: World) -> None:
-    """The bytes are kept in the fallback at once, a person is told, and after the repair they are delivered."""
+    """The bytes are kept in the fallback at once, an alert is raised, and after the repair they are delivered."""
     world.blobs.delete_container(ARCHIVE)
     recorded = world.start(containerUrl=world.url(ARCHIVE))
     assert "container_missing" in recorded.started["warnings"][0]
@@ -118,7 +118,7 @@ def test_an_export_that_the_event_places_at_acs_is_found(world: World) -> None:
 
 
 def test_a_claimed_export_that_is_not_there_is_not_believed(world: World) -> None:
-    """A claim without a blob stays open and is told; when the blob comes after all, all is well."""
+    """A reported export without a blob stays open and is alerted; when the blob comes after all, it is verified."""
     recorded = world.start()
     recorded.end(plan(80_000, export="claimed-missing"))
     eventually(lambda: recorded.story()["attempts"])

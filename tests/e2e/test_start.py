@@ -87,7 +87,9 @@ def test_bodies_that_are_no_json_or_too_large_are_refused(world: World) -> None:
     _is_problem(world.post(b"{"), 400, "not_json")
     _is_problem(world.post(b""), 400, "not_json")
     _is_problem(world.post(b"[1]"), 400, "invalid_request")
-    _is_problem(world.post(b"a=b", headers={"content-type": "application/x-www-form-urlencoded"}), 415, "not_json")
+    _is_problem(
+        world.post(b"a=b", headers={"content-type": "application/x-www-form-urlencoded"}), 415, "wrong_media_type"
+    )
     _is_problem(world.post(b'{"a": "' + b"x" * 65_536 + b'"}'), 413, "body_too_large")
 
 

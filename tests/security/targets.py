@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from shared import handlers
 from shared.domain.naming import recording_key
@@ -61,8 +62,10 @@ def take_queries(identity: str, query: Mapping[str, str]) -> None:
     tower.hears(event())
     with serving(tower.app):
         check_answer(handlers.get_recording(identity), success=200)
-        check_answer(handlers.list_recordings(query), success=200)
-        given = handlers.replay_recording(identity)
+        check_answer(
+            handlers.list_recordings(f"https://app/api/recordings?{urlencode(query, errors='replace')}"), success=200
+        )
+        given = handlers.replay_recording(identity, {})
         check_answer(given, success=202)
     assert len(tower.world.queue.waiting) == (2 if given.status == 202 else 1)
     tower.has_at_acs()

@@ -130,12 +130,12 @@ def test_a_recording_that_is_replayed_again_and_again_is_rescued_once() -> None:
     tower.has_at_acs()
     tower.hears(event())
     with serving(tower.app):
-        answers = [handlers.replay_recording(RECORDING_ID) for _ in range(30)]
+        answers = [handlers.replay_recording(RECORDING_ID, {}) for _ in range(30)]
     tower.works(messages=100)
     tower.check()
     assert {given.status for given in answers} == {202}
     assert len(tower.asked) == 2  # the media, in one range, and its metadata
     before = tower.documents()
     with serving(tower.app):
-        assert handlers.replay_recording(RECORDING_ID).status == 200
+        assert handlers.replay_recording(RECORDING_ID, {}).status == 200
     assert (tower.documents(), tower.world.queue.waiting) == (before, [])

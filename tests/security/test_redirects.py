@@ -1,4 +1,4 @@
-"""The real SDK against the emulator, which sends it elsewhere: to somebody who only counts who comes."""
+"""The real SDK against the emulator, which sends it elsewhere: to a server that only counts its visitors."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ SECRETS = {
     "token alone": f"invalid token eyJ0eXAi{CANARY}.eyJhdWQi.c2lnbmF0dXJl!",
     "HMAC": f"HMAC-SHA256 SignedHeaders=x-ms-date;host&Signature={CANARY}=",
     "shared key": f"Authorization: SharedKey account:{CANARY}=",
-    "signature told by the service": f"The MAC signature found in the HTTP request '{CANARY}=' is not the same as any",
+    "signature the service quotes": f"The MAC signature found in the HTTP request '{CANARY}=' is not the same as any",
     "communication user": f"8:acs:{CANARY}-1a1f_00000000",
     "Teams user": f"participant 8:orgid:{CANARY}, left",
     "government user": f"8:gcch-acs:{CANARY}_1",
@@ -142,8 +142,8 @@ FULL = {
     "ACS_CONNECTION_STRING": f"endpoint=https://a.communication.azure.com/;accesskey={CANARY}",
     "RECORDING_CONTAINER_URL": "https://a.blob.core.windows.net/recordings",
     "RECORDING_STORAGE_CONNECTION_STRING": f"AccountName=a;AccountKey={CANARY}",
-    "ALERT_TOPIC_ENDPOINT": "https://a.westeurope-1.eventgrid.azure.net/api/events",
-    "ALERT_TOPIC_KEY": CANARY,
+    "EVENT_TOPIC_ENDPOINT": "https://a.westeurope-1.eventgrid.azure.net/api/events",
+    "EVENT_TOPIC_KEY": CANARY,
 }
 
 
@@ -169,7 +169,7 @@ _UNUSABLE = (
     f"https://[{CANARY}",
 )
 # Secrets that may be any text, so that all of these can be used.
-_ANY_TEXT = ("RECORDING_STORAGE_CONNECTION_STRING", "ALERT_TOPIC_KEY")
+_ANY_TEXT = ("RECORDING_STORAGE_CONNECTION_STRING", "EVENT_TOPIC_KEY")
 # The plain word is a good name for a container, and no secret there.
 _CONTAINERS = ("FALLBACK_CONTAINER", "LEDGER_CONTAINER", "REJECTED_EVENTS_CONTAINER")
 
@@ -251,13 +251,13 @@ def test_a_rescue_keeps_no_secret_that_a_service_or_an_event_told(caplog: pytest
     tower.hears(event(chunk(), leaky, storageType=secret, sessionEndReason=secret), "{" + secret)
     tower.works(messages=4)
     with serving(tower.app):
-        told = [handlers.get_recording(RECORDING_ID), handlers.list_recordings({})]
-        told.append(handlers.replay_recording(RECORDING_ID))
+        reported = [handlers.get_recording(RECORDING_ID), handlers.list_recordings("/api/recordings")]
+        reported.append(handlers.replay_recording(RECORDING_ID, {}))
     tower.world.destination.refusal = None
     tower.works(messages=60)
     with serving(tower.app):
-        told.append(handlers.get_recording(RECORDING_ID))
-    came_out = _kept(tower) + caplog.text + "".join(given.body.decode() for given in told)
+        reported.append(handlers.get_recording(RECORDING_ID))
+    came_out = _kept(tower) + caplog.text + "".join(given.body.decode() for given in reported)
     assert '"fallback"' in came_out
     assert "alert.storage_access_denied" in came_out
     assert _near(came_out, CANARY) == _near(came_out, "5551234567") == []
@@ -281,9 +281,9 @@ def test_an_answer_tells_no_secret_of_an_error_nobody_expected(
 
     tower = Watchtower()
     app = tower.world.app(ledger=watched(tower.world.ledger, leaking))
-    for ask in (handlers.get_recording, handlers.replay_recording):
-        with serving(app):
-            given = ask("x")
+    with serving(app):
+        answers = [handlers.get_recording("x"), handlers.replay_recording("x", {})]
+    for given in answers:
         assert given.status >= 500
         assert CANARY not in given.body.decode() + caplog.text
     assert "test_secrets.py" in caplog.text or issubclass(kind, RecorderError)

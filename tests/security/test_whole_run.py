@@ -76,15 +76,15 @@ def _forge(stack: Stack) -> list[str]:
     leaky = chunk(document="forged", contentLocation=f"https://stranger.blob.core.windows.net/c/b?sig={CANARY}")
     forged = event(leaky, sessionEndReason=secret, storageType=secret, recordingId="forged-recording")
     events = (forged, [forged], {"eventType": secret}, {"id": secret}, secret)
-    told = [notify(stack.host_url, FUNCTION, one).body.decode() for one in events]
+    reported = [notify(stack.host_url, FUNCTION, one).body.decode() for one in events]
     for body in (
         {"serverCallId": "x", f"sig={CANARY}": 1},
         {"containerUrl": f"https://x.blob.core.windows.net/c?sig={CANARY}"},
     ):
         answer = call(stack.host_url, "/api/recordings", method="POST", body=json.dumps(body).encode())
         assert answer.status == 400
-        told.append(answer.body.decode())
-    return told
+        reported.append(answer.body.decode())
+    return reported
 
 
 def _story(stack: Stack, key: str) -> dict[str, Any]:
@@ -107,22 +107,22 @@ def _kept(stack: Stack, blobs: BlobServiceClient) -> Iterator[str]:
 
 
 def test_no_secret_comes_out_of_a_rescue_by_way_of_the_fallback(stack: Stack, blobs: BlobServiceClient) -> None:
-    call_id, started, told = _start(stack)
+    call_id, started, reported = _start(stack)
     key = started["key"]
     blobs.delete_container(CONTAINER)
     stack.acs.add_fault(kind="401", operation="media", count=1)
     stack.acs.add_fault(kind="status", status=500, operation="media", count=1, body=" ".join(SECRETS.values()))
     stack.acs.end_call(call_id, plan=EndPlan(chunks=(ChunkPlan(size=400_000), ChunkPlan(size=3_000))))
     stack.acs.wait_idle()
-    told += _forge(stack)
+    reported += _forge(stack)
     eventually(lambda: set(_story(stack, key)["chunkStates"]) == {"in_fallback"}, what="the fallback")
-    told.append(json.dumps(_story(stack, key)))
+    reported.append(json.dumps(_story(stack, key)))
     blobs.create_container(CONTAINER)
     eventually(lambda: _story(stack, key).get("closedAt"), what="the delivery", seconds=30)
-    told += [json.dumps(_story(stack, key)), call(stack.host_url, "/api/recordings").body.decode()]
+    reported += [json.dumps(_story(stack, key)), call(stack.host_url, "/api/recordings").body.decode()]
     assert _story(stack, key)["route"] == "delivered"
 
-    came_out = "\n".join([*told, *_kept(stack, blobs), stack.host_log.read_text()])
+    came_out = "\n".join([*reported, *_kept(stack, blobs), stack.host_log.read_text()])
     assert "manifest/1" in came_out
     assert "media_unauthorized" in came_out
     assert "event.rejected" in came_out

@@ -142,7 +142,7 @@ def _mend(world: World) -> None:
                 place.blobs.pop(chunk.blob or "", None)
     for key in _given_up(world):
         world.replayed[key] += 1
-        world.hosts.request(lambda key=key: handlers.replay_recording(key), lambda _answer: None)  # type: ignore[misc]
+        world.hosts.request(lambda key=key: handlers.replay_recording(key, {}), lambda _answer: None)  # type: ignore[misc]
     world.scheduler.run(world.scheduler.now + 5 * MINUTE)
 
 
@@ -366,9 +366,11 @@ def _meddled(world: World) -> None:
         chunk = world.rng.choice(chunks)
         item = WorkItem(key, chunk.key, world.rng.randint(1, chunk.generation))
         world.queue.again(item, world.rng.choice(list(Lane)))
-    action = world.rng.choice((handlers.replay_recording, handlers.get_recording))
-    world.hosts.request(lambda: action(key), lambda _answer: None)
-    world.hosts.request(lambda: handlers.list_recordings({}), lambda _answer: None)
+    replays = world.rng.random() < 0.5
+    world.hosts.request(
+        lambda: handlers.replay_recording(key, {}) if replays else handlers.get_recording(key), lambda _answer: None
+    )
+    world.hosts.request(lambda: handlers.list_recordings("https://app/api/recordings"), lambda _answer: None)
 
 
 __all__ = ["CONTAINER", "run_world"]

@@ -30,9 +30,10 @@ from tests.simulation.troubles import CHANGES, Kind, Trouble, Troubles, error_of
 from tests.support.fakes import NOON, FakeAcs, FakeNotifier, storage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from shared.domain.locations import ContainerUrl
+    from shared.domain.recording import PendingAlert, Recording
     from shared.settings import Settings
     from tests.simulation.truth import Truth
 
@@ -250,10 +251,10 @@ class _Notifier(FakeNotifier):
         super().__init__()
         self._world = world
 
-    def publish(self, *, recording_key: str, alerts: Any, fields: dict[str, object]) -> None:
-        super().publish(recording_key=recording_key, alerts=alerts, fields=fields)
+    def publish(self, *, recording: Recording, alerts: Sequence[PendingAlert]) -> None:
+        super().publish(recording=recording, alerts=alerts)
         for alert in alerts:
-            self._world.published.add((recording_key, alert.seq))
+            self._world.published.add((recording.key, alert.seq))
             self._world.visits[f"alert {alert.name}"] += 1
 
 

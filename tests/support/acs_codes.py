@@ -12,6 +12,7 @@ SERVICE_CODES: list[tuple[int, str, type[e.AcsError]]] = [
     (400, "8553", e.RecordingInProgress),
     (400, "8559", e.RecordingInProgress),
     (409, "8571", e.RecordingConflict),
+    (400, "8573", e.ActionNotAllowed),
     (403, "7504", e.AcsForbidden),
     (401, "7509", e.AcsUnauthorized),
     (401, "7510", e.AcsUnauthorized),

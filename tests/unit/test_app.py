@@ -25,7 +25,7 @@ KEYS = LEAST | {
     "ACS_CONNECTION_STRING": "endpoint=https://n.communication.azure.com;accesskey=a2V5IQ==",
     "RECORDING_STORAGE_CONNECTION_STRING": STORAGE.replace("AccountName=app", "AccountName=acc"),
 }
-TOPIC = {"ALERT_TOPIC_ENDPOINT": "https://t.westeurope-1.eventgrid.azure.net/api/events"}
+TOPIC = {"EVENT_TOPIC_ENDPOINT": "https://t.westeurope-1.eventgrid.azure.net/api/events"}
 IDENTITY = {"AzureWebJobsStorage": "", "AzureWebJobsStorage__accountName": "app"}
 
 
@@ -44,7 +44,7 @@ def test_the_app_is_built_once(clean_process: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [KEYS, LEAST, LEAST | IDENTITY, KEYS | TOPIC, KEYS | TOPIC | {"ALERT_TOPIC_KEY": "a2V5"}]
+    "changes", [KEYS, LEAST, LEAST | IDENTITY, KEYS | TOPIC, KEYS | TOPIC | {"EVENT_TOPIC_KEY": "a2V5"}]
 )
 def test_every_way_of_signing_in_can_be_built(changes: dict[str, str]) -> None:
     settings = load_settings(changes)
@@ -53,7 +53,9 @@ def test_every_way_of_signing_in_can_be_built(changes: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(("changes", "kind"), [({}, LogOnlyNotifier), (TOPIC, TopicNotifier)])
 def test_alerts_go_where_the_settings_say(changes: dict[str, str], kind: type[Any]) -> None:
-    assert isinstance(azure_ports(load_settings(KEYS | changes)).notifier, kind)
+    notifier = azure_ports(load_settings(KEYS | changes)).notifier
+    assert callable(notifier.publish)  # its first use
+    assert type(getattr(notifier, "_built", notifier)) is kind
 
 
 @pytest.mark.parametrize(
@@ -64,7 +66,7 @@ def test_alerts_go_where_the_settings_say(changes: dict[str, str], kind: type[An
         ({"RECORDING_STORAGE_CONNECTION_STRING": ""}, True),
         (IDENTITY, True),
         (TOPIC, True),
-        (TOPIC | {"ALERT_TOPIC_KEY": "a2V5"}, False),
+        (TOPIC | {"EVENT_TOPIC_KEY": "a2V5"}, False),
         ({"RECORDING_STORAGE_CONNECTION_STRING": STORAGE}, True),  # the key of another account
         ({"RECORDING_CONTAINERS_ALLOWED": "https://acc.blob.core.windows.net/more"}, False),
         ({"RECORDING_CONTAINERS_ALLOWED": "https://two.blob.core.windows.net/recordings"}, True),

@@ -63,7 +63,9 @@ def test_a_start_is_created_with_its_location(world: World) -> None:
     assert given.headers == {"Location": f"/api/recordings/{document['key']}"}
     assert given.mimetype == "application/json"
     assert handlers.get_recording(document["recordingId"]).status == 200
-    assert [one["key"] for one in json.loads(handlers.list_recordings({}).body)["recordings"]] == [document["key"]]
+    assert [one["key"] for one in json.loads(handlers.list_recordings("/api/recordings").body)["recordings"]] == [
+        document["key"]
+    ]
 
 
 def test_a_repeated_start_says_so(world: World) -> None:
@@ -83,8 +85,8 @@ def test_a_repeated_start_says_so(world: World) -> None:
         (b"[" * 60_000, {}, 400, "not_json"),
         (b"9" * 5_000, {}, 400, "not_json"),
         (b"x" * (64 * 1024 + 1), {}, 413, "body_too_large"),
-        (b"{}", {"content_type": "text/plain"}, 415, "not_json"),
-        (b"{}", {"content_type": "application/x-www-form-urlencoded"}, 415, "not_json"),
+        (b"{}", {"content_type": "text/plain"}, 415, "wrong_media_type"),
+        (b"{}", {"content_type": "application/x-www-form-urlencoded"}, 415, "wrong_media_type"),
         (b"{}", {"content_type": "application/json"}, 400, "invalid_request"),
         (b"{}", {"content_type": "application/vnd.x+json"}, 400, "invalid_request"),
         (b"{}", {"idempotency_key": "a b"}, 400, "invalid_request"),
@@ -101,13 +103,13 @@ def test_a_request_that_cannot_be_carried_out_is_a_problem(
 
 def test_an_unknown_recording_and_a_bad_query_are_problems(world: World) -> None:
     assert handlers.get_recording("unknown").status == 404
-    assert handlers.list_recordings({"state": "odd", "limit": "x", "cursor": "!"}).status == 400
+    assert handlers.list_recordings("/api/recordings?state=odd&limit=x&cursor=!").status == 400
 
 
 def test_a_replay_says_what_it_set_going_or_that_there_is_nothing_to_do(world: World) -> None:
     one = recording(chunk(0, next_attempt_at=NOON + HOUR))
     world.ledger.create(one, entry=OpenEntry(one.key, NOON, None, "saving"))
-    given = handlers.replay_recording("recording-1")
+    given = handlers.replay_recording("recording-1", {})
     assert (given.status, given.mimetype) == (202, "application/json")
     document = json.loads(given.body)
     assert document["chunks"][0]["nextAttemptAt"] == "2026-11-22T12:00:00.000Z"
@@ -116,9 +118,9 @@ def test_a_replay_says_what_it_set_going_or_that_there_is_nothing_to_do(world: W
     done = chunk(0, ChunkState.RESCUED, metadata_state="saved")
     closed = recording(done, key=recording_key("done"), manifest=Manifest("written"), closed_at=NOON)
     world.ledger.archive(closed, etag=None)
-    given = handlers.replay_recording(closed.key)
+    given = handlers.replay_recording(closed.key, {})
     assert (given.status, json.loads(given.body)["replay"]["nothingToDo"]) == (200, True)
-    given = handlers.replay_recording("unknown")
+    given = handlers.replay_recording("unknown", {})
     assert (given.status, given.mimetype) == (404, "application/problem+json")
     assert json.loads(given.body)["code"] == "recording_unknown"
 
@@ -136,7 +138,7 @@ def test_an_unexpected_error_is_answered_without_its_text_and_logged(
 def test_an_unexpected_error_of_another_trigger_goes_to_the_host(
     broken: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Event Grid delivers again, the queue too; the cause is told here, for only the last exception crosses."""
+    """Event Grid delivers again, the queue too; the cause is logged here, for only the last exception crosses."""
     body = encode_message(WorkItem("0" * 32, "0" * 16, 1))
     actions: list[Callable[[], None]] = [
         lambda: handlers.recording_file_status_updated(event()),
@@ -207,7 +209,7 @@ def test_a_storage_that_is_away_is_503(world: World) -> None:
         raise StorageUnavailable
 
     app_module._built[:] = [world.app(ledger=watched(world.ledger, failing))]
-    for given in (handlers.get_recording("x"), handlers.replay_recording("x")):
+    for given in (handlers.get_recording("x"), handlers.replay_recording("x", {})):
         assert given.status == 503
         assert given.headers["Retry-After"] == "5"
 
@@ -232,7 +234,7 @@ def test_the_functions_hand_over_what_they_got(world: World) -> None:
     assert called(function_app.get_recording, one).status_code == 200
     again = func.HttpRequest("POST", "/x", route_params={"recordingId": key}, body=b"anything at all")
     assert called(function_app.replay_recording, again).status_code == 202
-    some = func.HttpRequest("GET", "/x", params={"limit": "0"}, body=b"")
+    some = func.HttpRequest("GET", "/api/recordings?limit=0", body=b"")
     assert called(function_app.list_recordings, some).status_code == 400
     assert called(function_app.recording_file_status_updated, event()) is None
     assert called(function_app.sweep, None) is None

@@ -152,7 +152,7 @@ def test_where_an_error_was_raised_is_told_without_its_text() -> None:
     try:
         inner()
     except ValueError as error:
-        told = stack_summary(error)
-    assert told.startswith("test_logs.py:")
-    assert " inner < " in told
-    assert "SECRET" not in told
+        reported = stack_summary(error)
+    assert reported.startswith("test_logs.py:")
+    assert " inner < " in reported
+    assert "SECRET" not in reported

@@ -38,7 +38,7 @@ def test_the_least_is_enough_and_has_the_documented_defaults() -> None:
     assert given.delete_at_acs is False
     assert given.blocks_in_flight == 20
     defaults = {field.name: field.default for field in fields(Settings)}
-    for name in ("fallback_container", "time_budget", "block_bytes", "delivery_window", "silent_after", "checksum"):
+    for name in ("fallback_container", "time_budget", "block_bytes", "delivery_window", "silent_after"):
         assert getattr(given, name) == defaults[name]
 
 
@@ -66,12 +66,11 @@ WRONG = {
     "RESCUE_TIME_BUDGET_SECONDS": "nan",
     "RESCUE_BLOCK_MIB": "4.5",
     "RESCUE_MEMORY_MIB": "0",
-    "RESCUE_CHECKSUM": "sha1",
     "DELIVERY_DAYS": "-1",
     "DELETE_AT_ACS": "perhaps",
     "ALERT_HOURS_LEFT": "6,late",
     "SILENT_AFTER_HOURS": "100",
-    "ALERT_TOPIC_ENDPOINT": "http://topic.example/api/events",
+    "EVENT_TOPIC_ENDPOINT": "http://topic.example/api/events",
     "LOCAL_ACS_ORIGIN": "http://10.0.0.1:1",
 }
 
@@ -100,8 +99,8 @@ def test_every_fault_is_named_at_once_and_none_prints_a_value() -> None:
         ("ALERT_HOURS_LEFT", "nan"),
         ("ALERT_HOURS_LEFT", "24"),
         ("ALERT_HOURS_LEFT", ","),
-        ("ALERT_TOPIC_ENDPOINT", "https://["),
-        ("ALERT_TOPIC_ENDPOINT", "topic"),
+        ("EVENT_TOPIC_ENDPOINT", "https://["),
+        ("EVENT_TOPIC_ENDPOINT", "topic"),
         ("LOCAL_ACS_ORIGIN", "http://["),
         ("LOCAL_ACS_ORIGIN", "http://127.0.0.1:99999"),
         ("LOCAL_ACS_ORIGIN", "https://127.0.0.1:1"),
@@ -163,7 +162,7 @@ def test_lists_and_switches_are_read() -> None:
             "RECORDING_CONTAINERS_ALLOWED": " https://b.blob.core.windows.net/more/place , ,",
             "ALERT_HOURS_LEFT": "0.5, 12,0.5",
             "DELETE_AT_ACS": "True",
-            "ALERT_TOPIC_ENDPOINT": "https://t.westeurope-1.eventgrid.azure.net/api/events",
+            "EVENT_TOPIC_ENDPOINT": "https://t.westeurope-1.eventgrid.azure.net/api/events",
             "RESCUE_MEMORY_MIB": "4",
         }
     )
@@ -223,9 +222,9 @@ def test_the_example_file_is_usable_and_tells_the_defaults() -> None:
     example = json.loads((ROOT / "local.settings.json.example").read_text())["Values"]
     given = load_settings(example)
     defaults = {field.name: field.default for field in fields(Settings)}
-    told = ("preflight", "window", "first_delay", "longest_delay", "time_budget", "block_bytes", "memory_bytes")
-    more = ("checksum", "delivery_window", "delete_at_acs", "alert_left", "silent_after", "fallback_container")
-    for name in (*told, *more, "ledger_container", "rejected_container"):
+    reported = ("preflight", "window", "first_delay", "longest_delay", "time_budget", "block_bytes", "memory_bytes")
+    more = ("delivery_window", "delete_at_acs", "alert_left", "silent_after", "fallback_container")
+    for name in (*reported, *more, "ledger_container", "rejected_container"):
         assert getattr(given, name) == defaults[name], name
 
 

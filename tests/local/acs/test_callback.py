@@ -47,8 +47,8 @@ def test_a_callback_that_fails_does_no_harm(
     receiver.answer = lambda _number, _request: 500
     url = {"refusing": receiver.url, "absent": "http://127.0.0.1:1/", "foreign": "https://example.org/"}[kind]
     life(acs, url)
-    told = [record.getMessage() for record in caplog.records if record.name == "local.acs"]
-    assert [text.split()[0] for text in told] == {
+    reported = [record.getMessage() for record in caplog.records if record.name == "local.acs"]
+    assert [text.split()[0] for text in reported] == {
         "refusing": ["acs.callback.refused"] * 4,
         "absent": ["acs.callback.failed"] * 4,
         "foreign": [],

@@ -63,8 +63,8 @@ def test_what_makes_no_sense_is_refused(acs: AcsEmulator, method: str, path: str
 
 def test_health_tells_the_published_key_only() -> None:
     with AcsEmulator(AcsConfig(seed=3)) as acs:
-        told = raw.control(acs, "GET", "/health").json
-        assert (told["status"], told["seed"], told["connectionString"]) == ("ok", 3, acs.connection_string)
+        reported = raw.control(acs, "GET", "/health").json
+        assert (reported["status"], reported["seed"], reported["connectionString"]) == ("ok", 3, acs.connection_string)
     with AcsEmulator(AcsConfig(access_key="bXkgb3du")) as acs:
         assert b"bXkgb3du" not in raw.control(acs, "GET", "/health").body
     assert "bXkgb3du" not in repr(acs.config)
@@ -84,11 +84,11 @@ def test_a_plan_given_with_the_call_holds_for_a_stop(acs: AcsEmulator) -> None:
     target = f"/calling/recordings/{recording_id}{raw.VERSION}"
     assert raw.rest(acs, "DELETE", target).status == 204
     assert raw.control(acs, "POST", "/idle").json == {"idle": True}
-    told = raw.control(acs, "GET", f"/recordings/{recording_id}?sha256=false").json
-    assert [chunk["bytes"] for chunk in told["chunks"]] == [10, 12_000]
-    assert told["chunks"][0]["sha256"] is None
-    assert (told["state"], told["events"]) == ("ended", [])
-    assert told["requests"] == {"stop": 1}
+    reported = raw.control(acs, "GET", f"/recordings/{recording_id}?sha256=false").json
+    assert [chunk["bytes"] for chunk in reported["chunks"]] == [10, 12_000]
+    assert reported["chunks"][0]["sha256"] is None
+    assert (reported["state"], reported["events"]) == ("ended", [])
+    assert reported["requests"] == {"stop": 1}
 
 
 def test_a_call_may_be_established_later_and_ended_twice(acs: AcsEmulator) -> None:
@@ -168,19 +168,19 @@ def test_planned_outages_outlive_the_end_of_others(acs: AcsEmulator) -> None:
 def test_the_list_of_requests_has_a_limit(finished: Finished) -> None:
     for _ in range(3):
         finished.get()
-    told = [raw.control(finished.acs, "GET", f"/requests?limit={limit}").json["requests"] for limit in (0, 2, 9)]
-    assert [len(requests) for requests in told] == [0, 2, 4], "the start is one too"
+    reported = [raw.control(finished.acs, "GET", f"/requests?limit={limit}").json["requests"] for limit in (0, 2, 9)]
+    assert [len(requests) for requests in reported] == [0, 2, 4], "the start is one too"
 
 
 def test_the_same_seed_gives_the_same_ids_and_media() -> None:
-    told = []
+    reported = []
     for _ in range(2):
         with AcsEmulator(AcsConfig(seed=11)) as acs:
             call = acs.create_call()
             recording = raw.control(acs, "POST", f"/calls/{call.call_id}/recordings").json
             acs.end_call(call.call_id)
-            told.append((recording["recordingId"], acs.truth(recording["recordingId"])["chunks"][0]["sha256"]))
-    assert told[0] == told[1]
+            reported.append((recording["recordingId"], acs.truth(recording["recordingId"])["chunks"][0]["sha256"]))
+    assert reported[0] == reported[1]
 
 
 @pytest.mark.parametrize(

@@ -51,14 +51,14 @@ def test_an_export_writes_the_documented_layout(
     names = sorted(str(name) for name in container.list_blob_names())
     assert len(names) == 4
     assert all(name.startswith(start) for name in names)
-    for chunk, told in zip(recording.chunks, chunks(events[0]), strict=True):
+    for chunk, reported in zip(recording.chunks, chunks(events[0]), strict=True):
         (media,) = [name for name in names if name.endswith(f"/{chunk.index}-audiomp3.{chunk.document_id}.mp3")]
         (metadata,) = [name for name in names if name.endswith(f"/{chunk.index}-acsmetadata.{chunk.document_id}.json")]
         assert sha256(container, media) == chunk.media.sha256
         assert json.loads(container.download_blob(metadata).readall())["chunkIndex"] == chunk.index
-        assert unquote(urlsplit(told["contentLocation"]).path).endswith(media)
-        assert unquote(urlsplit(told["metadataLocation"]).path).endswith(metadata)
-        assert "deleteLocation" not in told
+        assert unquote(urlsplit(reported["contentLocation"]).path).endswith(media)
+        assert unquote(urlsplit(reported["metadataLocation"]).path).endswith(metadata)
+        assert "deleteLocation" not in reported
     assert (
         finished.get(url=f"https://{DEFAULT_HOST}/v1/objects/{recording.chunks[0].document_id}/content/video").status
         == 404
@@ -69,10 +69,10 @@ def test_names_may_be_the_shorter_ones_seen_in_the_field(azurite: Azurite, conta
     config = AcsConfig(storage_connection_string=azurite.connection_string, document_id_in_names=False)
     with AcsEmulator(config) as acs:
         finished = Finished.make(acs, container_url=container.url)
-        told = acs.truth(finished.recording.recording_id)["chunks"][0]["blobNames"]
+        reported = acs.truth(finished.recording.recording_id)["chunks"][0]["blobNames"]
     names = sorted(str(name) for name in container.list_blob_names())
     assert [name.rsplit("/", 1)[1] for name in names] == ["0-acsmetadata.json", "0-audiomp3.mp3"]
-    assert sorted(told) == names
+    assert sorted(reported) == names
 
 
 def test_the_event_has_all_documented_fields(
@@ -103,12 +103,12 @@ def test_a_failed_export_leaves_the_media_at_acs(
     plan = EndPlan(chunks=TWO, export=kind)
     finished = Finished.make(exporting, plan=plan, container_url=container.url)
     assert list(container.list_blob_names()) == []
-    for chunk, told in zip(finished.recording.chunks, chunks(events[0]), strict=True):
+    for chunk, reported in zip(finished.recording.chunks, chunks(events[0]), strict=True):
         assert chunk.export == kind
-        assert told["contentLocation"] == f"https://{DEFAULT_HOST}/v1/objects/{chunk.document_id}/content/video"
-        assert told["metadataLocation"].endswith("/content/acsmetadata")
-        assert told["deleteLocation"] == f"https://{DEFAULT_HOST}/v1/objects/{chunk.document_id}"
-        assert finished.get(url=told["contentLocation"], Range="bytes=0-9").status == 206
+        assert reported["contentLocation"] == f"https://{DEFAULT_HOST}/v1/objects/{chunk.document_id}/content/video"
+        assert reported["metadataLocation"].endswith("/content/acsmetadata")
+        assert reported["deleteLocation"] == f"https://{DEFAULT_HOST}/v1/objects/{chunk.document_id}"
+        assert finished.get(url=reported["contentLocation"], Range="bytes=0-9").status == 206
     assert events[0]["data"]["storageType"] == "acsstorage"
 
 
@@ -229,8 +229,8 @@ def test_the_export_may_come_late(exporting: AcsEmulator, container: ContainerCl
     assert finished.recording.chunks[0].export == "late"
     assert len(events) == 2
     assert events[0]["id"] != events[1]["id"]
-    with BlobClient.from_blob_url(chunks(events[1])[0]["contentLocation"]) as told:
-        assert told.blob_name.endswith(".mp3")
+    with BlobClient.from_blob_url(chunks(events[1])[0]["contentLocation"]) as reported:
+        assert reported.blob_name.endswith(".mp3")
     assert chunks(events[0])[0]["contentLocation"].startswith("https://us-storage")
 
 

@@ -36,9 +36,9 @@ def test_a_status_has_the_form_of_its_host(finished: Finished) -> None:
     finished.acs.add_fault(kind="status", status=404, operation="media", count=1, message="Gone.")
     finished.acs.add_fault(kind="status", status=599, operation="media")
     finished.acs.add_fault(kind="status", status=503, operation="get")
-    told = finished.get().json
-    assert (told["title"], told["status"], told["message"]) == ("NotFound", 404, "Gone.")
-    assert told["traceId"] in told["instance"]
+    reported = finished.get().json
+    assert (reported["title"], reported["status"], reported["message"]) == ("NotFound", 404, "Gone.")
+    assert reported["traceId"] in reported["instance"]
     assert finished.get().json["title"] == "Error"
     target = f"/calling/recordings/{finished.recording.recording_id}{raw.VERSION}"
     assert raw.rest(finished.acs, "GET", target).code == "503"

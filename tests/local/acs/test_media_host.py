@@ -74,9 +74,9 @@ def test_head_tells_the_length_without_the_bytes(finished: Finished) -> None:
 def test_a_plain_get_is_401_in_the_store_s_own_form(finished: Finished) -> None:
     path = f"/v1/objects/{finished.chunk.document_id}/content/video"
     answer = raw.send(finished.acs, "GET", path, {"Host": "us-storage.asm.skype.com"})
-    told = answer.json
-    assert (answer.status, told["title"], told["status"]) == (401, "Unauthorized", 401)
-    assert told["instance"] == f"/microsoft/ic3/ams///trace-id/{told['traceId']}"
+    reported = answer.json
+    assert (answer.status, reported["title"], reported["status"]) == (401, "Unauthorized", 401)
+    assert reported["instance"] == f"/microsoft/ic3/ams///trace-id/{reported['traceId']}"
 
 
 @pytest.mark.parametrize(
@@ -89,11 +89,11 @@ def test_all_three_families_of_media_hosts_answer(finished: Finished, host: str)
 
 def test_the_metadata_tells_of_the_chunk(acs: AcsEmulator) -> None:
     finished = Finished.make(acs, recordingChannelType="unmixed", recordingFormatType="wav")
-    told = raw.media(acs, finished.chunk.metadata_location).json
-    assert told["callId"] == finished.recording.call.call_id
-    assert told["chunkDocumentId"] == finished.chunk.document_id
-    assert told["recordingInfo"]["format"] == "wav"
-    assert [participant["channel"] for participant in told["participants"]] == [0, 1]
+    reported = raw.media(acs, finished.chunk.metadata_location).json
+    assert reported["callId"] == finished.recording.call.call_id
+    assert reported["chunkDocumentId"] == finished.chunk.document_id
+    assert reported["recordingInfo"]["format"] == "wav"
+    assert [participant["channel"] for participant in reported["participants"]] == [0, 1]
 
 
 @pytest.mark.parametrize("behind", ["", "/content/deletedata"])

@@ -103,8 +103,8 @@ def control(origin: str, method: str, path: str, body: Any = None) -> Any:
 def test_it_serves_until_a_signal() -> None:
     with program("--seed", "5", "--clock-scale", "0", ACS_EMULATOR_LOOSE="true") as running:
         origin = running.origin
-        told = control(origin, "GET", "/health")
-        assert (told["status"], told["seed"], told["strict"]) == ("ok", 5, False)
+        reported = control(origin, "GET", "/health")
+        assert (reported["status"], reported["seed"], reported["strict"]) == ("ok", 5, False)
         assert control(origin, "GET", "/clock")["scale"] == 0
         assert running.ends(signal.SIGTERM) == 0
 
@@ -156,9 +156,9 @@ def test_the_same_happens_in_either_form(form: Any) -> None:
             answer: Any = client.download_recording(first["contentLocation"])
             assert hashlib.sha256(b"".join(answer.iter_bytes())).hexdigest() == first["sha256"]
             client.delete_recording(first["deleteLocation"])
-            told = control(origin, "GET", path)
-            assert [chunk["available"] for chunk in told["chunks"]] == [False, True]
-            assert told["chunks"][0]["requests"] == {"media": 3, "delete": 1}
+            reported = control(origin, "GET", path)
+            assert [chunk["available"] for chunk in reported["chunks"]] == [False, True]
+            assert reported["chunks"][0]["requests"] == {"media": 3, "delete": 1}
             control(origin, "POST", "/clock", {"advanceSeconds": 24 * 3600})
             assert [chunk["available"] for chunk in control(origin, "GET", path)["chunks"]] == [False, False]
             assert second["bytes"] == 5

@@ -277,8 +277,8 @@ def test_the_life_of_a_recording(acs: AcsEmulator) -> None:
     for number, (step, status, word) in enumerate(steps):
         answer = step()
         assert answer.status == status, number
-        told = answer.json if answer.body else {}
-        assert word in {None, told.get("recordingState"), told.get("error", {}).get("code")}, number
+        reported = answer.json if answer.body else {}
+        assert word in {None, reported.get("recordingState"), reported.get("error", {}).get("code")}, number
 
 
 def test_start_may_answer_202() -> None:

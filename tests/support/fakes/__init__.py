@@ -1,7 +1,7 @@
 """The world of `shared.ports` in memory: small, strict, asserted on by state. `tests/contract` holds them to the same
 suite as the real adapters.
 
-Trouble is told in two ways: a fake that is in a bad state says so in an attribute (`FakeContainer.refusal`,
+Trouble is set in two ways: a fake that is in a bad state says so in an attribute (`FakeContainer.refusal`,
 `FakeMedia.lies`), and `watched` puts any function around the calls of any port.
 """
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from shared.domain.errors import (
+    ActionNotAllowed,
     CallNotFound,
     MediaLocationRefused,
     MediaNotFound,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from shared.domain.locations import ContainerUrl
-    from shared.start.request import StartRequest
+    from shared.ports import StartRequest
 
 
 class FakeAcs:
@@ -36,6 +37,7 @@ class FakeAcs:
     def __init__(self) -> None:
         self.calls: set[str] = set()
         self.states: dict[str, str] = {}
+        self.paused: set[str] = set()
         self.containers: dict[str, ContainerUrl] = {}
         self.connections: dict[str, str] = {}
         self._by_call: dict[str, str] = {}
@@ -67,6 +69,29 @@ class FakeAcs:
         if recording_id not in self.states:
             raise RecordingNotFound(status=404)
         return self.states[recording_id]
+
+    def stop_recording(self, recording_id: str) -> None:
+        self._running(recording_id)
+        self.states[recording_id] = "inactive"
+        self.paused.discard(recording_id)
+
+    def pause_recording(self, recording_id: str) -> None:
+        self._running(recording_id)
+        if recording_id in self.paused:
+            raise ActionNotAllowed(status=400, service_code="8573")
+        self.states[recording_id] = "inactive"
+        self.paused.add(recording_id)
+
+    def resume_recording(self, recording_id: str) -> None:
+        self._running(recording_id)
+        if recording_id not in self.paused:
+            raise ActionNotAllowed(status=400, service_code="8573")
+        self.states[recording_id] = "active"
+        self.paused.discard(recording_id)
+
+    def _running(self, recording_id: str) -> None:
+        if self.states.get(recording_id) != "active" and recording_id not in self.paused:
+            raise RecordingNotFound(status=404, service_code="8522")
 
     def server_call_id(self, call_connection_id: str) -> str | None:
         return self.connections.get(call_connection_id)

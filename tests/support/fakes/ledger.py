@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from datetime import UTC, datetime, timedelta
 
 from shared.domain.codec import decode, encode
 from shared.domain.errors import BlobExists, PreconditionFailed, StorageCorrupted
 from shared.domain.recording import Recording
-from shared.ports import IndexEntry, OpenEntry, Version
+from shared.ports import IndexEntry, OpenEntry, RejectedEntry, Version
+
+_FIRST = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
 class FakeLedger:
@@ -21,8 +24,10 @@ class FakeLedger:
         self.open: dict[str, tuple[bytes, str, OpenEntry]] = {}
         self.closed: dict[str, tuple[bytes, str]] = {}
         self.index: dict[str, dict[str, str]] = {}
+        self._sorted: list[str] | None = None
         self.notes: dict[str, bytes] = {}
         self.rejected: dict[str, bytes] = {}
+        self.rejected_at: dict[str, datetime] = {}
         self.quarantined: dict[str, bytes] = {}
 
     @property
@@ -86,14 +91,36 @@ class FakeLedger:
 
     def put_entry(self, name: str, metadata: dict[str, str]) -> None:
         self.index[name] = dict(metadata)
+        self._sorted = None
 
     def delete_entry(self, name: str) -> None:
         self.index.pop(name, None)
+        self._sorted = None
 
-    def entries(self, prefix: str, *, cursor: str | None = None) -> tuple[list[IndexEntry], str | None]:
-        names = sorted(name for name in self.index if name.startswith(prefix) and name > (cursor or ""))
-        page = names[: self.page]
-        return [IndexEntry(name, self.index[name]) for name in page], page[-1] if len(names) > len(page) else None
+    def entries(
+        self, prefix: str, *, cursor: str | None = None, limit: int | None = None
+    ) -> tuple[list[IndexEntry], str | None]:
+        names = self._names()
+        first = bisect_right(names, cursor) if cursor else bisect_left(names, prefix)
+        end = bisect_left(names, prefix + chr(0x10FFFF))
+        page = names[first : min(end, first + min(limit or self.page, self.page))]
+        return [IndexEntry(name, self.index[name]) for name in page], page[-1] if first + len(page) < end else None
+
+    def folders(self, prefix: str) -> list[str]:
+        names, found = self._names(), []
+        at = bisect_left(names, prefix)
+        while at < len(names) and names[at].startswith(prefix):
+            folder, slash, _ = names[at].removeprefix(prefix).partition("/")
+            if slash:
+                found.append(folder)
+            at = bisect_left(names, f"{prefix}{folder}0") if slash else at + 1  # "0" comes after the slash
+        return found
+
+    def _names(self) -> list[str]:
+        """The index's names in order; sorted again only after a change."""
+        if self._sorted is None:
+            self._sorted = sorted(self.index)
+        return self._sorted
 
     def put_note(self, name: str, data: bytes, *, is_new_only: bool = False) -> None:
         if is_new_only and name in self.notes:
@@ -105,6 +132,16 @@ class FakeLedger:
 
     def keep_rejected(self, name: str, data: bytes) -> None:
         self.rejected[name] = data
+        self.rejected_at[name] = _FIRST + timedelta(seconds=len(self.rejected_at))
+
+    def get_rejected(self, name: str) -> bytes | None:
+        return self.rejected.get(name)
+
+    def rejected_folders(self) -> list[str]:
+        return sorted({name.partition("/")[0] for name in self.rejected})
+
+    def rejected_in(self, folder: str) -> list[RejectedEntry]:
+        return [RejectedEntry(name, self.rejected_at[name]) for name in self.rejected if name.startswith(f"{folder}/")]
 
     def recording(self, key: str) -> Recording:
         """The recording as it is; KeyError."""

@@ -9,7 +9,7 @@ from shared.domain.errors import AlertNotSent
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.domain.recording import PendingAlert
+    from shared.domain.recording import PendingAlert, Recording
 
 
 class FakeNotifier:
@@ -19,10 +19,10 @@ class FakeNotifier:
         self.alerts: list[tuple[str, str, PendingAlert]] = []
         self.is_down = False
 
-    def publish(self, *, recording_key: str, alerts: Sequence[PendingAlert], fields: dict[str, object]) -> None:  # noqa: ARG002
+    def publish(self, *, recording: Recording, alerts: Sequence[PendingAlert]) -> None:
         if self.is_down:
             raise AlertNotSent("the topic does not answer")
-        self.alerts += [(alert.name, recording_key, alert) for alert in alerts]
+        self.alerts += [(alert.name, recording.key, alert) for alert in alerts]
 
     @property
     def names(self) -> list[str]:

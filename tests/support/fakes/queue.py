@@ -24,7 +24,7 @@ _ORDER = (Lane.URGENT, Lane.NORMAL, Lane.BACKGROUND)
 
 @dataclass
 class Delivery:
-    """A message in the queue, or in somebody's hands. `due`: when it is (again) visible."""
+    """A message in the queue, or taken by a receiver. `due`: when it is (again) visible."""
 
     id: int
     body: bytes

@@ -83,8 +83,10 @@ class FakeContainer:
     def find(self, prefix: str, *, cursor: str | None = None) -> Blobs:
         self._check()
         names = sorted(name for name in self.blobs if name.startswith(prefix) and name > (cursor or ""))
-        told = names[: self.find_limit]
-        return Blobs(filter(None, map(self.stat, told)), cursor=told[-1] if len(names) > len(told) else None)
+        reported = names[: self.find_limit]
+        return Blobs(
+            filter(None, map(self.stat, reported)), cursor=reported[-1] if len(names) > len(reported) else None
+        )
 
     def _readable(self, name: str, etag: str | None) -> Blob:
         blob = self._blob(name)

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from shared.api.body import BodyTooLarge, NotJson, WrongMediaType
+from shared.api.rejected import NotReplayable, RejectedEventUnknown
 from shared.api.responses import json_response, problem_response
 from shared.api.views import RecordingUnknown
 from shared.domain import errors as e
@@ -20,6 +22,12 @@ TABLE: list[tuple[Exception, int, str]] = [
     (e.CallNotFound(status=404), 404, "call_not_found"),
     (e.RecordingNotFound(status=404), 404, "recording_not_found"),
     (RecordingUnknown(), 404, "recording_unknown"),
+    (NotJson([e.Fault("", "line 1, column 1: Expecting value")]), 400, "not_json"),
+    (BodyTooLarge(), 413, "body_too_large"),
+    (WrongMediaType(), 415, "wrong_media_type"),
+    (RejectedEventUnknown(), 404, "rejected_event_unknown"),
+    (NotReplayable(), 409, "not_replayable"),
+    (e.ActionNotAllowed(status=400), 409, "action_not_allowed"),
     (e.RecordingInProgress(status=400), 409, "recording_in_progress"),
     (e.CallNotEstablished(status=400), 409, "call_not_established"),
     (e.CallTerminated(status=400), 409, "call_terminated"),
@@ -64,8 +72,8 @@ def test_all_faults_of_a_request_are_told() -> None:
 
 
 def test_all_faults_of_the_settings_are_told() -> None:
-    told = json.loads(problem_response(SettingsError(["A: b: c", "D: e"])).body)["errors"]
-    assert told == [{"field": "A", "message": "b: c"}, {"field": "D", "message": "e"}]
+    reported = json.loads(problem_response(SettingsError(["A: b: c", "D: e"])).body)["errors"]
+    assert reported == [{"field": "A", "message": "b: c"}, {"field": "D", "message": "e"}]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The tree of errors: stable codes, somebody to mend each, and a picture that is true."""
+"""The tree of errors: stable codes, an owner for each, and a picture that is true."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from shared.api.body import NotJson
 from shared.api.views import RecordingUnknown
 from shared.domain import errors as e
 
@@ -26,6 +27,7 @@ ALL = sorted(
 )
 ARGUMENTS: dict[type[e.RecorderError], tuple[Any, ...]] = {
     e.InvalidRequest: ([e.Fault("field", "is wrong")],),
+    NotJson: ([e.Fault("", "line 1, column 1: Expecting value")],),
     e.EventRejected: ("reason", "message"),
 }
 
@@ -65,6 +67,12 @@ BLAMES = {
         "AcsInvalidArgument",
         "RecordingUnknown",
         "TooManyUntried",
+        "ActionNotAllowed",
+        "BodyTooLarge",
+        "WrongMediaType",
+        "NotJson",
+        "NotReplayable",
+        "RejectedEventUnknown",
     },
     e.Blame.DESTINATION: {"ContainerNotReady", "DestinationConflict"},
     e.Blame.APP: {
@@ -82,7 +90,7 @@ BLAMES = {
 
 @pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
 def test_whose_fault_it_is(kind: type[e.RecorderError]) -> None:
-    """What the services do is ACS's; a container's owner is told by whoever asks it."""
+    """What the services do is ACS's; the caller says whose a container is."""
     error = kind(*ARGUMENTS.get(kind, ()))
     named = [blame for blame, names in BLAMES.items() if kind.__name__ in names]
     expected = named[0] if named else e.Blame.APP if issubclass(kind, e.StorageError) else e.Blame.ACS

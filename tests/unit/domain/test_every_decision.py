@@ -12,7 +12,7 @@ from shared.domain.context import Context
 from shared.domain.errors import Blame
 from shared.domain.lifecycle import decide
 from shared.domain.media import Proof
-from shared.domain.recording import IN_PLACE_STATES, Chunk, ChunkState, Problem, Recording, Step
+from shared.domain.recording import IN_PLACE_STATES, Chunk, ChunkState, Lease, Problem, Recording, Step
 from shared.domain.steps import Rules, chunk_due, chunk_step, next_due
 from tests.unit.builders import FOLDER, NOON, chunk, recording
 
@@ -32,6 +32,7 @@ def all_facts(of: Recording) -> list[f.Fact]:
     export, kept = f"{FOLDER}/0-audiomp3.x.mp3", f"{of.key}/{FOLDER}/0-audiomp3.x.mp3"
     facts: list[f.Fact] = [
         f.StepStarted(key, plan, chunk_step(one) or Step.FETCH, "m", NOON + timedelta(hours=2)),
+        f.LeaseKept(key, plan, one.lease.step if one.lease else Step.FETCH, "m", NOON + timedelta(hours=3)),
         f.ExportFound(key, plan, export, 9, '"1"', Proof.NONE),
         f.ExportFound(key, plan - 1, export, 9, '"1"', Proof.LENGTH, metadata_blob="m.json"),
         f.ExportDoubtful(key, plan, export, 9, failure("export_broken")),
@@ -42,25 +43,31 @@ def all_facts(of: Recording) -> list[f.Fact]:
         f.Copied(key, plan, export, '"2"', is_same=True),
         f.CopyMissing(key, plan, failure("fallback_missing")),
         f.Continued(key, plan, chunk_step(one) or Step.FETCH),
-        f.WorkerDied(key, plan),
+        f.WorkerDied(key, plan, one.lease or Lease(Step.FETCH, "m", NOON)),
         f.Overdue(key, plan),
         f.NowhereFound(key, plan),
         f.MetadataSaved(key, plan, "m.json"),
         f.MetadataAbsent(key, plan),
         f.Proved(key, plan, one.blob or export, '"3"', 9, "aa", is_media=True),
         f.Proved(key, plan, one.placed.name if one.placed else export, '"3"', 8, "bb", is_media=False),
+        f.FileChecked(key, plan, one.blob or export),
+        f.FileChecked(key, plan, one.blob or export, 8, '"4"'),
+        f.FileChecked(key, plan, one.blob or export, 9, one.etag, one.sha256),
+        f.FileChecked(key, plan, one.blob or export, 9, '"5"', failure=failure("storage_unavailable")),
+        f.VerificationAsked((f.FileChecked(key, plan, one.blob or one.fallback_blob or export, 9, one.etag),)),
         f.LengthConfirmed(key, plan, one.blob or export),
         f.Cleaned(key, plan, one.leftovers),
         f.Deleted(key, plan),
         f.Finished("manifest.json", of.revision),
         f.Warned(),
         f.Replayed(),
+        f.ActionTaken("paused"),
         f.Linked("other"),
         f.Published(tuple(alert.seq for alert in of.outbox)),
         f.AcsAnswered("inactive"),
         f.StartAnswered("rid"),
     ]
-    for step in (Step.VERIFY, Step.FETCH, Step.LAST_LOOK, Step.DELIVER, Step.METADATA, Step.PROVE):
+    for step in (Step.VERIFY, Step.FETCH, Step.LAST_LOOK, Step.DELIVER, Step.METADATA, Step.PROVE, Step.CHECK):
         facts += [f.Failed(key, plan, step, failure(code)) for code in ("media_unavailable", "export_not_found")]
         facts.append(f.Failed(key, plan, step, failure("storage_refused", is_persons=True), progress=1))
     facts += [
@@ -77,7 +84,7 @@ def shape(of: Recording) -> tuple[object, ...]:
         one.state, one.is_exhausted, one.is_last_attempt_done, one.metadata_state, one.digest_state, one.placed is None,
         one.spare and one.spare.where, one.lease and one.lease.step, one.is_confirmed, min(one.failures, 2),
         min(one.crashes, 3), min(one.digest_attempts, 3), bool(one.leftovers), one.next_attempt_at is None,
-        one.sha256 is None, of.closed_at is None, of.manifest.state,
+        one.sha256 is None, of.closed_at is None, of.manifest.state, one.is_check_due, one.before_damage,
     )  # fmt: skip
 
 
@@ -86,6 +93,13 @@ def is_stuck(of: Recording) -> bool:
         if chunk_step(one) is not None and chunk_due(one) is None:
             return True
     return of.closed_at is None and next_due(of, RULES) is None
+
+
+def assert_explained(one: Chunk) -> None:
+    """Bytes that nothing more is to be done for have a size, and a SHA-256 or the reason why not."""
+    if one.is_safe and chunk_step(one) is None:
+        assert one.size is not None, one
+        assert one.sha256 or one.digest_problem, one
 
 
 NEW: tuple[Chunk, ...] = (
@@ -108,11 +122,19 @@ def test_no_reachable_recording_is_stuck_and_finished_stays_finished(new: Chunk)
             for fact in all_facts(before):
                 after = decide(before, fact, context)
                 assert not is_stuck(after), f"{fact} after {before.chunks[0]} gives {after.chunks[0]}"
+                assert_explained(after.chunks[0])
                 if before.chunks[0].state in IN_PLACE_STATES:
-                    assert after.chunks[0].state is before.chunks[0].state, fact
+                    is_look = isinstance(fact, f.FileChecked | f.Proved | f.VerificationAsked)
+                    allowed = {before.chunks[0].state} | ({ChunkState.DAMAGED} if is_look else set())
+                    assert after.chunks[0].state in allowed, fact
                 # Timelines and outboxes only grow: they are no part of the walk.
                 known = replace(after, timeline=(), outbox=())
                 if shape(known) not in seen:
                     seen.add(shape(known))
                     edge.append(known)
-    assert {state for state, *_ in seen} >= {ChunkState.EXPORTED, ChunkState.RESCUED, ChunkState.DELIVERED}
+    assert {state for state, *_ in seen} >= {
+        ChunkState.EXPORTED,
+        ChunkState.RESCUED,
+        ChunkState.DELIVERED,
+        ChunkState.DAMAGED,
+    }

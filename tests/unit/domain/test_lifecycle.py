@@ -12,7 +12,7 @@ from shared.domain.context import Context
 from shared.domain.errors import Blame
 from shared.domain.lifecycle import decide
 from shared.domain.media import Proof
-from shared.domain.recording import TRANSITIONS, ChunkState, Lease, Step
+from shared.domain.recording import IN_PLACE_STATES, TRANSITIONS, ChunkState, Lease, Step
 from shared.domain.steps import Rules, chunk_step
 from tests.unit.builders import FOLDER, HOUR, NOON, chunk, recording
 
@@ -36,16 +36,18 @@ def test_a_chunk_moves_along_the_table_only(state: ChunkState) -> None:
 
 @pytest.mark.parametrize("state", list(ChunkState))
 def test_a_plan_of_another_generation_changes_nothing(state: ChunkState) -> None:
-    given = recording(chunk(state=state, generation=5))
+    lease = Lease(Step.FETCH, "m", NOON)
+    given = recording(chunk(state=state, generation=5, lease=lease))
     key = given.chunks[0].key
     for generation in (4, 6):
         for fact in (
             f.Failed(key, generation, Step.FETCH, FAILURE),
             f.Continued(key, generation, Step.FETCH),
-            f.WorkerDied(key, generation),
+            f.WorkerDied(key, generation, lease),
             f.Overdue(key, generation),
             f.NowhereFound(key, generation),
             f.StepStarted(key, generation, Step.FETCH, "m", NOON),
+            f.LeaseKept(key, generation, Step.FETCH, "m", NOON + HOUR),
         ):
             assert decide(given, fact, context()) is given
 
@@ -55,7 +57,7 @@ def test_a_plan_of_another_generation_changes_nothing(state: ChunkState) -> None
 def test_bytes_in_the_destination_count_at_any_generation(state: ChunkState, generation: int) -> None:
     given = recording(chunk(state=state, generation=5, lease=Lease(Step.FETCH, "m", NOON + 2 * HOUR)))
     key = given.chunks[0].key
-    is_done = not TRANSITIONS[state]
+    is_done = state in IN_PLACE_STATES
     export = decide(given, f.ExportFound(key, generation, NAME, 9, '"1"', Proof.LENGTH), context())
     assert export.chunks[0].state is (state if is_done else ChunkState.EXPORTED)
     stored = f.Stored(key, generation, NAME, is_fallback=False, size=9, proof=Proof.LENGTH)

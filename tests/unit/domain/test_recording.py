@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shared.domain.recording import states_diagram
+from shared.domain.lifecycle import states_diagram
 
 
 def test_the_diagram_in_the_documentation_is_the_table() -> None:

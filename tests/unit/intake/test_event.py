@@ -243,9 +243,9 @@ def test_one_bad_chunk_loses_no_other() -> None:
 def test_words_are_read_in_any_case_and_unknown_ones_are_told(*, field: str, value: Any, is_fault: bool) -> None:
     found = status(**{field: value})
     assert bool(found.faults) is is_fault
-    told = {"recordingContentType": found.content_type, "recordingFormatType": found.format_type}.get(field)
+    reported = {"recordingContentType": found.content_type, "recordingFormatType": found.format_type}.get(field)
     if is_fault or value is None:
-        assert told == ""
+        assert reported == ""
 
 
 @pytest.mark.parametrize("value", [None, "", "soon", 5, True, -1, float(10**12), "6620", [1]])

@@ -20,7 +20,7 @@ def test_a_closed_recording_is_linked_to_its_start() -> None:
     [closed] = rig.ledger.closed
     [started] = rig.ledger.open
     data = {"serverCallId": "server-1", "group": {"id": "group-1"}}
-    told = {"id": "c", "topic": "/acs", "subject": "call", "eventType": CALL_STARTED, "dataVersion": "1.0"}
-    rig.receive(json.dumps(told | {"eventTime": "2026-11-22T11:59:00Z", "data": data}))
+    reported = {"id": "c", "topic": "/acs", "subject": "call", "eventType": CALL_STARTED, "dataVersion": "1.0"}
+    rig.receive(json.dumps(reported | {"eventTime": "2026-11-22T11:59:00Z", "data": data}))
     assert rig.ledger.recording(closed).links == (started,)
     assert rig.ledger.recording(started).links == (closed,)

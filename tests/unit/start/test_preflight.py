@@ -62,7 +62,7 @@ def test_a_container_off_the_list_is_not_asked() -> None:
 
 @pytest.mark.parametrize(("is_bad", "minutes"), [(False, 5), (True, 0.5)])
 def test_what_was_seen_is_remembered_for_a_while(*, is_bad: bool, minutes: float) -> None:
-    """A container that was not well is looked at again sooner: somebody may be mending it."""
+    """A container that was not well is looked at again sooner: it may be under repair."""
     world = World()
     one = preflight(world, "warn")
     world.destination.exists = not is_bad

@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 from shared.domain.errors import InvalidRequest
 from shared.domain.locations import ContainerUrl, allow_list
+from shared.ports import ChannelAffinity, StartRequest
 from shared.start.request import (
     COMBINATIONS,
     LOCATORS,
-    ChannelAffinity,
-    StartRequest,
     check_idempotency_key,
     parse_start_request,
 )

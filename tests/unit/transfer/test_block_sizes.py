@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from shared.ports import Block
 from shared.transfer import ranges
+from shared.transfer.budget import Budget
 from shared.transfer.engine import Engine, Job, Progress, StoredBlob
 from shared.transfer.ranges import BlockSizes, Span
 from shared.transfer.slots import BlockSlots, InlineSlots, ThreadSlots
@@ -115,7 +116,7 @@ def transferred(
     engine = Engine(
         media=media, slots=slots or InlineSlots(), throttle=Throttle(clock=clock, most=4), clock=clock, sizes=SIZES
     )
-    job = Job(LOCATION, target, lambda _: NAME, "mp3", NOON + HOUR, NOON + HOUR)
+    job = Job(LOCATION, target, lambda _: NAME, "mp3", Budget(NOON + HOUR, NOON + HOUR))
     done = engine.run(job, Progress())
     assert target.blobs[NAME].data == data
     assert done.sha256 == (None if done.reused else hashlib.sha256(data).hexdigest())

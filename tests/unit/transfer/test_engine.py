@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from shared.domain import errors as e
 from shared.domain.media import Proof
 from shared.transfer import ranges
+from shared.transfer.budget import Budget
 from shared.transfer.engine import Engine, Job, Progress, StoredBlob, TimeBudgetSpentError
 from shared.transfer.slots import BlockSlots, InlineSlots, ThreadSlots
 from shared.transfer.throttle import Throttle
@@ -60,7 +61,8 @@ class Rig:
             sizes=ranges.BlockSizes(block_bytes, block_bytes, block_bytes),
         )
         until = job.pop("until", NOON + HOUR)
-        plain = Job(LOCATION, target or self.target, self.name, "mp3", until, max(until, NOON) + 8 * MINUTE)
+        budget = Budget(until, job.pop("hard_until", max(until, NOON) + 8 * MINUTE))
+        plain = Job(LOCATION, target or self.target, self.name, "mp3", budget)
         return engine.run(replace(plain, **job), self.progress)
 
     def name(self, format_type: str | None) -> str:

@@ -60,7 +60,7 @@ def test_a_long_hold_ends_the_try_instead_of_waiting() -> None:
         pass
     assert caught.value.retry_after == 50 * SECOND
     assert clock.paused == timedelta(0)
-    assert one.limit == 4  # told by ourselves: no further sign of the host
+    assert one.limit == 4  # our own limit: no further sign of the host
 
 
 def test_one_burst_of_answers_is_one_sign() -> None:
@@ -117,7 +117,7 @@ def test_another_failure_changes_nothing() -> None:
 
 
 def test_a_long_retry_after_of_one_chunk_does_not_silence_the_others_for_long() -> None:
-    """That chunk's own next try waits as long as it was told; the others find out for themselves."""
+    """That chunk's own next try waits as long as the host said; the others find out for themselves."""
     one, clock = pace()
     throttled(one, timedelta(hours=24))
     assert one.hold() == timedelta(minutes=2)

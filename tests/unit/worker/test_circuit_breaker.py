@@ -37,7 +37,7 @@ def test_a_container_that_costs_time_is_passed_by_for_a_minute(error: RecorderEr
 
 @pytest.mark.parametrize("error", [StorageAccessDenied(), ContainerMissing()])
 def test_a_quick_refusal_is_asked_for_anew(error: RecorderError) -> None:
-    """Somebody may have mended it."""
+    """It may have been mended."""
     breaker = CircuitBreaker(clock=FakeClock(NOON))
     breaker.note(CONTAINER, error)
     breaker.check(CONTAINER)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
 
-from shared.domain.errors import StorageAccessDenied, StorageUnavailable
+from shared.domain.errors import MediaUnavailable, StorageAccessDenied, StorageUnavailable
 from shared.domain.media import Proof
 from shared.domain.recording import ChunkState, RecordingState
-from tests.support.fakes import CONTAINER, settings
-from tests.unit.rig import DAY, HOUR, MINUTE, Rig, claim, event, mp3, wav
+from tests.support.fakes import CONTAINER, lies, settings
+from tests.support.fakes.acs import honest
+from tests.unit.rig import DAY, HOUR, MEDIA, MINUTE, Rig, claim, event, mp3, wav
 
 MIB = 1024 * 1024
+VIDEO = f"{MEDIA}/doc-0/content/video"
 
 
 def in_fallback(data: bytes | None = None, **changes: Any) -> Rig:
@@ -65,6 +68,55 @@ def test_a_delivery_that_is_given_up_closes_and_goes_on_after_a_replay() -> None
     assert rig.state() is ChunkState.DELIVERED
     assert rig.recording.manifest.state == "written"
     rig.assert_at_rest()
+
+
+def given_up(rig: Rig) -> Rig:
+    """A chunk whose delivery is given up; blocks of two attempts are in it, so that it had no digest."""
+    rig.put_media()
+    rig.media.lie(VIDEO, honest, *[lies.failing(MediaUnavailable("reset"))] * 3)
+    rig.destination.refusal = StorageAccessDenied("403")
+    rig.receive(event())
+    rig.live(HOUR)
+    assert (rig.state(), rig.chunk.sha256) == (ChunkState.IN_FALLBACK, None)
+    rig.live(50 * HOUR)
+    assert "delivery_given_up" in rig.notifier.names
+    return rig
+
+
+def test_what_stays_in_the_fallback_is_read_back_there() -> None:
+    """It ended without a SHA-256, and without a reason for that."""
+    rig = given_up(Rig(given=settings(delivery_window=DAY, block_bytes=4000)))
+    assert rig.state() is ChunkState.UNDELIVERABLE
+    assert rig.chunk.sha256 == hashlib.sha256(mp3()).hexdigest()
+    assert (rig.chunk.digest_state, rig.chunk.proof) == ("done", Proof.LENGTH)
+    assert rig.chunk.proved_at
+    assert not rig.ledger.open
+
+
+def test_what_stays_in_the_fallback_and_cannot_be_read_says_why() -> None:
+    rig = Rig(given=settings(delivery_window=DAY, block_bytes=4000))
+    rig.fallback.pieces = refused  # type: ignore[method-assign,assignment]  # reading fails
+    given_up(rig)
+    rig.live(2 * HOUR)
+    assert (rig.chunk.digest_state, rig.chunk.digest_problem) == ("unavailable", "storage_unavailable")
+    assert not rig.ledger.open
+
+
+def test_what_was_to_stay_in_the_fallback_and_is_gone_is_lost_with_alerts() -> None:
+    rig = Rig(given=settings(delivery_window=DAY, block_bytes=4000))
+    real = rig.fallback.stat
+
+    def stat(name: str) -> Any:
+        if rig.state() is ChunkState.UNDELIVERABLE:
+            rig.fallback.blobs.clear()
+            rig.drop_media()
+        return real(name)
+
+    rig.fallback.stat = stat  # type: ignore[method-assign]  # a person removes the copy
+    given_up(rig)
+    rig.live(HOUR)
+    assert rig.state() is ChunkState.LOST
+    assert {"delivery_given_up", "fallback_missing", "lost"} <= set(rig.notifier.names)
 
 
 def test_a_replay_asks_at_once_though_the_clock_moves_on() -> None:

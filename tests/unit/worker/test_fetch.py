@@ -16,6 +16,7 @@ from shared.domain.errors import (
 )
 from shared.domain.media import Proof
 from shared.domain.recording import ChunkState, RecordingState
+from shared.transfer.budget import Budget
 from tests.support.fakes import lies
 from tests.unit.rig import DAY, HOUR, MEDIA, MINUTE, Rig, claim, event, mp3, mp4, wav
 
@@ -39,7 +40,7 @@ def test_a_failed_export_is_rescued_with_metadata_and_manifest(rig: Rig) -> None
     )
     assert rig.chunk.sha256
     assert rig.chunk.metadata_state == "saved"
-    assert rig.kinds == ["reported", "rescued", "closed"]
+    assert rig.kinds == ["reported", "rescue_started", "rescued", "closed"]
     rig.assert_at_rest()
 
 
@@ -204,7 +205,8 @@ def test_a_worker_that_died_before_it_could_say_so_has_stored_it(rig: Rig) -> No
     rig.receive(event())
     version = rig.process.store.load(rig.key)
     assert version is not None
-    rig.process.worker._steps.fetch.fetch(version.recording, version.recording.chunks[0])
+    budget = Budget(rig.clock.now() + HOUR, rig.clock.now() + HOUR)
+    rig.process.worker._steps.fetch.fetch(version.recording, version.recording.chunks[0], budget)
     asked = len(rig.media.asked)
     rig.run()
     assert list(rig.files().values()) == [data]

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 
 from shared.domain.errors import Blame
+from shared.domain.facets import route
 from shared.domain.recording import ChunkState, Problem, Recording
-from shared.worker.manifest import SCHEMA, is_manifest_of, manifest, route
+from shared.worker.manifest import SCHEMA, is_manifest_of, manifest
 from tests.unit.builders import NOON, RECORDINGS, chunk, recording
 
 S = ChunkState

@@ -1,0 +1,144 @@
+"""What the topic gets: which facts become events, under which ids, and what they tell."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.errors import Blame, StorageAccessDenied
+from shared.domain.recording import PendingAlert
+from shared.worker.announcements import ALERT_TYPE, EVENT_TYPES, Announcement, announcement
+from tests.support.fakes import NOON, settings
+from tests.unit.rig import DAY, Rig, claim, event, mp3
+
+TOPIC = "https://events.westeurope-1.eventgrid.azure.net/api/events"
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig(given=settings(event_topic=TOPIC))
+
+
+def told(rig: Rig) -> list[Announcement]:
+    """What was published so far, as it would be now."""
+    return [announcement(rig.recording, alert) for _, _, alert in rig.notifier.alerts]
+
+
+def kinds(rig: Rig) -> list[str]:
+    return [one.type.removeprefix("AcsByosRecorder.") for one in told(rig)]
+
+
+def test_a_rescue_tells_of_its_beginning_and_of_its_end(rig: Rig) -> None:
+    data = rig.put_media()
+    rig.receive(event())
+    rig.live(timedelta(hours=1))
+    assert kinds(rig) == ["RescueStarted", "RecordingStored"]
+    begun, stored = told(rig)
+    assert (begun.data["cause"], begun.data["blame"], begun.data["chunk"]) == ("not_exported", "acs", 0)
+    assert stored.subject == f"/recordings/{rig.key}"
+    assert (stored.data["state"], stored.data["route"], stored.data["size"]) == ("complete", "rescued", len(data))
+    assert (stored.data["recordingId"], stored.data["callId"]) == ("rec-1", "call-1")
+    assert stored.data["manifestBlob"] in rig.destination.blobs
+    [file] = stored.data["chunks"]
+    assert (file["blob"], file["sha256"]) == (rig.chunk.blob, rig.chunk.sha256)
+    assert json.loads(json.dumps(stored.data)) == stored.data
+    assert "alert" not in stored.data
+
+
+def test_without_a_topic_nothing_but_alerts_is_kept() -> None:
+    rig = Rig()
+    rig.put_media()
+    rig.receive(event())
+    rig.live(timedelta(hours=1))
+    assert rig.recording.alert_count == 0
+    assert "rescue_started" in rig.kinds
+
+
+def test_an_export_is_stored_without_a_rescue(rig: Rig) -> None:
+    name = "20261122/call-1/rec-1-acs/0-audiomp3.doc-0.mp3"
+    rig.destination.put(name, mp3(), content_type="audio/mpeg", overwrite=False)
+    metadata = name.replace("audiomp3", "acsmetadata").replace(".mp3", ".json")
+    rig.destination.put(metadata, b"{}", content_type="application/json", overwrite=False)
+    rig.receive(event(claim(contentLocation=rig.settings.default_container.blob_url(name))))
+    rig.live(timedelta(hours=1))
+    assert kinds(rig) == ["RecordingStored"]
+    assert told(rig)[0].data["route"] == "exported"
+
+
+def test_a_loss_is_at_risk_first(rig: Rig) -> None:
+    rig.put_media()
+    rig.receive(event(claim(), claim("doc-1", 1)))
+    rig.media.files = {name: file for name, file in rig.media.files.items() if "doc-1" not in name}
+    rig.live(4 * DAY)
+    found = kinds(rig)
+    assert found.index("RecordingAtRisk") < len(found) - 1
+    assert "RecordingStored" not in found
+    risk = told(rig)[found.index("RecordingAtRisk")]
+    assert (risk.data["cause"], risk.data["blame"]) == ("media_not_found", "acs")
+    assert risk.data["threshold"] == "6h"
+
+
+def test_a_topic_that_is_down_holds_up_no_byte_and_gets_everything_later(rig: Rig) -> None:
+    rig.notifier.is_down = True
+    rig.destination.refusal = StorageAccessDenied("403", blame=Blame.DESTINATION)
+    rig.put_media()
+    rig.receive(event())
+    rig.live(timedelta(hours=2))
+    assert rig.chunk.is_safe
+    rig.destination.refusal = None
+    rig.live(timedelta(hours=2))
+    assert rig.recording.closed_at is not None
+    assert rig.notifier.alerts == []
+    rig.notifier.is_down = False
+    rig.live(timedelta(hours=2))
+    assert kinds(rig) == ["RescueStarted", "Alert", "RecordingStored"]
+    assert told(rig)[1].data["alert"] == told(rig)[1].data["cause"] == "storage_access_denied"
+    assert told(rig)[1].data["blame"] == "destination"
+    rig.assert_at_rest()
+
+
+def test_a_second_close_is_a_second_fact(rig: Rig) -> None:
+    """A chunk that an event names late opens the recording again."""
+    rig.put_media()
+    rig.receive(event())
+    rig.live(timedelta(hours=1))
+    rig.put_media("doc-1", mp3(9))
+    rig.receive(event(claim("doc-1", 1)))
+    rig.live(timedelta(hours=1))
+    assert kinds(rig) == ["RescueStarted", "RecordingStored"] * 2
+    ids = [one.id for one in told(rig)]
+    assert len(set(ids)) == 4
+    assert len(told(rig)[-1].data["chunks"]) == 2
+
+
+def test_the_id_is_of_the_fact_alone(rig: Rig) -> None:
+    """A UUIDv5 of the recording and the entry: whatever else has changed when it is sent again."""
+    rig.put_media()
+    rig.receive(event())
+    alert = PendingAlert(7, "lost", "error", NOON, 0, "media_not_found", "gone")
+    before = announcement(rig.recording, alert)
+    rig.live(timedelta(hours=1))
+    after = announcement(rig.recording, alert)
+    assert (before.id, before.time) == (after.id, NOON)
+    assert uuid.UUID(before.id).version == 5
+    assert before.data["state"] != after.data["state"]
+
+
+def test_every_alert_has_a_type() -> None:
+    recording = Rig()
+    recording.receive(event())
+    for name in (*EVENT_TYPES, "container_missing"):
+        one = announcement(recording.recording, PendingAlert(1, name, "error", NOON))
+        assert one.type == EVENT_TYPES.get(name, ALERT_TYPE)
+        assert one.data["alert"] == name
+
+
+def test_no_secret_leaves_by_a_message(rig: Rig) -> None:
+    rig.receive(event())
+    alert = PendingAlert(1, "lost", "error", NOON, 0, None, "https://a/b?sig=CANARY of +4915112345678")
+    printed = json.dumps(announcement(rig.recording, alert).data)
+    assert "CANARY" not in printed
+    assert "4915112345678" not in printed
