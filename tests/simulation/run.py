@@ -366,9 +366,11 @@ def _meddled(world: World) -> None:
         chunk = world.rng.choice(chunks)
         item = WorkItem(key, chunk.key, world.rng.randint(1, chunk.generation))
         world.queue.again(item, world.rng.choice(list(Lane)))
-    action = world.rng.choice((lambda: handlers.replay_recording(key, {}), lambda: handlers.get_recording(key)))
-    world.hosts.request(action, lambda _answer: None)
-    world.hosts.request(lambda: handlers.list_recordings("/api/recordings"), lambda _answer: None)
+    replays = world.rng.random() < 0.5
+    world.hosts.request(
+        lambda: handlers.replay_recording(key, {}) if replays else handlers.get_recording(key), lambda _answer: None
+    )
+    world.hosts.request(lambda: handlers.list_recordings("https://app/api/recordings"), lambda _answer: None)
 
 
 __all__ = ["CONTAINER", "run_world"]
