@@ -11,11 +11,13 @@ help: ## this list
 setup: $(VENV)/.ready local/node_modules/.ready ## install all that the laptop needs (done by the others on their own)
 
 $(VENV)/.ready: requirements.txt requirements-dev.txt
+	@echo "1/2 Python's packages, into $(VENV): about a minute"
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(PY) -m pip install --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
 local/node_modules/.ready: local/package.json local/package-lock.json | $(VENV)/.ready
+	@echo "2/2 Azurite, into local/node_modules"
 	$(PY) -m local.node npm ci --prefix local
 	@touch $@
 
@@ -26,7 +28,7 @@ services: setup ## Azurite, the ACS emulator and Event Grid, for a `func start` 
 	$(PY) -m local.services
 
 start: setup ## the services and the app: `func start` where Core Tools are, else the local host
-	$(PY) -m local.start
+	$(PY) -m local.start $(ARGS)
 
 check: setup ## lint, format, types; Bicep's compiler where there is one
 	$(BIN)/ruff check .
@@ -34,6 +36,13 @@ check: setup ## lint, format, types; Bicep's compiler where there is one
 	$(BIN)/mypy
 	@if command -v bicep >/dev/null; then bicep build --stdout infra/main.bicep >/dev/null; \
 	elif command -v az >/dev/null; then az bicep build --stdout --file infra/main.bicep >/dev/null; fi
+
+.PHONY: openapi doctor
+openapi: setup ## docs/openapi.yaml into the JSON that the app serves
+	$(PY) scripts/openapi.py
+
+doctor: setup ## what is well and what is not, on the laptop or with APP=https://… KEY=… (ARGS=--json)
+	@$(PY) scripts/doctor.py $(ARGS)
 
 format: setup ## let ruff write
 	$(BIN)/ruff check --fix .
@@ -56,6 +65,10 @@ check-deploy: setup .venv-deploy/.ready ## every az command through the real CLI
 costs: bench-deps ## what a month costs, into docs/costs.md (prices: scripts/prices.json)
 	MPLBACKEND=Agg $(PY) scripts/costs.py
 
+.PHONY: screenshots
+screenshots: setup ## the pictures of the page, of the real app with a day of recordings, into docs/page/ (needs Chromium)
+	$(PY) -m tests.pages.screenshots
+
 .PHONY: audit fuzz
 audit: setup ## known vulnerabilities of the deployed packages (prints NOT AUDITED without a network)
 	$(PY) -m local.audit
@@ -68,6 +81,11 @@ SEEDS ?= 2000
 SEED_START ?= 1
 simulate: setup ## whole worlds from seeds, every invariant checked (SEEDS=2000 SEED_START=1)
 	$(PY) -m tests.simulation --seeds $(SEEDS) --start $(SEED_START) $(ARGS)
+
+.PHONY: mutants
+mutants: setup ## a mistake at a time in the core, before the unit tests and before the worlds (ARGS="--sample 60")
+	$(PY) -m pip install --quiet --disable-pip-version-check -r tests/mutants/requirements.txt
+	$(PY) -m tests.mutants $(ARGS)
 
 .PHONY: chaos load soak
 chaos: setup ## 200 recordings while workers are killed, wires cut, storage frozen; every byte compared (ARGS=--help)

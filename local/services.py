@@ -99,7 +99,8 @@ class Services:
         """Creates what the infrastructure creates in Azure: the containers, and the queues that the host needs."""
         with BlobServiceClient.from_connection_string(self.azurite.connection_string) as blobs:
             for name in self._containers:
-                _unless_there(functools.partial(blobs.create_container, name))
+                # Its files can be read without a key, so that `curl` can fetch one to listen to.
+                _unless_there(functools.partial(blobs.create_container, name, public_access="blob"))
         with QueueServiceClient.from_connection_string(self.azurite.connection_string) as queues:
             for name in QUEUES:
                 _unless_there(functools.partial(queues.create_queue, name))
@@ -181,6 +182,7 @@ def guide(services: Services, *, host_url: str) -> str:
   Azurite       {services.azurite.blob_url}  (queues: {services.azurite.queue_url})
   ACS emulator  {services.acs.origin}  (control plane: {control}, e.g. {control}/health)
   Event Grid    {services.eventgrid.origin}
+  The page      {host_url}/api/ui#key=local  (no key is checked on a laptop)
 
 Record a call whose export fails, and watch the rescue:
 
@@ -191,6 +193,12 @@ Record a call whose export fails, and watch the rescue:
   curl -s {host_url}/api/recordings | python3 -m json.tool
   until curl -s {host_url}/api/recordings/$RECORDING | grep -q '"state": *"complete"'; do sleep 1; done
   curl -s {host_url}/api/recordings/$RECORDING | python3 -m json.tool
+
+Listen to it (the emulator's media are silence, in whole files), and see whether all is well:
+
+  blob() {{ python3 -c 'import json, sys; print(json.load(sys.stdin)["chunks"][0]["blob"])'; }}
+  curl -s -o call.mp3 "$(curl -s {host_url}/api/recordings/$RECORDING | blob)" && ls -l call.mp3
+  curl -s {host_url}/api/doctor | python3 -m json.tool
 """
 
 

@@ -37,7 +37,8 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     app_dir, host_url = given.app_dir.resolve(), f"http://127.0.0.1:{given.port}"
     if given.port and not is_free(given.port):
-        print(f"Port {given.port} is in use: stop the other program, or choose a port with --port.", file=sys.stderr)
+        advice = f"stop the other program, or choose a port: make start ARGS='--port {given.port + 10}'"
+        print(f"Port {given.port} is in use: {advice}", file=sys.stderr)
         return 1
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -64,4 +64,28 @@ function Await([string]$What, [int]$Wanted, [scriptblock]$Command) {
 
 Await 'settings, ledger and identity (list of recordings)' 200 { Ask '/api/recordings?limit=1' }
 Await 'a synthetic event, through the webhook into the function' 202 { Deliver }
+
+function Report { # what the app's doctor says
+    try {
+        return (Invoke-WebRequest -Uri "$($env:APP_URL)/api/doctor" -Headers @{ 'x-functions-key' = $key }).Content | ConvertFrom-Json
+    } catch { return $null }
+}
+function ShowFaults($Report) { # a line for each check that warns or fails
+    foreach ($check in $Report.checks) {
+        if ($check.status -ne 'ok') { Say "$($check.status): $($check.name): $($check.message). $($check.fix)" }
+    }
+}
+$try = 1
+while ($true) {
+    $found = Report
+    if ($found -and $found.status -ne 'fail') { break }
+    if ($try -ge $tries) {
+        ShowFaults $found
+        Fail "the doctor finds a fault after $try looks: each line above has its fix"
+    }
+    $try += 1
+    Start-Sleep -Seconds $pause
+}
+ShowFaults $found
+Say 'the doctor finds no fault (make doctor, docs/operations.md)'
 Say 'done. First recording: README.md, Deploy'

@@ -64,4 +64,26 @@ await() { # await WHAT STATUS COMMAND...
 
 await "settings, ledger and identity (list of recordings)" 200 ask "/api/recordings?limit=1"
 await "a synthetic event, through the webhook into the function" 202 deliver
+
+report() { # what the app's doctor says; its status comes first
+  printf 'header = "x-functions-key: %s"\n' "$key" | curl -sS -K - "$APP_URL/api/doctor" || true
+}
+not_ok() { # a line for each check that warns or fails
+  printf '%s\n' "$found" | awk '{ gsub(/\{"name"/, "\n&"); print }' | grep -E '^\{"name".*"status": "(warn|fail)"' || true
+}
+try=1
+while :; do
+  found=$(report)
+  case $found in
+    '{"status": "ok"'* | '{"status": "warn"'*) break ;;
+  esac
+  if [ "$try" -ge "$tries" ]; then
+    not_ok >&2
+    fail "the doctor finds a fault after $try looks: each line above has its fix"
+  fi
+  try=$((try + 1))
+  sleep "$pause"
+done
+not_ok
+say "the doctor finds no fault (make doctor, docs/operations.md)"
 say "done. First recording: README.md, Deploy"

@@ -17,20 +17,28 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from shared.api.actions import Actions
+from shared.api.bulk import Bulk
+from shared.api.doctor import Doctor
 from shared.api.listing import Listing
 from shared.api.rejected import RejectedEvents
 from shared.api.replay import Replay
+from shared.api.replays import Replays
+from shared.api.statistics import Statistics
 from shared.api.verification import Verification
+from shared.api.verifications import Verifications
 from shared.api.views import RecordingViews
 from shared.domain.backoff import RetryPolicy
 from shared.domain.steps import Rules
 from shared.intake.intake import EventIntake
-from shared.logs import LogOnlyNotifier
+from shared.logs import LogOnlyNotifier, describe, log
 from shared.settings import Settings, load_settings
+from shared.sightings import Sightings
 from shared.start.preflight import Preflight
 from shared.start.start import Start
 from shared.store import RecordingStore
+from shared.sweep.audit import Audit
 from shared.sweep.sweep import Sweep
+from shared.telemetry.port import NO_TELEMETRY
 from shared.transfer.copy import Copier
 from shared.transfer.engine import Engine
 from shared.transfer.slots import BlockSlots, ThreadSlots
@@ -52,9 +60,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shared.ports import Acs, Clock, Containers, Ledger, Media, Notifier, Random, WorkQueue
+    from shared.telemetry.port import Telemetry
 
 # A sweep ends well before the next one begins.
 _SWEEP_BUDGET = timedelta(minutes=4)
+_AUDIT_BUDGET = timedelta(seconds=30)
 # What cannot be continued by the next invocation (a digest, a body without ranges) has nearly all of `functionTimeout`
 # (host.json; a test keeps the two apart by this minute).
 HARD_BUDGET = timedelta(minutes=29)
@@ -85,6 +95,7 @@ class Ports:
     clock: Clock
     random: Random
     slots: BlockSlots
+    telemetry: Telemetry = NO_TELEMETRY
 
 
 @dataclass(frozen=True)
@@ -92,17 +103,23 @@ class App:
     """The use cases, ready to be called."""
 
     settings: Settings
+    telemetry: Telemetry
     store: RecordingStore
     start: Start
     intake: EventIntake
     worker: Worker
     sweep: Sweep
+    audit: Audit
     views: RecordingViews
     listing: Listing
+    statistics: Statistics
     replay: Replay
     actions: Actions
     rejected: RejectedEvents
+    doctor: Doctor
     verification: Verification
+    replays: Replays
+    verifications: Verifications
 
 
 def rules_of(settings: Settings) -> Rules:
@@ -123,17 +140,28 @@ def compose(settings: Settings, ports: Ports) -> App:
     """Wires the use cases to `ports`."""
     clock, containers = ports.clock, ports.containers
     rules = rules_of(settings)
-    store = RecordingStore(ledger=ports.ledger, queue=ports.queue, clock=clock, random=ports.random, rules=rules)
+    telemetry = ports.telemetry
+    store = RecordingStore(
+        ledger=ports.ledger, queue=ports.queue, clock=clock, random=ports.random, rules=rules, telemetry=telemetry
+    )
     views = RecordingViews(
         store=store, clock=clock, containers=containers, fallback_container=settings.fallback_container
     )
     steps = _steps(settings, ports)
+    listing = Listing(store=store, views=views)
+    replay = Replay(store=store, clock=clock)
+    verification = Verification(
+        store=store, check=steps.check, clock=clock, fallback_container=settings.fallback_container
+    )
+    bulk = Bulk(store=store, listing=listing, clock=clock)
     # What waits for a worker waits no longer than one invocation may take.
     overdue_after = settings.time_budget
     allowed: dict[str, Any] = {"allowed": settings.allowed, "default_container": settings.default_container}
-    intake = EventIntake(store=store, clock=clock, **allowed)
+    seen = Sightings(ledger=ports.ledger, clock=clock)
+    intake = EventIntake(store=store, seen=seen, clock=clock, **allowed)
     return App(
         settings=settings,
+        telemetry=telemetry,
         store=store,
         start=Start(
             store=store,
@@ -150,22 +178,38 @@ def compose(settings: Settings, ports: Ports) -> App:
             time_budget=settings.time_budget,
             hard_budget=HARD_BUDGET,
             overdue_after=overdue_after,
+            telemetry=telemetry,
         ),
         sweep=Sweep(
             ledger=ports.ledger,
             queue=ports.queue,
+            seen=seen,
             clock=clock,
             time_budget=_SWEEP_BUDGET,
             overdue_after=overdue_after,
+            telemetry=telemetry,
         ),
-        views=views,
-        listing=Listing(store=store, views=views),
-        replay=Replay(store=store, clock=clock),
         actions=Actions(store=store, acs=ports.acs),
         rejected=RejectedEvents(ledger=ports.ledger, intake=intake, clock=clock),
-        verification=Verification(
-            store=store, check=steps.check, clock=clock, fallback_container=settings.fallback_container
+        doctor=Doctor(
+            settings=settings,
+            store=store,
+            queue=ports.queue,
+            acs=ports.acs,
+            containers=containers,
+            seen=seen,
+            clock=clock,
         ),
+        audit=Audit(
+            ledger=ports.ledger, queue=ports.queue, clock=clock, days=settings.audited, time_budget=_AUDIT_BUDGET
+        ),
+        views=views,
+        listing=listing,
+        statistics=Statistics(store=store, clock=clock),
+        replay=replay,
+        verification=verification,
+        replays=Replays(bulk=bulk, replay=replay),
+        verifications=Verifications(bulk=bulk, verification=verification),
     )
 
 
@@ -269,6 +313,7 @@ def azure_ports(settings: Settings) -> Ports:
         clock=SystemClock(),
         random=random_module.SystemRandom(),
         slots=ThreadSlots(room=settings.memory_bytes, least=settings.block_sizes.least),
+        telemetry=_telemetry(settings),
     )
 
 
@@ -299,6 +344,28 @@ def _notifier(settings: Settings, credential: Any) -> Notifier:
 
     key = settings.event_topic_key
     return TopicNotifier(settings.event_topic, key=key.reveal() if key else None, credential=credential)
+
+
+def _telemetry(settings: Settings) -> Telemetry:
+    """OpenTelemetry where it has somewhere to go; what is wrong with it is logged, and holds nothing up."""
+    if settings.insights is None and not settings.has_otlp:
+        return NO_TELEMETRY
+    try:
+        from shared.telemetry.otel import OtelTelemetry
+
+        exporters = []
+        if settings.insights:
+            from shared.telemetry.insights import insights_exporters
+
+            exporters.append(insights_exporters(settings.insights.reveal()))
+        if settings.has_otlp:
+            from shared.telemetry.otlp import otlp_exporters
+
+            exporters.append(otlp_exporters())
+        return OtelTelemetry(exporters)
+    except Exception as error:  # noqa: BLE001 - a library of another version, a connection string that is none
+        log("telemetry.failed", level=logging.WARNING, error=describe(error))
+        return NO_TELEMETRY
 
 
 _lock = threading.Lock()

@@ -7,21 +7,25 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from shared.api.body import read_json
+from shared.api.causes import causes
 from shared.api.principal import caller
 from shared.api.query import parse_query
 from shared.api.responses import Response, json_response
+from shared.api.statistics import parse_days
 from shared.app import the_app
-from shared.http import responding
+from shared.http import parameters, responding
 from shared.logs import describe, log
 from shared.start.request import check_idempotency_key
+from shared.telemetry.port import NO_TELEMETRY
 from shared.worker.message import decode_message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from shared.app import App
 
@@ -64,11 +68,6 @@ def replay_recording(identity: str, headers: Mapping[str, str]) -> Response:
     return responding(act)
 
 
-def verify_recording(identity: str) -> Response:
-    """`POST /api/recordings/{recordingId}/verify`: what was found at once; digests follow in the background."""
-    return responding(lambda app: json_response(app.verification.verify(identity), status=202))
-
-
 def list_recordings(url: str) -> Response:
     """`GET /api/recordings`. From the URL, for a host's mapping of parameters holds each name once.
 
@@ -76,11 +75,17 @@ def list_recordings(url: str) -> Response:
     """
     if urlsplit(url).path.endswith("/"):
         return responding(lambda app: json_response(app.views.one("")))
-    return responding(lambda app: json_response(app.listing.page(parse_query(_parameters(url)))))
+    return responding(lambda app: json_response(app.listing.page(parse_query(parameters(url)))))
 
 
-def _parameters(url: str) -> list[tuple[str, str]]:
-    return parse_qsl(urlsplit(url).query, keep_blank_values=True)
+def get_causes(url: str) -> Response:
+    """`GET /api/causes`."""
+    return responding(lambda app: json_response(causes(app.store, parameters(url))))
+
+
+def get_statistics(url: str) -> Response:
+    """`GET /api/statistics`."""
+    return responding(lambda app: json_response(app.statistics.over(parse_days(parameters(url)))))
 
 
 def recording_file_status_updated(event: str) -> None:
@@ -91,6 +96,23 @@ def recording_file_status_updated(event: str) -> None:
 def sweep() -> None:
     """The timer."""
     _reporting(lambda app: app.sweep.run())
+    _reporting(lambda app: app.audit.run())
+
+
+@contextmanager
+def traced(name: str, context: Any, *, sent_from: str | None = None) -> Iterator[None]:
+    """A span around one invocation. `context`: the worker's, which has the host's own span; `sent_from`: the message's.
+
+    A message belongs to the trace that it was sent from, and is linked with its invocation.
+    """
+    try:
+        telemetry = the_app().telemetry
+    except Exception:  # noqa: BLE001 - what is wrong with the settings is for the function itself to say
+        telemetry = NO_TELEMETRY
+    hosts = getattr(getattr(context, "trace_context", None), "trace_parent", None) or None
+    about = {"faas.invocation_id": str(getattr(context, "invocation_id", ""))}
+    with telemetry.span(name, about, parent=sent_from or hosts, link=hosts if sent_from else None):
+        yield
 
 
 def _reporting(action: Callable[[App], None]) -> None:
@@ -115,6 +137,8 @@ async def work(body: bytes, *, message_id: str, is_background: bool = False, con
         if storage is not None:
             # The way the worker documents for logging from one's own threads.
             storage.invocation_id = invocation
-        _reporting(lambda app: app.worker.handle(item, message_id=message_id))
+        name = "background_work" if is_background else "rescue_chunk"
+        with traced(name, context, sent_from=item.trace):
+            _reporting(lambda app: app.worker.handle(item, message_id=message_id))
 
     await asyncio.get_running_loop().run_in_executor(_background if is_background else _rescues, run)

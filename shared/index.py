@@ -2,7 +2,7 @@
 result or a join, never a recording.
 
     ids/{hash of an id}/{recording key}       by every id it is known by: its own, call, group, room, connection
-    aliases/{hash of an id}/{hash of an id}   a server call id and the group or room that it is the call of
+    aliases/{hash of an id}/{hash of an id}   a server call id and the group or room that it is the call of, both ways
     finished/{state}/{when it began}-{key}    a finished recording, with what lists filter by (`domain/facets.py`)
 
 The time in a name of `finished/` counts backwards (`9263381/12/3599999`: day, hour, milliseconds of the hour), so that
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from shared.domain.recording import Recording
-    from shared.ports import IndexEntry, Ledger
+    from shared.ports import IndexEntry, Ledger, OpenEntry
 
 FINISHED = "finished/"
 _LAST_DAY, _LAST_MS = 9_999_999, 3_599_999
@@ -56,19 +56,37 @@ def forget(ledger: Ledger, identity: str, *, key: str) -> None:
 
 def known_by(ledger: Ledger, identity: str) -> list[Known]:
     """The recordings known by `identity`, oldest first. StorageError."""
-    return _known(ledger, recording_key(identity))
+    return known_by_hash(ledger, recording_key(identity))
 
 
 def remember_alias(ledger: Ledger, identity: str, other: str, *, at: datetime) -> None:
     """Notes that both ids are of one call. StorageError."""
-    ledger.put_entry(f"aliases/{recording_key(identity)}/{recording_key(other)}", {"at": format_time(at)})
+    for one, two in ((identity, other), (other, identity)):
+        ledger.put_entry(f"aliases/{recording_key(one)}/{recording_key(two)}", {"at": format_time(at)})
+
+
+def aliases(ledger: Ledger, identity: str, *, most: int) -> list[str]:
+    """Hashes (`recording_key`) of ids that are of one call with `identity`, the newest `most`. StorageError."""
+    entries = _everything(ledger, f"aliases/{recording_key(identity)}/")
+    newest = sorted(entries, key=lambda entry: entry.metadata.get("at", ""), reverse=True)
+    return [entry.name.rpartition("/")[2] for entry in newest[:most]]
 
 
 def known_by_alias(ledger: Ledger, identity: str) -> list[Known]:
     """The recordings known by an id that is of the same call as `identity`, oldest first. StorageError."""
-    entries, _ = ledger.entries(f"aliases/{recording_key(identity)}/")
-    found = [known for entry in entries for known in _known(ledger, entry.name.rpartition("/")[2])]
+    entries = _everything(ledger, f"aliases/{recording_key(identity)}/")
+    found = [known for entry in entries for known in known_by_hash(ledger, entry.name.rpartition("/")[2])]
     return sorted(found, key=lambda known: known.at)
+
+
+def open_entries(ledger: Ledger) -> Iterator[OpenEntry]:
+    """All open documents' metadata, 5,000 a request. StorageError."""
+    cursor: str | None = None
+    while True:
+        page, cursor = ledger.open_entries(cursor=cursor)
+        yield from page
+        if cursor is None:
+            return
 
 
 def finished_entry(recording: Recording) -> tuple[str, dict[str, str]] | None:
@@ -129,13 +147,22 @@ def begun_at(known: Iterable[Known], moment: datetime | None) -> Known | None:
     return max(fitting, key=lambda one: one.at, default=None)
 
 
-def _known(ledger: Ledger, digest: str) -> list[Known]:
-    entries, _ = ledger.entries(f"ids/{digest}/")
+def known_by_hash(ledger: Ledger, digest: str) -> list[Known]:
+    """The same for the hash of an id."""
     found = []
-    for entry in entries:
+    for entry in _everything(ledger, f"ids/{digest}/"):
         try:
             at = parse_time(entry.metadata.get("at", ""))
         except ValueError:
             continue  # not written by this app
         found.append(Known(entry.name.rpartition("/")[2], at, entry.metadata.get("role", "")))
     return sorted(found, key=lambda known: known.at)
+
+
+def _everything(ledger: Ledger, prefix: str) -> list[IndexEntry]:
+    """All pages: one may be short, or empty, and not the last. A room's id is known by every recording of its calls."""
+    found, cursor = ledger.entries(prefix)
+    while cursor is not None:
+        page, cursor = ledger.entries(prefix, cursor=cursor)
+        found += page
+    return found

@@ -267,7 +267,7 @@ class Version:
 class OpenEntry:
     """What a listing tells of an open document. `due`: when something is to be done; `risk`: the earliest end of
     ACS's window for a chunk that still needs it; `facets`: what lists filter by. None where there is no such moment,
-    or it cannot be read.
+    or it cannot be read. `owed`: alerts and events that the topic has not got yet.
     """
 
     key: str
@@ -275,6 +275,7 @@ class OpenEntry:
     risk: datetime | None
     state: str
     facets: Facets | None = None
+    owed: int = 0
 
 
 @dataclass(frozen=True)
@@ -362,6 +363,10 @@ class Ledger(Protocol):
         """Such a document, or None."""
         ...
 
+    def probe(self) -> datetime:
+        """Writes a note and reads it back; the storage's own time (its Date header, whole seconds)."""
+        ...
+
     def keep_rejected(self, name: str, data: bytes) -> None:
         """Keeps an event that could not be used, in its own container; one of that name is replaced."""
         ...
@@ -382,6 +387,7 @@ class Ledger(Protocol):
 # The parts of a recording that a message can be about, beside its chunks.
 RECORDING_PART = "recording"
 OUTBOX_PART = "outbox"
+AUDIT_PART = "audit"
 
 
 class Lane(StrEnum):
@@ -394,11 +400,36 @@ class Lane(StrEnum):
 
 @dataclass(frozen=True)
 class WorkItem:
-    """Something may be due. `part`: a chunk's key, `recording` or `outbox`; `generation`: that of the chunk's plan."""
+    """Something may be due. `part`: a chunk's key, `recording`, `outbox` or `audit`; `generation`: the plan's.
+
+    `trace`: the W3C `traceparent` of what led to it; `due_at`: not before then. Both say nothing about what to do.
+    """
 
     recording_key: str
     part: str
     generation: int = 0
+    trace: str | None = field(default=None, compare=False)
+    due_at: datetime | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What waits in a queue. `length`: messages, those for later among them; `oldest_due`: since when the oldest of
+    the visible ones is due; `is_full`: so many are visible that more would only wait behind them.
+    """
+
+    length: int = 0
+    oldest_due: datetime | None = None
+    is_full: bool = False
+
+
+@dataclass(frozen=True)
+class QueueDepth:
+    """About how many messages a queue (None: there is none) and its poison queue hold, those of later included."""
+
+    name: str
+    waiting: int | None
+    poisoned: int
 
 
 class WorkQueue(Protocol):
@@ -408,8 +439,12 @@ class WorkQueue(Protocol):
         """At least once, not before `delay` (0 to 7 days)."""
         ...
 
-    def is_backed_up(self, lane: Lane) -> bool:
-        """Whether so many messages wait visibly that more would only wait behind them."""
+    def backlog(self, lane: Lane) -> Backlog:
+        """What waits; nothing where there is no such queue."""
+        ...
+
+    def depths(self) -> list[QueueDepth]:
+        """One for each lane."""
         ...
 
     def drain_poison(self, *, limit: int) -> list[WorkItem]:

@@ -41,10 +41,13 @@ NAMES = (
     "DELIVERY_DAYS",
     "DELETE_AT_ACS",
     "DIGEST_EXPORTS",
+    "AUDIT_DAYS",
     "ALERT_HOURS_LEFT",
     "SILENT_AFTER_HOURS",
     "EVENT_TOPIC_ENDPOINT",
     "EVENT_TOPIC_KEY",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
     "LOCAL_ACS_ORIGIN",
     "AZURE_CLIENT_ID",
 )
@@ -118,10 +121,13 @@ class Settings:
     delivery_window: timedelta = timedelta(days=7)
     delete_at_acs: bool = False
     digest_exports: bool = True
+    audited: timedelta | None = None
     alert_left: tuple[timedelta, ...] = (timedelta(hours=6), timedelta(hours=1))
     silent_after: timedelta = timedelta(hours=4)
     event_topic: str | None = None
     event_topic_key: Secret | None = None
+    insights: Secret | None = None
+    has_otlp: bool = False
     local_acs_origin: str | None = None
     identity_client_id: str | None = None
 
@@ -202,10 +208,14 @@ class _Reader:
             "delivery_window": self.duration("DELIVERY_DAYS", 7, unit=timedelta(days=1), least=0.01, most=365),
             "delete_at_acs": self.choice("DELETE_AT_ACS", ("false", "true")) == "true",
             "digest_exports": self.choice("DIGEST_EXPORTS", ("true", "false")) == "true",
+            "audited": self.duration("AUDIT_DAYS", 0, unit=timedelta(days=1), least=0, most=3650) or None,
             "alert_left": self.hours_list("ALERT_HOURS_LEFT", "6,1"),
             "silent_after": self.duration("SILENT_AFTER_HOURS", 4, unit=timedelta(hours=1), least=0.01, most=24),
             "event_topic": self.event_topic(),
             "event_topic_key": self.secret("EVENT_TOPIC_KEY"),
+            # The host reads both, too; what is wrong with them costs telemetry, and no recording.
+            "insights": self.secret("APPLICATIONINSIGHTS_CONNECTION_STRING"),
+            "has_otlp": self.get("OTEL_EXPORTER_OTLP_ENDPOINT") is not None,
             "local_acs_origin": self.local_origin(),
             # The second is what the host itself reads; one identity serves both.
             "identity_client_id": self.guid("AZURE_CLIENT_ID") or self.guid("AzureWebJobsStorage__clientId"),

@@ -21,6 +21,8 @@ from shared.domain.lifecycle import decide
 from shared.domain.steps import BACKGROUND_STEPS, URGENT_LEFT, chunk_step, next_due, recording_steps
 from shared.logs import log
 from shared.ports import OUTBOX_PART, RECORDING_PART, Lane, OpenEntry, Version, WorkItem
+from shared.telemetry.changes import measure_change
+from shared.telemetry.port import NO_TELEMETRY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from shared.domain.recording import Chunk, Recording
     from shared.domain.steps import Rules
     from shared.ports import Clock, Ledger, Random, WorkQueue
+    from shared.telemetry.port import Telemetry
 
 _MOST_RACES = 20
 # What is due later than this is left to the sweep, which comes every five minutes.
@@ -40,12 +43,22 @@ _LONGEST_DELAY = timedelta(days=6)
 class RecordingStore:
     """Loads and commits recordings. One for the process; safe for many threads."""
 
-    def __init__(self, *, ledger: Ledger, queue: WorkQueue, clock: Clock, random: Random, rules: Rules) -> None:
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        queue: WorkQueue,
+        clock: Clock,
+        random: Random,
+        rules: Rules,
+        telemetry: Telemetry = NO_TELEMETRY,
+    ) -> None:
         self.ledger = ledger
         self._queue = queue
         self._clock = clock
         self._random = random
         self.rules = rules
+        self._telemetry = telemetry
 
     def load(self, key: str) -> Version | None:
         """The recording as the ledger has it, or None. StorageError; StorageCorrupted where it cannot be read."""
@@ -86,6 +99,7 @@ class RecordingStore:
                     self._clock.pause(self._random.random() * 0.05 * (attempt + 1))
                     continue
                 written = version  # our own write, whose answer was lost
+            measure_change(self._telemetry, before, written.recording)
             self._send(before, written.recording)
             return written
         raise StorageUnavailable(f"the ledger document {key} is being changed all the time")
@@ -112,7 +126,7 @@ class RecordingStore:
         if due is None and after.closed_at is not None:
             etag = version.etag if version and version.is_open else None
             return Version(after, self.ledger.archive(after, etag=etag), is_open=False)
-        entry = OpenEntry(after.key, due, after.at_risk_from, after.state.value, facets(after))
+        entry = OpenEntry(after.key, due, after.at_risk_from, after.state.value, facets(after), len(after.outbox))
         if version is not None and version.is_open:
             return Version(after, self.ledger.save(after, etag=version.etag, entry=entry))
         # New, or opened again: the closed copy stays, so that a reader always finds one of them.
@@ -155,6 +169,7 @@ class RecordingStore:
     def _offer(self, item: WorkItem, at: datetime | None, lane: Lane) -> bool:
         now = self._clock.now()
         delay = min(max((at or now) - now, timedelta(0)), _LONGEST_DELAY)
+        item = replace(item, trace=self._telemetry.trace_parent(), due_at=now + delay)
         try:
             self._queue.send(item, delay=delay, lane=lane)
         except StorageError as error:

@@ -69,10 +69,10 @@ var ledgerRule = {
       blobTypes: ['blockBlob']
       prefixMatch: [
         '${ledgerContainer}/closed/'
-        '${ledgerContainer}/recordings/'
-        '${ledgerContainer}/calls/'
+        '${ledgerContainer}/finished/'
+        '${ledgerContainer}/ids/'
+        '${ledgerContainer}/aliases/'
         '${ledgerContainer}/starts/'
-        '${ledgerContainer}/adopted/'
       ]
     }
     actions: {

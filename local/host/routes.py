@@ -1,7 +1,7 @@
-"""HTTP routes of literal segments and plain `{name}` parameters, matched as ASP.NET Core matches them.
+"""HTTP routes of literal segments, plain `{name}` parameters and a last `{*name}`, matched as ASP.NET Core does.
 
 A literal ignores case. A parameter takes exactly one non-empty segment, percent-decoded; an encoded slash stays encoded
-and never splits a segment. One slash at the end of a path is ignored.
+and never splits a segment. A last `{*name}` takes all that is left. One slash at the end of a path is ignored.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from urllib.parse import unquote
 
 _PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
+_REST = re.compile(r"\{\*([A-Za-z_][A-Za-z0-9_-]*)\}")
 _BRACE = re.compile(r"[{}]")
 
 
@@ -25,16 +26,23 @@ class Route:
 
     def __init__(self, template: str) -> None:
         self._segments = template.strip("/").split("/") if template.strip("/") else []
+        rest = _REST.fullmatch(self._segments[-1]) if self._segments else None
+        self._rest = rest[1] if rest else None
+        if rest:
+            self._segments.pop()
         self._names = [_name(segment, template) for segment in self._segments]
-        self.precedence = tuple(name is not None for name in self._names)
+        self.precedence = (self._rest is not None, *(name is not None for name in self._names))
 
     def match(self, path: list[str]) -> dict[str, str] | None:
         """The route's parameters if it matches these path segments (still percent-encoded), else None."""
         if path and path[-1] == "":
             path = path[:-1]
+        values: dict[str, str] = {}
+        if self._rest and len(path) >= len(self._segments):
+            values[self._rest] = "/".join(map(_decode, path[len(self._segments) :]))
+            path = path[: len(self._segments)]
         if len(path) != len(self._segments):
             return None
-        values: dict[str, str] = {}
         for segment, name, text in zip(self._segments, self._names, map(_decode, path), strict=True):
             if name is None and text.lower() != segment.lower():
                 return None
@@ -51,8 +59,8 @@ def _name(segment: str, template: str) -> str | None:
         return match[1]
     if not segment or _BRACE.search(segment):
         raise RouteError(
-            f"route {template!r}: this host supports literal segments and plain {{name}} parameters only, "
-            f"not {segment!r}"
+            f"route {template!r}: this host supports literal segments, plain {{name}} parameters and a last {{*name}} "
+            f"only, not {segment!r}"
         )
     return None
 

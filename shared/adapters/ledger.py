@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from azure.core import MatchConditions
 from azure.storage.blob import ContentSettings
 
+from shared.adapters.listed import list_page
 from shared.adapters.translate import storage_errors
 from shared.domain.codec import decode, encode, format_time, parse_time
 from shared.domain.errors import BlobExists, BlobMissing, ContainerMissing, PreconditionFailed, StorageCorrupted
@@ -31,6 +32,7 @@ _JSON = ContentSettings(content_type="application/json")
 # Ledger calls sit in front of Event Grid's 30 seconds.
 _QUICK: dict[str, Any] = {"timeout": 10, "read_timeout": 10}
 _PAGE = 5000
+_PROBE = "seen/probe"
 _IF_NEW: dict[str, Any] = {"match_condition": MatchConditions.IfMissing}
 
 
@@ -182,14 +184,9 @@ class BlobLedger:
     ) -> tuple[list[tuple[str, dict[str, str]]], str | None]:
         try:
             with storage_errors():
-                listing = self._client.list_blobs(
-                    name_starts_with=prefix, include=["metadata"], results_per_page=page, **_QUICK
-                )
-                pages: Any = listing.by_page(continuation_token=cursor)
-                found = [(str(blob.name), dict(blob.metadata or {})) for blob in next(pages, [])]
+                return list_page(self._client, prefix, cursor=cursor, size=page, **_QUICK)
         except ContainerMissing:
             return [], None
-        return found, getattr(pages, "continuation_token", None) or None
 
     def put_note(self, name: str, data: bytes, *, is_new_only: bool = False) -> None:
         """See the port."""
@@ -205,6 +202,14 @@ class BlobLedger:
                 return bytes(self._client.download_blob(name, **_QUICK).readall())
         except (BlobMissing, ContainerMissing):
             return None
+
+    def probe(self) -> datetime:
+        """See the port."""
+        written = self._made(self._client, lambda: self._blob(_PROBE).upload_blob(b"probe", overwrite=True, **_QUICK))
+        if self.get_note(_PROBE) != b"probe":
+            raise StorageCorrupted("a note that was just written is not read back")
+        moment: datetime = written["date"]
+        return moment
 
     def keep_rejected(self, name: str, data: bytes) -> None:
         """See the port."""
@@ -270,13 +275,18 @@ def _if_match(etag: str) -> dict[str, Any]:
 def _metadata(entry: OpenEntry) -> dict[str, str]:
     moments = {"due": entry.due, "risk": entry.risk}
     known = to_metadata(entry.facets) if entry.facets else {}
+    if entry.owed:
+        known["owed"] = str(entry.owed)
     return known | {"state": entry.state} | {name: format_time(moment) for name, moment in moments.items() if moment}
 
 
 def _entry(name: str, metadata: dict[str, str]) -> OpenEntry:
     key = name.removeprefix("open/").removesuffix(".json")
     due, risk = _moment(metadata.get("due")), _moment(metadata.get("risk"))
-    return OpenEntry(key, due, risk, metadata.get("state", ""), from_metadata(metadata))
+    owed = metadata.get("owed", "")
+    return OpenEntry(
+        key, due, risk, metadata.get("state", ""), from_metadata(metadata), int(owed) if owed.isdecimal() else 0
+    )
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from azure.storage.queue import ExponentialRetry, QueueServiceClient, TextBase64EncodePolicy
@@ -14,7 +15,7 @@ from shared.adapters.translate import storage_errors
 from shared.adapters.transport import pooled_transport
 from shared.domain.errors import BlobExists, ContainerMissing
 from shared.domain.redaction import scrub
-from shared.ports import Lane
+from shared.ports import Backlog, Lane, QueueDepth
 from shared.worker.message import decode_message, encode_message
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from azure.core.credentials import TokenCredential
+    from azure.storage.queue import QueueClient, QueueMessage
 
     from shared.ports import WorkItem
     from shared.settings import StorageAccount
@@ -51,6 +53,12 @@ def queue_service(account: StorageAccount, credential: TokenCredential | None) -
     return QueueServiceClient(account.queue_url or "", credential=credential, **options)
 
 
+def _due_at(message: QueueMessage) -> datetime:
+    """Since when it is due; a message of an older version says only when it was sent."""
+    item = decode_message(message.content)
+    return item.due_at if item and item.due_at else message.inserted_on or datetime.max.replace(tzinfo=UTC)
+
+
 class StorageWorkQueue:
     """Port `WorkQueue` on the SDK. Makes a queue when it is missing."""
 
@@ -78,13 +86,29 @@ class StorageWorkQueue:
             with storage_errors():
                 client.send_message(text, visibility_timeout=seconds, time_to_live=-1, **_QUICK)
 
-    def is_backed_up(self, lane: Lane) -> bool:
-        """See the port: as many messages as one peek shows are visible, and no worker took them yet. The count of the
-        queue would not tell: it holds those that are to come later, too.
+    def backlog(self, lane: Lane) -> Backlog:
+        """See the port. It is full if as many messages as one peek shows are visible, and no worker took them yet; the
+        count of the queue would not tell: it holds those that are to come later, too.
         """
+        client = self._clients[lane]
         with suppress(ContainerMissing), storage_errors():
-            return len(self._clients[lane].peek_messages(max_messages=_MOST_AT_ONCE, **_QUICK)) >= _MOST_AT_ONCE
-        return False
+            length = client.get_queue_properties(**_QUICK).approximate_message_count
+            visible = client.peek_messages(max_messages=_MOST_AT_ONCE, **_QUICK)
+            return Backlog(length or 0, min(map(_due_at, visible), default=None), len(visible) >= _MOST_AT_ONCE)
+        return Backlog()
+
+    def depths(self) -> list[QueueDepth]:
+        """See the port."""
+        return [
+            QueueDepth(name, self._count(self._clients[lane]), self._count(poison) or 0)
+            for (lane, name), poison in zip(QUEUES.items(), self._poison, strict=True)
+        ]
+
+    @staticmethod
+    def _count(client: QueueClient) -> int | None:
+        with suppress(ContainerMissing), storage_errors():
+            return int(client.get_queue_properties(**_QUICK).approximate_message_count or 0)
+        return None
 
     def drain_poison(self, *, limit: int) -> list[WorkItem]:
         """See the port."""

@@ -1,4 +1,4 @@
-"""The HTTP transport below every SDK client: one thin layer on sockets, bounded in time (docs/adr/0016-transport.md).
+"""The HTTP transport below every SDK client: one thin layer on sockets, bounded in time (docs/adr/0018-transport.md).
 
 The SDKs stay in the path everywhere, with their signing, checks, host allow-list and retries: this only moves the
 request that their pipelines made. No redirect is followed, no body is asked for or taken compressed, TLS is always

@@ -1,7 +1,7 @@
 """Byte streams that are bounded in time: a socket, and TLS over any other stream.
 
 TLS is decrypted from memory, `_PIECE` bytes a system call: `ssl.SSLSocket` makes two calls for each record of 16 KiB,
-which is a tenth more CPU (docs/adr/0016-transport.md).
+which is a tenth more CPU (docs/adr/0018-transport.md).
 """
 
 from __future__ import annotations

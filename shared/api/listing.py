@@ -20,10 +20,11 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from shared import index
-from shared.api.query import encode_cursor
+from shared.api.query import GROUPS, encode_cursor
 from shared.domain import naming
-from shared.domain.errors import Blame, StorageCorrupted
-from shared.domain.facets import began_at, facets, from_metadata, id_hash
+from shared.domain.codec import to_plain
+from shared.domain.errors import StorageCorrupted
+from shared.domain.facets import began_at, facets, from_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 _MOST_COST = 120
 _MOST_READ = 500
 _READERS = 8
+# Of a group or a room: recordings that were not started by its id are looked for in so many of its newest calls.
+_MOST_CALLS = 20
 _NEVER = datetime.max.replace(tzinfo=UTC)
 # Comes after every key: the place behind all recordings that began at a moment.
 _LAST_KEY = "g"
@@ -69,32 +72,34 @@ class Listing:
 
     def page(self, query: Query) -> dict[str, Any]:
         """`recordings`, and `nextCursor` while there are more. StorageError."""
-        scan = _Scan(self._candidates(query), query)
+        aliases = {one for name in GROUPS for one in self._aliases(query.ids.get(name))}
+        scan = _Scan(self._candidates(query, aliases), query)
         listed: list[dict[str, Any]] = []
         while len(listed) < query.limit:
             items = scan.take(query.limit - len(listed))
             if not items:
                 break
-            listed += [view for view in self._readers.map(lambda item: self._view(item, query), items) if view]
+            views = self._readers.map(lambda item: self._view(item, query, aliases), items)
+            listed += [view for view in views if view]
         answer: dict[str, Any] = {"recordings": listed}
         rest = scan.rest()
         return answer if rest is None else answer | {"nextCursor": encode_cursor(rest)}
 
-    def _view(self, item: _Item, query: Query) -> dict[str, Any] | None:
+    def _view(self, item: _Item, query: Query, aliases: set[str]) -> dict[str, Any] | None:
         try:
             version = self._store.load(item.key)
         except StorageCorrupted as error:
-            return {"key": item.key, "state": "unreadable", "cause": error.code, "blame": Blame.APP.value}
-        if version is None or not _agrees(item, version.recording, query):
+            return _unreadable(item, error)
+        if version is None or not _agrees(item, version.recording, query, aliases):
             return None
         return self._views.summary(version.recording)
 
     # --- candidates, in order
 
-    def _candidates(self, query: Query) -> Iterator[_Item]:
+    def _candidates(self, query: Query, aliases: set[str]) -> Iterator[_Item]:
         after = query.after
         if query.ids:
-            found: Iterable[_Item] = sorted(self._known(query), key=attrgetter("place"))
+            found: Iterable[_Item] = sorted(self._known(query, aliases), key=attrgetter("place"))
         elif query.order == "risk":
             found = sorted((_by_risk(entry) for entry in self._open(query)), key=attrgetter("place"))
         else:
@@ -115,7 +120,7 @@ class Listing:
         """What is unfinished, as far as its metadata can be read; what cannot is among it."""
         if not query.unfinished_states:
             return
-        for entry in open_entries(self._store):
+        for entry in index.open_entries(self._store.ledger):
             if entry.facets is None or not entry.facets.is_finished:
                 yield entry
 
@@ -135,28 +140,39 @@ class Listing:
 
     # --- by ids
 
-    def _known(self, query: Query) -> list[_Item]:
+    def _known(self, query: Query, aliases: set[str]) -> list[_Item]:
         """Those that have every id that is asked for, as far as the indexes tell."""
-        entries = [entry for entry in open_entries(self._store) if entry.facets]
-        by_id = [self._known_by(name, value, entries) for name, value in query.ids.items()]
+        entries = [entry for entry in index.open_entries(self._store.ledger) if entry.facets]
+        by_id = []
+        for name, value in query.ids.items():
+            found = self._known_by(naming.recording_key(value), entries)
+            for alias in aliases if name in GROUPS else ():
+                found = self._known_by(alias, entries) | found
+            by_id.append((self._itself(value) | found) if name == "recordingId" else found)
         common = set.intersection(*(set(found) for found in by_id))
         return [_Item(by_id[0][key], key) for key in common]
 
-    def _known_by(self, name: str, value: str, entries: list[OpenEntry]) -> dict[str, str]:
+    def _known_by(self, hashed: str, entries: list[OpenEntry]) -> dict[str, str]:
         """Places by keys. A recording is in the index when it was started here, or is finished; else it is open."""
-        hashed = id_hash(value)
         found = {
             entry.key: index.place(entry.facets.began, entry.key)
             for entry in entries
-            if entry.facets and hashed in entry.facets.ids
+            if entry.facets and hashed.startswith(entry.facets.ids)
         }
-        found |= {known.key: index.place(known.at, known.key) for known in index.known_by(self._store.ledger, value)}
-        if name == "recordingId":
-            for key in {value, naming.recording_key(value)} - set(found):
-                version = self._store.load(key) if naming.is_key(key) else None
-                if version is not None:
-                    found[key] = index.place(began_at(version.recording), key)
-        return found
+        known = index.known_by_hash(self._store.ledger, hashed)
+        return found | {one.key: index.place(one.at, one.key) for one in known}
+
+    def _itself(self, value: str) -> dict[str, str]:
+        """The recording whose key it is, or is made of it."""
+        for key in dict.fromkeys((value, naming.recording_key(value))):
+            version = self._store.load(key) if naming.is_key(key) else None
+            if version is not None:
+                return {key: index.place(began_at(version.recording), key)}
+        return {}
+
+    def _aliases(self, value: str | None) -> list[str]:
+        """Calls that a group or room had, as their CallStarted events said."""
+        return index.aliases(self._store.ledger, value, most=_MOST_CALLS) if value else []
 
 
 class _Budget:
@@ -212,16 +228,6 @@ class _Scan:
         return None
 
 
-def open_entries(store: RecordingStore) -> Iterator[OpenEntry]:
-    """All open documents' metadata, 5,000 a request. StorageError."""
-    cursor: str | None = None
-    while True:
-        page, cursor = store.ledger.open_entries(cursor=cursor)
-        yield from page
-        if cursor is None:
-            return
-
-
 def _by_risk(entry: OpenEntry) -> _Item:
     moment = entry.risk or entry.due or _NEVER
     return _Item(f"{moment:%Y%m%dT%H%M%S.%f}-{entry.key}", entry.key, is_finished=False, facets=entry.facets)
@@ -232,9 +238,30 @@ def _by_time(entry: OpenEntry) -> _Item:
     return _Item(index.place(began, entry.key), entry.key, is_finished=False, facets=entry.facets)
 
 
-def _agrees(item: _Item, recording: Recording, query: Query) -> bool:
+def _unreadable(item: _Item, error: StorageCorrupted) -> dict[str, Any] | None:
+    """What metadata tell of a document that cannot be read; it is quarantined when its next message comes."""
+    known = item.facets
+    if known is None:
+        return None
+    fields = {
+        "key": item.key,
+        "state": known.state,
+        "containerUrl": known.container,
+        "createdAt": to_plain(known.began),
+        "cause": error.code,
+        "blame": error.blame.value,
+        "bytesDone": 0,
+        "attempts": 0,
+        "chunkStates": {},
+    }
+    return fields | ({"route": known.route} if known.route else {})
+
+
+def _agrees(item: _Item, recording: Recording, query: Query, aliases: set[str]) -> bool:
     """Whether the document is what its entry says, and what is asked for."""
     given = facets(recording)
     if item.is_finished and index.place(given.began, recording.key) != item.place:
         return False
-    return item.is_finished in (None, given.is_finished) and query.admits(given) and query.names(recording)
+    if item.is_finished and item.facets is not None and item.facets.state != given.state:
+        return False  # an old entry beside the present one: a crash kept it from being removed
+    return item.is_finished in (None, given.is_finished) and query.admits(given) and query.names(recording, aliases)

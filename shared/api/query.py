@@ -16,7 +16,7 @@ from shared.domain.locations import ContainerUrl
 from shared.domain.recording import UNFINISHED_STATES, RecordingState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from shared.domain.facets import Facets
@@ -31,7 +31,9 @@ FINISHED_NAMES = tuple(
 )
 STATES = (UNFINISHED, FINISHED, ALL, *(state.value for state in RecordingState))
 IDS = ("recordingId", "callId", "serverCallId", "groupCallId", "roomId", "callConnectionId")
+GROUPS = ("groupCallId", "roomId")
 FILTERS = ("state", "from", "to", *IDS, "container", "cause", "route")
+PARAMETERS = (*FILTERS, "order", "limit", "cursor")
 # A function's key may come as a parameter.
 _NOT_OURS = ("code", "clientId")
 _ORDERS = ("risk", "newest")
@@ -68,7 +70,8 @@ class Query:
     def unfinished_states(self) -> tuple[str, ...]:
         """The states of unfinished recordings that are asked for."""
         if self.state in (UNFINISHED, ALL):
-            return UNFINISHED_NAMES
+            # All files in place and no manifest yet: that is unfinished, too, whatever its state.
+            return tuple(state.value for state in RecordingState)
         return (self.state,) if self.state in UNFINISHED_NAMES else ()
 
     @property
@@ -90,9 +93,17 @@ class Query:
             and (self.container is None or _is_in(self.container, given.container))
         )
 
-    def names(self, recording: Recording) -> bool:
-        """Whether the recording has each of the ids that are asked for."""
-        return all(naming.normal_id(value) in _named(recording, name) for name, value in self.ids.items())
+    def names(self, recording: Recording, aliases: Collection[str] = ()) -> bool:
+        """Whether the recording has each of the ids that are asked for.
+
+        `aliases`: hashes of the server call ids of calls that are of the group or room that is asked for.
+        """
+        call = recording.server_call_id
+        is_alias = call is not None and naming.recording_key(call) in aliases
+        return all(
+            naming.normal_id(value) in _named(recording, name) or (is_alias and name in GROUPS)
+            for name, value in self.ids.items()
+        )
 
 
 def _is_in(container: ContainerUrl, url: str) -> bool:
@@ -115,7 +126,7 @@ def _named(recording: Recording, name: str) -> set[str]:
 
 def parse_query(parameters: Sequence[tuple[str, str]]) -> Query:
     """The query of a URL, as names and values. InvalidRequest with every fault."""
-    read = _Reader(parameters)
+    read = Reader(parameters, PARAMETERS)
     ids = {name: read.text(name, _LONGEST_ID) for name in IDS}
     given_ids = {name: value for name, value in ids.items() if value}
     is_filtered = any(name in read.values for name in FILTERS)
@@ -143,18 +154,17 @@ def parse_query(parameters: Sequence[tuple[str, str]]) -> Query:
     return query
 
 
-class _Reader:
-    """Reads parameters, and notes what is wrong with them."""
+class Reader:
+    """Reads the parameters of a URL that are `known`, and notes what is wrong with them."""
 
-    def __init__(self, parameters: Sequence[tuple[str, str]]) -> None:
-        known = (*FILTERS, "order", "limit", "cursor")
+    def __init__(self, parameters: Sequence[tuple[str, str]], known: Sequence[str]) -> None:
         self.values: dict[str, str] = {}
         self._faults: list[Fault] = []
         for name, value in parameters:
             if name in _NOT_OURS:
                 continue
             if name not in known:
-                self.fault(name[:64] or "(empty)", f"is not a parameter; there are {', '.join(known)}")
+                self.fault(name[:64] or "(empty)", f"is not a parameter here; known: {', '.join(known) or 'none'}")
             elif name in self.values:
                 self.fault(name, "must be given once")
             elif not value.strip():
@@ -174,12 +184,14 @@ class _Reader:
             raise InvalidRequest(self._faults)
 
     def text(self, name: str, longest: int) -> str | None:
+        """The value, if it is not too long."""
         value = self.values.get(name)
         if value is not None and len(value) > longest:
             self.fault(name, f"must have at most {longest} characters")
         return value
 
     def one_of(self, name: str, choices: Sequence[str]) -> str | None:
+        """The value, if it is one of `choices`."""
         value = self.values.get(name)
         if value is None or value in choices:
             return value
@@ -187,12 +199,14 @@ class _Reader:
         return None
 
     def code(self, name: str) -> str | None:
+        """The value, if it has the form of a failure's code."""
         value = self.values.get(name)
         if value is not None and not _CODE.fullmatch(value):
             self.fault(name, "must be the code of a failure, like media_not_found")
         return value
 
     def count(self, name: str, most: int) -> int | None:
+        """A whole number from 1 to `most`."""
         value = self.values.get(name)
         if value is None:
             return None
@@ -204,6 +218,7 @@ class _Reader:
         return None
 
     def moment(self, name: str) -> datetime | None:
+        """A time, UTC where it says no zone."""
         value = self.values.get(name)
         if value is None:
             return None
@@ -215,6 +230,7 @@ class _Reader:
             return None
 
     def container(self, name: str) -> ContainerUrl | None:
+        """A container, or a place in one."""
         value = self.values.get(name)
         if value is None:
             return None
@@ -225,6 +241,7 @@ class _Reader:
             return None
 
     def cursor(self, name: str, order: str) -> str:
+        """The place in `order` that an earlier page ended at; empty without one."""
         value = self.values.get(name)
         if value is None:
             return ""

@@ -5,24 +5,25 @@ An id is made of the blob's name, and nothing else is looked for than what has t
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from shared.api.query import Reader, decode_cursor, encode_cursor
 from shared.domain.codec import format_time, parse_time
-from shared.domain.errors import Blame, Fault, InvalidRequest, RecorderError
+from shared.domain.errors import Blame, RecorderError
 from shared.logs import log
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Sequence
 
-    from shared.intake.intake import EventIntake
+    from shared.intake.intake import EventIntake, Outcome
     from shared.ports import Clock, Ledger, RejectedEntry
 
 MOST_LISTED = 100
 _USUAL = 20
+_LONGEST_CURSOR = 1024
+_BEST = ("recorded", "repeated", "paired", "ignored", "rejected")
 # Of one event in a list. The whole is in the blob.
 _MOST_SHOWN = 16_384
 _NAME = re.compile(r"(?P<folder>\d{8}|poison)/(?P<rest>[a-z_]{1,40}-[0-9a-f]{16}|[0-9a-f-]{36})\.json")
@@ -51,9 +52,9 @@ class RejectedEvents:
         self._intake = intake
         self._clock = clock
 
-    def listed(self, query: Mapping[str, str]) -> dict[str, Any]:
+    def listed(self, parameters: Sequence[tuple[str, str]]) -> dict[str, Any]:
         """A page. InvalidRequest, StorageError. Days are read newest first, and of a day its names only."""
-        limit, after = _parameters(query)
+        limit, after = _page(parameters)
         events: list[dict[str, Any]] = []
         last: RejectedEntry | None = None
         for entry in self._newest_first(after):
@@ -95,13 +96,22 @@ class RejectedEvents:
         event = kept.get("event")
         if not isinstance(event, str):
             raise NotReplayable("this is a queue message that could not be read: the sweep has looked at its recording")
-        outcomes = list(self._intake.take(event))
-        result = [{"outcome": one.kind, "key": one.key, "reason": one.reason} for one in outcomes]
-        result = [{name: value for name, value in one.items() if value is not None} for one in result]
-        kept["replayed"] = {"at": format_time(self._clock.now()), "by": by, "result": result}
+        came = _result(list(self._intake.take(event)))
+        kept["replayed"] = {"at": format_time(self._clock.now()), "by": by} | came
         self._ledger.keep_rejected(name, json.dumps(kept).encode())
-        log("event.replayed", id=identity, by=by, outcomes=[one.kind for one in outcomes])
-        return {"id": identity, "result": result}
+        log("event.replayed", id=identity, by=by, result=came["result"])
+        return {"id": identity} | came
+
+
+def _result(outcomes: list[Outcome]) -> dict[str, Any]:
+    """What came of all events of a delivery: the best of it in one word, and why any was rejected."""
+    kinds = [one.kind for one in outcomes]
+    fields = {
+        "result": min(kinds, key=_BEST.index),
+        "keys": list(dict.fromkeys(one.key for one in outcomes if one.key)) or None,
+        "reason": "; ".join(one.reason for one in outcomes if one.reason) or None,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _shown(entry: RejectedEntry, kept: dict[str, Any]) -> dict[str, Any]:
@@ -131,36 +141,21 @@ def _place(entry: RejectedEntry) -> tuple[str, str]:
 
 def _cursor(entry: RejectedEntry) -> str:
     parts = (entry.name.partition("/")[0], *_place(entry))
-    return base64.urlsafe_b64encode("|".join(parts).encode()).decode().rstrip("=")
+    return encode_cursor("|".join(parts))
 
 
-def _parameters(query: Mapping[str, str]) -> tuple[int, tuple[str, str, str] | None]:
-    faults = [
-        Fault(name[:100], "is no parameter of this list; known are limit, cursor")
-        for name in query
-        if name not in ("limit", "cursor", "code")  # the last is the key's
-    ]
-    limit, text = _USUAL, query.get("limit")
-    if text is not None:
-        limit = int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 0
-        if not 1 <= limit <= MOST_LISTED:
-            faults.append(Fault("limit", f"must be a whole number from 1 to {MOST_LISTED}"))
-    after = None
-    cursor = query.get("cursor")
-    if cursor is not None:
-        after = _decoded(cursor)
-        if after is None:
-            faults.append(Fault("cursor", "must be the nextCursor of an earlier page"))
-    if faults:
-        raise InvalidRequest(faults)
+def _page(parameters: Sequence[tuple[str, str]]) -> tuple[int, tuple[str, str, str] | None]:
+    read = Reader(parameters, ("limit", "cursor"))
+    limit = read.count("limit", MOST_LISTED) or _USUAL
+    cursor = read.text("cursor", _LONGEST_CURSOR)
+    after = _decoded(cursor) if cursor else None
+    if cursor and after is None:
+        read.fault("cursor", "must be the nextCursor of an earlier page")
+    read.check()
     return limit, after
 
 
 def _decoded(cursor: str) -> tuple[str, str, str] | None:
-    try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError):
-        return None
-    folder, _, rest = text.partition("|")
+    folder, _, rest = (decode_cursor(cursor) or "").partition("|")
     at, _, name = rest.partition("|")
     return (folder, at, name) if _NAME.fullmatch(name) and name.startswith(f"{folder}/") else None

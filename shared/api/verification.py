@@ -1,6 +1,7 @@
 """`POST /recordings/{id}/verify`: whether every file is still there, and still the same.
 
-Presence, size and ETag are looked at while the caller waits, one request a file. Digests are compared in the
+Presence, size and ETag of media are looked at while the caller waits, one request a file; of metadata and manifest only
+whether they are there. Digests are compared in the
 background (step `check`): their results are in the recording's timeline and in `chunks[].check`.
 """
 
@@ -43,13 +44,14 @@ class Verification:
     def verify_version(self, version: Version, *, by: str) -> dict[str, Any]:
         """The same for a recording that was loaded already."""
         before = version.recording
-        looks = self._check.look(before)
-        if looks:
-            version = self._store.record(version, f.VerificationAsked(looks), by=by)
+        asked = self._check.look(before)
+        if asked:
+            version = self._store.record(version, asked, by=by)
             if any(due.at <= self._clock.now() for due in recording_steps(version.recording, self._store.rules)):
                 self._store.send_look(version.recording)
         after = version.recording
-        files = [self._described(before, after, look) for look in looks]
+        gone = {one.chunk_key: not one.is_there for one in asked.metadata} if asked else {}
+        files = [self._described(before, after, look, gone) for look in asked.looks] if asked else []
         log(
             "recording.verified",
             recording=after.key,
@@ -58,9 +60,13 @@ class Verification:
             results=sorted({one["result"] for one in files}),
         )
         found = {"recordingId": after.recording_id, "key": after.key, "state": after.state.value, "files": files}
+        if asked and asked.has_manifest is not None:
+            found["manifest"] = "intact" if asked.has_manifest else "missing"
         return {name: value for name, value in found.items() if value is not None}
 
-    def _described(self, before: Recording, after: Recording, look: f.FileChecked) -> dict[str, Any]:
+    def _described(
+        self, before: Recording, after: Recording, look: f.FileChecked, gone: dict[str, bool]
+    ) -> dict[str, Any]:
         chunk, now = before.chunk(look.chunk_key), after.chunk(look.chunk_key)
         assert chunk is not None  # noqa: S101 - the looks were taken at this very version
         is_pending = now is not None and (now.is_check_due or now.digest_state == "pending")
@@ -72,6 +78,8 @@ class Verification:
             "found": _facts(look.size, look.etag, None),
             "digest": "pending" if is_pending else "none",
         }
+        if look.chunk_key in gone:
+            described["metadata"] = "missing" if gone[look.chunk_key] else "intact"
         if look.failure is not None:
             described["error"] = {"code": look.failure.code, "message": look.failure.message}
         return described

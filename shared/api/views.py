@@ -10,7 +10,7 @@ from shared.api.progress import staged_bytes
 from shared.domain import naming, places
 from shared.domain.codec import to_plain
 from shared.domain.errors import Blame, RecorderError
-from shared.domain.facets import holdup, route
+from shared.domain.facets import holdup, id_hash, route
 from shared.domain.locations import ContainerUrl
 from shared.domain.recording import IN_FALLBACK_STATES, ChunkState
 from shared.domain.reopen import is_at_acs
@@ -39,6 +39,12 @@ def find(store: RecordingStore, identity: str) -> Version:
             return version
     for known in reversed(index.known_by(store.ledger, identity)):
         version = store.load(known.key)
+        if version is not None:
+            return version
+    # Of a call that this app did not start, the index has nothing before the recording is finished.
+    hashed = id_hash(identity)
+    for entry in index.open_entries(store.ledger):
+        version = store.load(entry.key) if entry.facets and hashed in entry.facets.ids else None
         if version is not None:
             return version
     raise RecordingUnknown("this app has neither started it nor had an event about it")
@@ -76,7 +82,7 @@ class RecordingViews:
         at_risk = recording.at_risk_from
         counted = {state.value: sum(chunk.state is state for chunk in recording.chunks) for state in ChunkState}
         problem = holdup(recording)
-        totals = [chunk.size for chunk in recording.chunks]
+        totals = [_total(chunk) for chunk in recording.chunks]
         abandon = max((chunk.abandon_after for chunk in recording.chunks if chunk.is_at_risk), default=None)
         fields: dict[str, Any] = {
             "recordingId": recording.recording_id,
@@ -116,7 +122,7 @@ class RecordingViews:
             "metadata": chunk.metadata_state,
             "size": chunk.size,
             "bytesDone": max(_done(chunk), staged),
-            "bytesTotal": chunk.size,
+            "bytesTotal": _total(chunk),
             "sha256": chunk.sha256,
             "digest": chunk.digest_state,
             "digestProblem": chunk.digest_problem,
@@ -166,7 +172,14 @@ class RecordingViews:
 
 
 def _done(chunk: Chunk) -> int:
-    return chunk.size or 0 if chunk.is_safe else 0
+    """Bytes that are safe, or were staged when the last attempt ended."""
+    if chunk.is_safe:
+        return chunk.size or 0
+    return chunk.staged.bytes if chunk.staged else 0
+
+
+def _total(chunk: Chunk) -> int | None:
+    return chunk.size if chunk.is_safe else chunk.staged.total if chunk.staged else None
 
 
 def _lease(chunk: Chunk) -> dict[str, Any] | None:

@@ -4,7 +4,8 @@ Delays double from seconds to at most three minutes, drawn with full jitter (uni
 ten thousand recordings that failed together do not come back together. A service's Retry-After is honoured on top,
 up to five minutes. The window has two ends (`recording.py`): before each of them the pace tightens, and one attempt
 comes just before it. Between them at least one attempt is made every three minutes. A chunk that no source ever
-confirmed (404 and the like only) costs a request an hour at the most. One attempt comes after the latest end.
+confirmed (404 and the like only) costs a request an hour at the most, and one just before each end. One attempt comes
+after the latest end.
 """
 
 from __future__ import annotations
@@ -82,8 +83,9 @@ def next_attempt(
 
 def _delay(policy: RetryPolicy, history: History, *, now: datetime, random: float) -> timedelta:
     since = history.unconfirmed_since
-    longest = _UNCONFIRMED if since is not None and now - since > _NOT_READY_YET else policy.longest
-    bound = min(longest, policy.first * (1 << min(history.failures, 20)))
+    if since is not None and now - since > _NOT_READY_YET:
+        return _UNCONFIRMED * (1 + 0.1 * random)
+    bound = min(policy.longest, policy.first * (1 << min(history.failures, 20)))
     for edge in (history.at_risk_from, history.abandon_after):
         if now < edge:
             bound = min(bound, max((edge - now) / 12, policy.first))

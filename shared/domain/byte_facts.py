@@ -28,7 +28,10 @@ def export_found(recording: Recording, chunk: Chunk, fact: f.ExportFound, c: Con
     if chunk.is_in_place:
         is_known = fact.name == chunk.blob
         return recording if is_known else noted(recording, "late_export", at=c.now, chunk=chunk, detail=fact.name)
-    digest = "done" if fact.sha256 else "pending" if c.rules.digests_exports else "none"
+    if _is_another_file(chunk, fact):
+        return recording.with_chunk(places.beside(recording, chunk, fact.etag).rescheduled(c.now))
+    sha256 = fact.sha256 or (chunk.sha256 if chunk.before_damage and fact.name == chunk.blob else None)
+    digest = "done" if sha256 else "pending" if c.rules.digests_exports else "none"
     found = _in_place(
         recording,
         chunk,
@@ -39,8 +42,9 @@ def export_found(recording: Recording, chunk: Chunk, fact: f.ExportFound, c: Con
         etag=fact.etag,
         proof=fact.proof,
         format=fact.format,
-        sha256=fact.sha256,
+        sha256=sha256,
         digest_state=digest,
+        is_check_due=sha256 != fact.sha256,
         proved_at=c.now if fact.proof is not Proof.NONE else None,
     )
     if fact.metadata_blob:
@@ -54,7 +58,7 @@ def export_found(recording: Recording, chunk: Chunk, fact: f.ExportFound, c: Con
 
 def export_doubtful(recording: Recording, chunk: Chunk, fact: f.ExportDoubtful, c: Context) -> Recording:
     """Kept in case nothing better comes; ACS's own copy is fetched, beside it."""
-    if chunk.is_safe:
+    if not chunk.is_missing:
         return recording
     spare = Spare("destination", fact.name, fact.size)
     kept = chunk if chunk.spare and chunk.spare.size >= fact.size else replace(chunk, spare=spare)
@@ -77,19 +81,31 @@ def stored(recording: Recording, chunk: Chunk, fact: f.Stored, c: Context) -> Re
         return recording.with_chunk(replace(chunk, leftovers=left))
     if fact.proof is Proof.NONE and not chunk.is_exhausted:
         return _unproven(recording, chunk, fact, c)
+    return _taken(recording, chunk, fact, c)
+
+
+def _taken(recording: Recording, chunk: Chunk, fact: f.Stored, c: Context) -> Recording:
+    """The chunk with those bytes; where they were found, not fetched, only if they are what a damaged file was."""
+    is_found = fact.source is None and not fact.is_fallback
+    if is_found and _is_another_file(chunk, fact):
+        return recording.with_chunk(places.beside(recording, chunk, fact.etag).rescheduled(c.now))
+    is_back = is_found and chunk.before_damage is not None and fact.name == chunk.blob
+    sha256 = fact.sha256 or (chunk.sha256 if is_back else None)
     facts: dict[str, Any] = {
         "size": fact.size,
-        "sha256": fact.sha256,
+        "sha256": sha256,
         "etag": fact.etag,
         "format": fact.format,
         "proof": fact.proof,
         "is_confirmed": True,
-        "digest_state": "done" if fact.sha256 else "pending",
+        "digest_state": "done" if sha256 else "pending",
         "proved_at": c.now,
     }
     if fact.is_fallback:
         return _kept_in_fallback(recording, chunk, fact, c, facts)
-    done = _in_place(recording, chunk, ChunkState.RESCUED, c, blob=fact.name, **facts)
+    done = _in_place(
+        recording, chunk, ChunkState.RESCUED, c, blob=fact.name, is_check_due=sha256 != fact.sha256, **facts
+    )
     done = going_on(done, c, is_same_plan=fact.generation == chunk.generation)
     return noted(recording.with_chunk(done), "rescued", at=c.now, chunk=chunk, detail=fact.name)
 
@@ -99,12 +115,11 @@ def _kept_in_fallback(
 ) -> Recording:
     if chunk.state in IN_FALLBACK_STATES:
         return recording
-    blob = fact.name.removeprefix(f"{recording.key}/")
-    if blob in chunk.other_files:
-        blob = f"{places.folder_of(recording, chunk)}/{blob.rpartition('/')[2]}"
+    # Where it is in the fallback says nothing of its place: it may have been taken for unproven at first.
+    blob = places.media_name(recording, chunk, fact.format)
     kept = replace(chunk.to(ChunkState.IN_FALLBACK, **facts), blob=blob, fallback_blob=fact.name)
     kept = replace(kept, is_exhausted=False, failures=0, failing_since=None, finished_at=c.now, safe_at=c.now)
-    kept = replace(kept, attempts=kept.attempts + 1)
+    kept = replace(kept, attempts=kept.attempts + 1, staged=None, check=None, before_damage=None)
     if fact.refusal:
         kept = kept.failed(fact.refusal.at(c.now, step=Step.FETCH))
     recording = noted(recording.with_chunk(kept.rescheduled(c.now)), "kept_in_fallback", at=c.now, chunk=chunk)
@@ -154,7 +169,8 @@ def proved(recording: Recording, chunk: Chunk, fact: f.Proved, c: Context) -> Re
     is_same_plan = fact.generation == chunk.generation
     if chunk.placed and chunk.placed.name == fact.name and chunk.state is ChunkState.IN_FALLBACK:
         if chunk.size == fact.size and chunk.sha256 in (None, fact.sha256):
-            proof = Proof.DIGEST if chunk.sha256 else chunk.proof
+            # The same as the copy: that proves no more than was known of the copy.
+            proof = Proof.DIGEST if chunk.sha256 and chunk.proof is not Proof.NONE else chunk.proof
             return _delivered(
                 recording, chunk, fact.name, fact.etag, c, is_same_plan=is_same_plan, sha256=fact.sha256, proof=proof
             )
@@ -285,6 +301,13 @@ def deleted(recording: Recording, chunk: Chunk, fact: f.Deleted, c: Context) -> 
 # --- helpers
 
 
+def _is_another_file(chunk: Chunk, fact: f.ExportFound | f.Stored) -> bool:
+    """Whether a file that was found where a damaged one was is not the one that was there."""
+    if chunk.before_damage is None or not chunk.is_at_risk or fact.name != chunk.blob:
+        return False
+    return fact.size != chunk.size or (None not in (fact.sha256, chunk.sha256) and fact.sha256 != chunk.sha256)
+
+
 def _in_place(recording: Recording, chunk: Chunk, state: ChunkState, c: Context, **changes: Any) -> Chunk:
     """The chunk in the destination. What earlier attempts may have left in the fallback is to be cleaned up."""
     left = chunk.leftovers
@@ -304,8 +327,9 @@ def _in_place(recording: Recording, chunk: Chunk, state: ChunkState, c: Context,
         fallback_blob=None,
         placed=None,
         spare=None,
+        staged=None,
         check=None,
-        is_check_due=False,
+        is_check_due=changes.get("is_check_due", False),
         before_damage=None,
         is_exhausted=False,
         is_last_attempt_done=False,

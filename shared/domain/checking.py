@@ -22,9 +22,9 @@ from shared.domain import places
 from shared.domain.byte_facts import copy_missing
 from shared.domain.damage import damaged, described
 from shared.domain.errors import Blame
-from shared.domain.journal import noted
+from shared.domain.journal import alerted, noted
 from shared.domain.planning import alert_once, going_on, later
-from shared.domain.recording import CHECKED_STATES, IN_FALLBACK_STATES, Check, CheckResult, ChunkState, Step
+from shared.domain.recording import CHECKED_STATES, IN_FALLBACK_STATES, Check, CheckResult, ChunkState, Manifest, Step
 from shared.domain.steps import chunk_step
 
 if TYPE_CHECKING:
@@ -102,7 +102,27 @@ def verification_asked(recording: Recording, fact: f.VerificationAsked, c: Conte
         looked_at = recording.chunk(look.chunk_key)
         if looked_at is not None:
             recording = recording.with_chunk(_to_be_read(looked_at, look, c))
+    for one in fact.metadata:
+        chunk = recording.chunk(one.chunk_key)
+        if chunk is not None:
+            recording = metadata_checked(recording, chunk, one, c)
+    if fact.has_manifest is False and recording.manifest.state == "written":
+        again = replace(recording, manifest=Manifest("pending", recording.manifest.blob))
+        recording = noted(again, "manifest_missing", at=c.now, by=c.by)
     return recording
+
+
+def metadata_checked(recording: Recording, chunk: Chunk, fact: f.MetadataChecked, c: Context) -> Recording:
+    """Metadata that is gone is a warning: the media is what it was. A replay fetches it while ACS has it."""
+    if chunk.state not in CHECKED_STATES or fact.name != chunk.metadata_blob:
+        return recording
+    if fact.is_there and chunk.metadata_state == "missing":
+        back = recording.with_chunk(replace(chunk, metadata_state="saved"))
+        return noted(back, "metadata_there_again", at=c.now, by=c.by, chunk=chunk)
+    if fact.is_there or chunk.metadata_state != "saved":
+        return recording
+    gone = recording.with_chunk(replace(chunk, metadata_state="missing"))
+    return alerted(gone, "metadata_missing", at=c.now, level="warning", chunk=chunk, message=f"{fact.name} is gone")
 
 
 def _to_be_read(chunk: Chunk, look: f.FileChecked, c: Context) -> Chunk:

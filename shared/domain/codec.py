@@ -12,7 +12,10 @@ from dataclasses import MISSING, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 T = TypeVar("T")
 
@@ -27,6 +30,8 @@ def parse_time(text: str) -> datetime:
 
     Down to the millisecond, as documents keep it: what an event said compares equal to what was kept of it.
     """
+    if len(text) == 24 and text.endswith("Z") and text[19] == ".":
+        return datetime.fromisoformat(text)  # as this app writes it
     moment = datetime.fromisoformat(_three_digits(text.strip()))
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
@@ -49,30 +54,55 @@ def _camel(name: str) -> str:
     return head + "".join(part.title() for part in rest)
 
 
-def to_plain(value: Any) -> Any:
-    """A dataclass (or a value within one) as plain JSON types; fields that are None or empty are left out."""
-    if is_dataclass(value) and not isinstance(value, type):
-        plain = {_camel(field.name): to_plain(getattr(value, field.name)) for field in fields(value)}
-        return {name: item for name, item in plain.items() if item is not None and item != []}
-    if isinstance(value, StrEnum):
-        return value.value
-    if isinstance(value, datetime):
-        return format_time(value)
-    if isinstance(value, timedelta):
-        return round(value.total_seconds() * 1000)
-    if isinstance(value, tuple | list):
-        return [to_plain(item) for item in value]
+@lru_cache
+def _names(kind: type[Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((field.name, _camel(field.name)) for field in fields(kind))
+
+
+def _dataclass_to_plain(value: Any) -> dict[str, Any]:
+    plain = {}
+    names: Any = _names
+    for name, camel in names(type(value)):
+        item = to_plain(getattr(value, name))
+        if item is not None and item != []:
+            plain[camel] = item
+    return plain
+
+
+def _same(value: Any) -> Any:
     return value
 
 
 @lru_cache
-def _shape(kind: Any) -> tuple[tuple[str, str, Any, bool], ...]:
+def _writer(kind: type[Any]) -> Callable[[Any], Any]:
+    """What makes plain JSON types of a value of that type."""
+    if is_dataclass(kind):
+        return _dataclass_to_plain
+    if issubclass(kind, StrEnum):
+        return lambda value: value.value
+    if issubclass(kind, datetime):
+        return format_time
+    if issubclass(kind, timedelta):
+        return lambda value: round(value.total_seconds() * 1000)
+    if issubclass(kind, tuple | list):
+        return lambda value: [to_plain(item) for item in value]
+    return _same
+
+
+def to_plain(value: Any) -> Any:
+    """A dataclass (or a value within one) as plain JSON types; fields that are None or empty are left out."""
+    writer: Any = _writer
+    return writer(type(value))(value)
+
+
+@lru_cache
+def _shape(kind: type[Any]) -> tuple[tuple[str, str, Callable[[Any], Any], bool], ...]:
     hints = get_type_hints(kind)
     return tuple(
         (
             field.name,
             _camel(field.name),
-            hints[field.name],
+            _reader(hints[field.name]),
             field.default is MISSING and field.default_factory is MISSING,
         )
         for field in fields(kind)
@@ -84,31 +114,29 @@ def from_plain(kind: type[T], plain: Any) -> T:
     if not isinstance(plain, dict):
         raise TypeError(f"{kind.__name__} is written as an object")
     shape: Any = _shape
-    values = {
-        name: _value(hint, plain[camel])
-        for name, camel, hint, is_required in shape(kind)
-        if is_required or camel in plain
-    }
+    values = {name: read(plain[camel]) for name, camel, read, is_needed in shape(kind) if is_needed or camel in plain}
     return kind(**values)
 
 
-def _value(hint: Any, plain: Any) -> Any:  # noqa: PLR0911 - one for each kind of field
+@lru_cache
+def _reader(hint: Any) -> Callable[[Any], Any]:  # noqa: PLR0911 - one for each kind of field
+    """What makes a value of that type of plain JSON types."""
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
-        if plain is None:
-            return None
-        return _value(next(arg for arg in get_args(hint) if arg is not type(None)), plain)
+        read = _reader(next(arg for arg in get_args(hint) if arg is not type(None)))
+        return lambda plain: None if plain is None else read(plain)
     if origin is tuple:
-        return tuple(_value(get_args(hint)[0], item) for item in plain)
+        read_item = _reader(get_args(hint)[0])
+        return lambda plain: tuple([read_item(item) for item in plain])
     if isinstance(hint, type) and is_dataclass(hint):
-        return from_plain(hint, plain)
+        return lambda plain: from_plain(hint, plain)
     if hint is datetime:
-        return parse_time(plain)
+        return parse_time
     if hint is timedelta:
-        return timedelta(milliseconds=plain)
+        return lambda plain: timedelta(milliseconds=plain)
     if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return hint(plain)
-    return plain
+        return hint
+    return _same
 
 
 def encode(value: Any) -> bytes:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
@@ -61,14 +62,14 @@ class Facets:
 
 def facets(recording: Recording) -> Facets:
     """What lists know of `recording`."""
-    problem = holdup(recording)
+    problem, state = holdup(recording), recording.state
     return Facets(
         began=began_at(recording),
-        state=recording.state.value,
+        state=state.value,
         is_finished=recording.closed_at is not None,
         container=recording.container_url,
         route=route(recording),
-        outcome=_outcome(recording),
+        outcome=_outcome(recording, state),
         cause=problem.code if problem else None,
         blame=problem.blame.value if problem else None,
         seconds=_seconds(recording),
@@ -126,6 +127,7 @@ def identities(recording: Recording) -> list[str]:
     return [identity for identity in known if identity]
 
 
+@lru_cache(maxsize=1024)  # a document is written several times, with the same ids
 def id_hash(identity: str) -> str:
     """A short hash of an id, however it is spelt."""
     return recording_key(identity)[:12]
@@ -137,10 +139,10 @@ def _is_held_up(chunk: Chunk) -> bool:
     return True
 
 
-def _outcome(recording: Recording) -> str | None:
+def _outcome(recording: Recording, state: RecordingState) -> str | None:
     """For counting: each finished recording has one, an unfinished one only when all its bytes are safe."""
-    if recording.state not in (RecordingState.SAFE, RecordingState.COMPLETE):
-        return recording.state.value if recording.closed_at else None
+    if state not in (RecordingState.SAFE, RecordingState.COMPLETE):
+        return state.value if recording.closed_at else None
     states = {chunk.state for chunk in recording.chunks}
     if states & IN_FALLBACK_STATES:
         return "inFallback"

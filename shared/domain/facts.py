@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.domain.errors import Blame, RecorderError, needs_person
-from shared.domain.recording import Lease, Problem, Step
+from shared.domain.recording import Lease, Problem, Staged, Step
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -129,7 +129,8 @@ class CopyMissing(ChunkFact):
 class Failed(ChunkFact):
     """`step` failed. `progress`: blocks that were staged all the same. `also`: why the way before it failed, too.
 
-    `refuted`: URLs that gave nothing of the chunk's media; `is_confirmed`: something showed that the chunk exists.
+    `refuted`: URLs that gave nothing of the chunk's media; `is_confirmed`: something showed that the chunk exists;
+    `staged`: how much of it is staged, None where nobody counted.
     """
 
     step: Step
@@ -138,13 +139,15 @@ class Failed(ChunkFact):
     also: Failure | None = None
     refuted: tuple[str, ...] = ()
     is_confirmed: bool = False
+    staged: Staged | None = None
 
 
 @dataclass(frozen=True)
 class Continued(ChunkFact):
-    """The invocation's time is up; the next one goes on."""
+    """The invocation's time is up; the next one goes on. `staged` as in `Failed`."""
 
     step: Step
+    staged: Staged | None = None
 
 
 @dataclass(frozen=True)
@@ -210,6 +213,14 @@ class FileChecked(ChunkFact):
 
 
 @dataclass(frozen=True)
+class MetadataChecked(ChunkFact):
+    """Whether the metadata is at `name` in the destination, where it was saved."""
+
+    name: str
+    is_there: bool
+
+
+@dataclass(frozen=True)
 class Cleaned(ChunkFact):
     """These exact names are gone from the fallback."""
 
@@ -239,10 +250,11 @@ class Finished(RecordingFact):
 
 @dataclass(frozen=True)
 class StepFailed(RecordingFact):
-    """A step on the whole recording failed."""
+    """A step on the whole recording failed. `logged`: alerts that are in the log, though the topic has them not."""
 
     step: Step
     failure: Failure
+    logged: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -281,9 +293,14 @@ class Linked(RecordingFact):
 
 @dataclass(frozen=True)
 class VerificationAsked(RecordingFact):
-    """A person, or the audit, asks whether every file is as it was. `looks`: what was found at once."""
+    """A person, or the audit, asks whether every file is as it was. What was found at once: of media, of metadata.
+
+    `has_manifest`: whether the manifest is there; None where it was not looked for, or the container gave no answer.
+    """
 
     looks: tuple[FileChecked, ...]
+    metadata: tuple[MetadataChecked, ...] = ()
+    has_manifest: bool | None = None
 
 
 @dataclass(frozen=True)

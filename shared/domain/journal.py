@@ -57,7 +57,9 @@ def alerted(
     """The recording owing one more alert: in the outbox until it is published, and in the timeline for good."""
     index = chunk.index if chunk else None
     alert = PendingAlert(recording.alert_count + 1, name, level, at, index, code, message)
-    owing = replace(recording, outbox=(*recording.outbox, alert), alert_count=alert.seq)
+    # At once, though the topic may be down and asked seldom: the log must not wait for it.
+    now = replace(recording.publishing, at=None)
+    owing = replace(recording, outbox=(*recording.outbox, alert), alert_count=alert.seq, publishing=now)
     return noted(owing, f"alert.{name}", at=at, chunk=chunk, code=code, detail=message)
 
 

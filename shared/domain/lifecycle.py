@@ -94,6 +94,8 @@ def _failed(recording: Recording, chunk: Chunk, fact: f.Failed, c: Context) -> R
         chunk = replace(chunk, sources=sources)
     if fact.is_confirmed:
         chunk = replace(chunk, is_confirmed=True)
+    if fact.staged and not chunk.is_safe:
+        chunk = replace(chunk, staged=fact.staged)
     return plan_facts.attempt_failed(recording.with_chunk(chunk), chunk, fact, fact.failure, c, progress=fact.progress)
 
 
@@ -141,6 +143,7 @@ _OF_CHUNK: dict[type[Any], Callable[..., Recording]] = {
     f.Proved: byte_facts.proved,
     f.LengthConfirmed: byte_facts.length_confirmed,
     f.FileChecked: checking.file_checked,
+    f.MetadataChecked: checking.metadata_checked,
     f.Cleaned: byte_facts.cleaned,
     f.Deleted: byte_facts.deleted,
 }

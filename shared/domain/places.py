@@ -61,6 +61,11 @@ def fallback_copy(recording: Recording, chunk: Chunk) -> str:
     return chunk.fallback_blob or fallback_name(recording, chunk.blob or "")
 
 
+def unproven_prefix(recording: Recording, chunk: Chunk) -> str:
+    """What the names of the chunk's unproven copies in the fallback begin with; a generation and a file follow."""
+    return f"{recording.key}/unproven/{chunk.key}-"
+
+
 def possible_names(recording: Recording, chunk: Chunk) -> list[str]:
     """The names that attempts may have stored the chunk under, in the destination: one a format."""
     forms = dict.fromkeys((chunk.format, chunk.format_hint, recording.format_type, *naming.FORMATS))
@@ -71,3 +76,12 @@ def possible_names(recording: Recording, chunk: Chunk) -> list[str]:
 def in_own_folder(recording: Recording, chunk: Chunk) -> Chunk:
     """The chunk with our own folder as its place: a file that is not it has its name, and is never overwritten."""
     return replace(chunk, folder=own_folder(recording))
+
+
+def beside(recording: Recording, chunk: Chunk, etag: str | None) -> Chunk:
+    """The chunk with a folder beside its file, which has other bytes under `etag`: kept, and not taken for it again."""
+    blob = chunk.blob or ""
+    folder = own_folder(recording)
+    if blob.startswith(f"{folder}/"):
+        folder = naming.apart_folder(blob.rpartition("/")[0], etag or "")
+    return replace(chunk, folder=folder, other_files=tuple(dict.fromkeys((*chunk.other_files, blob))))

@@ -13,6 +13,7 @@ from shared.domain.journal import alerted, announced, noted
 from shared.domain.media import Proof
 from shared.domain.planning import alert_once, cause_alerted, going_on, noted_failure, slowly
 from shared.domain.recording import MISSING_STATES, ChunkState, Lease, Spare, Step
+from shared.domain.steps import chunk_step
 
 if TYPE_CHECKING:
     from shared.domain.context import Context
@@ -31,7 +32,12 @@ _NOT_HERE = frozenset(
 
 
 def step_started(recording: Recording, chunk: Chunk, fact: f.StepStarted, c: Context) -> Recording:
-    """The lease. With the first fetch the folder is fixed: from now on bytes may be staged there."""
+    """The lease, unless another worker has done the step meanwhile, or is at it.
+
+    With the first fetch the folder is fixed: from now on bytes may be staged there.
+    """
+    if chunk_step(chunk) is not fact.step:
+        return recording
     if chunk.lease and chunk.lease.holder != fact.holder and c.now < chunk.lease.until:
         return recording
     leased = replace(chunk, lease=Lease(fact.step, fact.holder, fact.until, c.now))
@@ -67,7 +73,7 @@ def attempt_failed(
     at_least: timedelta | None = None,
 ) -> Recording:
     """A verification or a fetch failed: the next attempt is planned, or the window is over."""
-    if fact.generation != chunk.generation or chunk.is_safe:
+    if fact.generation != chunk.generation or not chunk.is_missing:
         return recording
     again = noted_failure(chunk, failure, c, progress=progress)
     recording = noted(recording, "attempt_failed", at=c.now, chunk=chunk, code=failure.code, detail=failure.message)
@@ -139,6 +145,8 @@ def metadata_failed(recording: Recording, chunk: Chunk, failure: f.Failure, c: C
 
 def look_failed(recording: Recording, chunk: Chunk, fact: f.Failed, c: Context) -> Recording:
     """A container that may hold the chunk cannot be asked: asked again for some hours."""
+    if chunk.is_safe or chunk.state is ChunkState.DAMAGED:
+        return recording
     if c.now >= chunk.abandon_after + _LATE_LOOKS or chunk.state in MISSING_STATES:
         return nowhere_found(recording, chunk, f.NowhereFound(chunk.key, chunk.generation), c)
     return recording.with_chunk(slowly(noted_failure(chunk, fact.failure, c), c))
@@ -146,7 +154,7 @@ def look_failed(recording: Recording, chunk: Chunk, fact: f.Failed, c: Context) 
 
 def nowhere_found(recording: Recording, chunk: Chunk, _fact: f.NowhereFound, c: Context) -> Recording:
     """The window is over and the last look was made: the spare, if there is one; else the chunk is lost."""
-    if chunk.is_safe:
+    if not chunk.is_missing:
         return recording
     over = replace(chunk, is_exhausted=False, lease=None, next_attempt_at=None)
     if chunk.spare:
@@ -191,4 +199,6 @@ def _spare_taken(recording: Recording, chunk: Chunk, spare: Spare, c: Context) -
 def continued(recording: Recording, chunk: Chunk, fact: f.Continued, c: Context) -> Recording:
     """The same chunk goes on at once in the next invocation; no failed attempt."""
     goes_on = replace(chunk.rescheduled(c.now), failures=0, continuations=chunk.continuations + 1)
+    if fact.staged and not chunk.is_safe:
+        goes_on = replace(goes_on, staged=fact.staged)
     return noted(recording.with_chunk(goes_on), "continued", at=c.now, chunk=chunk, code=fact.step.value)

@@ -154,6 +154,14 @@ class Spare:
 
 
 @dataclass(frozen=True)
+class Staged:
+    """How much of the chunk's media was staged when its last attempt ended; `total`: of how many bytes, if known."""
+
+    bytes: int
+    total: int | None = None
+
+
+@dataclass(frozen=True)
 class Placed:
     """A delivered file whose bytes are not compared yet."""
 
@@ -230,10 +238,11 @@ class Chunk:
     is_check_due: bool = False
     check_attempts: int = 0
     before_damage: ChunkState | None = None
-    metadata_state: str = "pending"  # pending | saved | absent
+    metadata_state: str = "pending"  # pending | saved | absent | missing (it was there, and is gone)
     metadata_blob: str | None = None
     fallback_blob: str | None = None
     spare: Spare | None = None
+    staged: Staged | None = None
     placed: Placed | None = None
     leftovers: tuple[str, ...] = ()
     other_files: tuple[str, ...] = ()
@@ -277,6 +286,11 @@ class Chunk:
         return self.state in IN_PLACE_STATES
 
     @property
+    def is_missing(self) -> bool:
+        """Whether it is still asked for, or was until the window was over: no place is known that has its bytes."""
+        return self.state in AT_RISK_STATES | MISSING_STATES
+
+    @property
     def is_at_risk(self) -> bool:
         """Whether its bytes still depend on ACS."""
         return self.state in AT_RISK_STATES
@@ -286,7 +300,7 @@ class Chunk:
 class PendingAlert:
     """An alert that is owed, or a piece of good news (level `info`) that only a topic gets.
 
-    `seq` counts what a recording ever owed and makes the published event's id.
+    `seq` counts what a recording ever owed and makes the published event's id. `is_logged`: only the topic lacks it.
     """
 
     seq: int
@@ -296,6 +310,7 @@ class PendingAlert:
     chunk: int | None = None
     code: str | None = None
     message: str | None = None
+    is_logged: bool = False
 
     @property
     def is_alert(self) -> bool:

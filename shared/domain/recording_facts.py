@@ -112,10 +112,11 @@ def published(recording: Recording, fact: f.Published, _c: Context) -> Recording
 
 def _publish_failed(recording: Recording, fact: f.StepFailed, c: Context) -> Recording:
     """Backed off; after a day an alert is left to the timeline and the log."""
-    left = tuple(alert for alert in recording.outbox if c.now - alert.at < _ALERT_LIFE)
+    known = tuple(replace(one, is_logged=one.is_logged or one.seq in fact.logged) for one in recording.outbox)
+    left = tuple(alert for alert in known if c.now - alert.at < _ALERT_LIFE)
     if not recording.outbox:
         return recording
-    if left != recording.outbox:
+    if len(left) < len(known):
         recording = noted(recording, "alert_not_published", at=c.now, code=fact.failure.code)
     return replace(recording, outbox=left, publishing=_again(recording.publishing, c) if left else Plan())
 

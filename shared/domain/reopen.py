@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared.domain import naming, places
+from shared.domain import places
 from shared.domain.journal import noted
 from shared.domain.recording import MISSING_STATES, CheckResult, ChunkState, Manifest, Plan
 from shared.domain.steps import chunk_step
@@ -75,6 +75,8 @@ def _reopened(recording: Recording, chunk: Chunk, c: Context) -> Chunk:
         fresh = fresh.to(ChunkState.IN_FALLBACK)
     elif chunk.is_in_place and chunk.digest_state == "unavailable" and chunk.sha256 is None:
         fresh = replace(fresh, digest_state="pending", digest_attempts=0)
+    elif chunk.is_in_place and chunk.metadata_state == "missing" and is_at_acs(chunk, c.now):
+        fresh = replace(fresh, metadata_state="pending")
     elif chunk_step(chunk) is None:
         return chunk
     return fresh.rescheduled(c.now)
@@ -92,11 +94,9 @@ def _brought_again(recording: Recording, chunk: Chunk, c: Context) -> Chunk:
     """
     again = replace(chunk.to(ChunkState.PENDING), is_check_due=False, finished_at=None)
     if chunk.check and chunk.check.result is CheckResult.DIFFERS and chunk.blob:
-        folder = places.own_folder(recording)
-        if chunk.blob.startswith(f"{folder}/"):
-            folder = naming.apart_folder(chunk.blob.rpartition("/")[0], chunk.check.etag or "")
-        again = replace(again, folder=folder, other_files=tuple(dict.fromkeys((*chunk.other_files, chunk.blob))))
+        again = places.beside(recording, again, chunk.check.etag)
     if is_at_acs(chunk, c.now):
-        return again
+        metadata = "pending" if chunk.metadata_state == "missing" else chunk.metadata_state
+        return replace(again, metadata_state=metadata)
     # No deadline is near: that of ACS is over.
     return replace(again, is_exhausted=True, warned=timedelta(0))

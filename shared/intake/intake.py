@@ -30,6 +30,7 @@ from shared.intake.event import (
 )
 from shared.intake.merge import Merge, Report
 from shared.logs import log
+from shared.sightings import OTHER_EVENT, RECORDING_EVENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from shared.domain.recording import Recording
     from shared.intake.event import CallStarted, Envelope, RecordingFileStatus
     from shared.ports import Clock, Version
+    from shared.sightings import Sightings
     from shared.store import RecordingStore
 
 
@@ -59,8 +61,15 @@ class EventIntake:
     """Handles events. One for the process; safe for many threads."""
 
     def __init__(
-        self, *, store: RecordingStore, clock: Clock, allowed: AllowList, default_container: ContainerUrl
+        self,
+        *,
+        store: RecordingStore,
+        seen: Sightings,
+        clock: Clock,
+        allowed: AllowList,
+        default_container: ContainerUrl,
     ) -> None:
+        self._seen = seen
         self._store = store
         self._clock = clock
         self._merge = Merge(allowed=allowed, default_container=default_container, rules=store.rules)
@@ -70,6 +79,7 @@ class EventIntake:
         for outcome in self.take(raw):
             if outcome.error is not None:
                 self._reject(raw, outcome.error)
+            self._seen.saw(RECORDING_EVENT if outcome.kind in ("recorded", "repeated") else OTHER_EVENT)
 
     def take(self, raw: str) -> Iterator[Outcome]:
         """Records what is in `raw`, event by event; what came of each. What is rejected is not kept here.

@@ -232,7 +232,7 @@ class Merge:
     # --- doubts
 
     def _with_doubts(self, recording: Recording, status: RecordingFileStatus, now: datetime) -> Recording:
-        """Alerts on locations that this app does not go to, and disagreements for the timeline."""
+        """Alerts on locations that this app does not go to for this recording, and disagreements for the timeline."""
         for claim in status.chunks:
             place = self._allowed.classify(claim.content_location)
             url = media_location(claim.content_location)
@@ -241,6 +241,8 @@ class Merge:
                 name = "location_of_another_document"
             elif claim.content_location and place in (Place.FOREIGN, Place.OTHER_BLOB):
                 name = f"location_{place.value}"
+            elif place is Place.DESTINATION and self._export(recording, claim.content_location) is None:
+                name = "location_other_container"
             if name and not is_raised(recording, name):
                 recording = alerted(
                     recording, name, at=now, chunk=recording.chunk(naming.chunk_key(claim.document_id, claim.index))

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from shared.domain.locations import ContainerUrl
     from shared.ports import Clock, Containers
 
-_KEPT = timedelta(minutes=5)
-# A container that was not well is looked at again sooner: it may be under repair.
-_KEPT_BAD = timedelta(seconds=30)
+# A container that is well is asked again after this long: `enforce` promises more than `warn`. One that is not well is
+# asked at each start, for it may be mended by now.
+_KEPT = {"warn": timedelta(minutes=5), "enforce": timedelta(minutes=1)}
 
 
 class Preflight:
-    """Checks containers, and remembers for some minutes. `mode`: warn, enforce or off.
+    """Checks containers, and remembers for some minutes those that are well. `mode`: warn, enforce or off.
 
     It shows that the container exists and that this app's identity can write there. ACS's own identity cannot be
     asked from here; that both have the role is up to the deployment (README).
@@ -31,7 +31,7 @@ class Preflight:
         self._clock = clock
         self._mode = mode
         self._lock = threading.Lock()
-        self._known: dict[ContainerUrl, tuple[datetime, StorageError | None]] = {}
+        self._well_until: dict[ContainerUrl, datetime] = {}
 
     def check(self, container: ContainerUrl) -> str | None:
         """A warning, or None where all is well. Raises ContainerNotReady where the mode is enforce."""
@@ -48,17 +48,15 @@ class Preflight:
     def _probe(self, container: ContainerUrl) -> StorageError | None:
         now = self._clock.now()
         with self._lock:
-            known = self._known.get(container)
-        if known and now < known[0]:
-            return known[1]
-        error: StorageError | None = None
+            if now < self._well_until.get(container, now):
+                return None
         try:
             self._containers.destination(container).probe()
-        except StorageError as raised:
-            error = raised
-            log("preflight.failed", container=str(container), code=raised.code)
+        except StorageError as error:
+            log("preflight.failed", container=str(container), code=error.code)
+            return error
         with self._lock:
-            if len(self._known) > 1000:
-                self._known.clear()
-            self._known[container] = (now + (_KEPT_BAD if error else _KEPT), error)
-        return error
+            if len(self._well_until) > 1000:
+                self._well_until.clear()
+            self._well_until[container] = now + _KEPT[self._mode]
+        return None

@@ -80,9 +80,11 @@ class Start:
         repeatability = naming.repeatability_id(idempotency_key) if idempotency_key else str(uuid.uuid4())
         key = naming.recording_key(f"start:{repeatability}")
         warnings = [warning] if warning else []
-        intent = self._intend(key, request, by, warnings)
+        server_call_id = self._server_call_id(request)
+        intent = self._intend(key, request, by, server_call_id, warnings)
         started = self._ask(request, repeatability, intent)
-        warnings += self._write_down(key, request, started, intent, by)
+        server_call_id = server_call_id or self._server_call_id(request)
+        warnings += self._write_down(key, request, started, server_call_id, intent, by=by)
         answer = self._answer(key, request, started, warnings)
         if note:
             self._remember(note, fingerprint, answer)
@@ -110,7 +112,9 @@ class Start:
 
     # --- the intent
 
-    def _intend(self, key: str, request: StartRequest, by: str, warnings: list[str]) -> Version | None:
+    def _intend(
+        self, key: str, request: StartRequest, by: str, server_call_id: str | None, warnings: list[str]
+    ) -> Version | None:
         """The open document of a recording that is about to begin, found by its call. A ledger that fails is a warning
         in the answer, not an error: the call is going on, and a recording that is not started cannot be rescued.
         """
@@ -122,14 +126,15 @@ class Start:
             started=Started(
                 request.locator, request.locator_id, request.content.lower(), request.channel, request.format, now, by
             ),
-            server_call_id=request.locator_id if request.locator == "serverCallId" else None,
+            server_call_id=server_call_id,
             content_type=request.content.lower(),
             channel_type=request.channel,
             format_type=request.format,
             event_check_at=now + self._store.rules.silent_after,
         )
         try:
-            index.remember(self._store.ledger, request.locator_id, key=key, at=now, role=index.STARTED)
+            for identity in _ids(request, server_call_id):
+                index.remember(self._store.ledger, identity, key=key, at=now, role=index.STARTED)
             return self._store.commit(key, None, lambda before: before or fresh)
         except StorageError as error:
             warnings.append(self._unwritten(key, error))
@@ -149,7 +154,8 @@ class Start:
             return  # an earlier request with the same Idempotency-Key did start it
         try:
             self._store.forget(intent)
-            index.forget(self._store.ledger, request.locator_id, key=key)
+            for identity in _ids(request, intent.recording.server_call_id):
+                index.forget(self._store.ledger, identity, key=key)
         except StorageError as failed:
             log("ledger.failed", level=logging.WARNING, recording=key, error=describe(failed))
 
@@ -190,17 +196,24 @@ class Start:
         return found.key if found else None
 
     def _write_down(
-        self, key: str, request: StartRequest, started: StartedRecording, intent: Version | None, by: str
+        self,
+        key: str,
+        request: StartRequest,
+        started: StartedRecording,
+        server_call_id: str | None,
+        intent: Version | None,
+        *,
+        by: str,
     ) -> list[str]:
         """ACS's answer: the recording's id, by which its events are found. The recording runs already."""
-        server_call_id = self._server_call_id(request)
         now = self._clock.now()
+        is_new = intent is None or server_call_id != intent.recording.server_call_id
         try:
-            for identity in (started.recording_id, server_call_id):
+            for identity in (started.recording_id, server_call_id if is_new else None):
                 if identity:
                     index.remember(self._store.ledger, identity, key=key, at=now, role=index.STARTED)
             if intent is None:
-                intent = self._intend(key, request, by, [])
+                intent = self._intend(key, request, by, server_call_id, [])
             if intent is not None:
                 self._store.record(intent, f.StartAnswered(started.recording_id, server_call_id))
         except StorageError as error:
@@ -208,9 +221,12 @@ class Start:
         return []
 
     def _server_call_id(self, request: StartRequest) -> str | None:
-        """Of a call that was named by its connection: events name the server call id only. Best effort."""
+        """Of the call, where the request names it, or ACS does for a connection: events name no other id of a call.
+
+        Asked for before the start, so that an event finds the intent; best effort.
+        """
         if request.locator != "callConnectionId":
-            return None
+            return request.locator_id if request.locator == "serverCallId" else None
         try:
             return self._acs.server_call_id(request.locator_id)
         except AcsError as error:
@@ -242,3 +258,8 @@ class Start:
             return  # the same key, at the same moment: ACS gave both the same recording
         except StorageError as error:
             log("ledger.failed", level=logging.WARNING, error=describe(error))
+
+
+def _ids(request: StartRequest, server_call_id: str | None) -> list[str]:
+    """The ids of the call that the recording is found by before ACS has answered."""
+    return list(dict.fromkeys(one for one in (request.locator_id, server_call_id) if one))

@@ -140,7 +140,7 @@ class Engine:
         made = self._again(
             lambda: job.target.put(place.name, data, content_type=place.content_type, overwrite=False, sha256=sha256)
         )
-        progress.add()
+        progress.add(len(data))
         return StoredBlob(place.name, len(data), sha256, made.etag, place.format, Proof.LENGTH, blocks=1, reused=0)
 
     def _slot(self, job: Job) -> AbstractContextManager[None]:
@@ -189,6 +189,7 @@ class Engine:
         if kept is not None and kept.id != ranges.block_id(0, first, tag=tag):
             reused = {}  # of another size than ours: it cannot be compared, and nothing staged is believed
         reused = {start: block for start, block in reused.items() if start == 0 or start >= len(first)}
+        progress.begin(total, found=sum(block.size for block in reused.values()))
         work = _Work(
             job=job,
             place=place,
@@ -248,7 +249,7 @@ class Engine:
         work.digest.update(start, data)
         block = Block(ranges.block_id(start, data, tag=work.tag), len(data))
         self._again(lambda: work.job.target.stage(work.place.name, block.id, data))
-        work.progress.add()
+        work.progress.add(len(data))
         work.job.budget.keep()
         work.blocks[start] = block
 
@@ -289,6 +290,7 @@ class Engine:
         staged = {block.id for block in job.target.staged(place.name)}
         blocks: list[Block] = []
         size = reused = 0
+        progress.begin(head.total)
         for data in chain((first,), parts):
             if head.total is not None and size + len(data) > head.total:
                 ranges.check_length(size + len(data), head.total)
@@ -298,7 +300,7 @@ class Engine:
                 reused += 1
             else:
                 job.target.stage(place.name, block.id, data)
-                progress.add()
+                progress.add(len(data))
             blocks.append(block)
             size += len(data)
             if len(blocks) > ranges.MAX_BLOCKS:

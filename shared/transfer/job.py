@@ -7,6 +7,8 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from shared.domain.recording import Staged
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
@@ -56,16 +58,30 @@ class StoredBlob:
 
 
 class Progress:
-    """How many blocks this try staged: a try that got on is not a failure like another."""
+    """How many blocks this try staged: a try that got on is not a failure like another. And how many bytes that is."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.blocks = 0
+        self._bytes = 0
+        self._total: int | None = None
 
-    def add(self) -> None:
+    def begin(self, total: int | None, *, found: int = 0) -> None:
+        """A source of `total` bytes, of which earlier attempts staged `found`."""
+        with self._lock:
+            self._bytes, self._total = found, total
+
+    def add(self, size: int) -> None:
         """One more block is safe."""
         with self._lock:
             self.blocks += 1
+            self._bytes += size
+
+    @property
+    def staged(self) -> Staged | None:
+        """What is staged of the source that was asked last; None where none gave anything."""
+        with self._lock:
+            return Staged(self._bytes, self._total) if self._bytes else None
 
 
 class InOrderHash:

@@ -17,7 +17,8 @@ export class ApiError extends Error {
 
 export const key = {
   get: () => sessionStorage.getItem(NAME) ?? "",
-  set: (value) => sessionStorage.setItem(NAME, value),
+  // What cannot be in a header is no key.
+  set: (value) => /^[!-~]+$/.test(value) && sessionStorage.setItem(NAME, value),
   forget: () => sessionStorage.removeItem(NAME),
 };
 
@@ -26,7 +27,7 @@ export function takeKey() {
   const match = /^#key=([^&]*)(?:&(\/.*))?$/.exec(location.hash);
   if (!match) return false;
   history.replaceState(null, "", `${location.pathname}${location.search}#${match[2] ?? "/"}`);
-  if (match[1]) key.set(decode(match[1]));
+  key.set(decode(match[1]));
   return true;
 }
 

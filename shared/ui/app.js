@@ -3,16 +3,17 @@
 // A view is `{ title, every, load(context), render(data, context) }`. It is loaded at once, then every `every` seconds
 // while the tab is visible. A failed refresh leaves the last answer on the screen, marked as old, and says since when.
 
-import { key, takeKey } from "./api.js";
+import { ApiError, key, takeKey } from "./api.js";
 import { flat, h, morph } from "./dom.js";
 import { clock, relative } from "./format.js";
 import { icon } from "./icons.js";
 import { errorPanel, heading, tick } from "./parts.js";
 import { keyForm } from "./view-key.js";
+import { allView } from "./view-all.js";
 import { causesView } from "./view-causes.js";
 import { chartsView } from "./view-charts.js";
 import { doctorView } from "./view-doctor.js";
-import { allView, searchView, troubleView, unfinishedView } from "./view-lists.js";
+import { searchView, troubleView, unfinishedView } from "./view-lists.js";
 import { recordingView } from "./view-recording.js";
 import { rejectedView } from "./view-rejected.js";
 
@@ -36,8 +37,12 @@ const VIEWS = {
   doctor: doctorView,
 };
 
+// Seconds until what could not be loaded is tried again.
+const RETRY = 5;
+
 const main = document.getElementById("main");
 const status = document.getElementById("status");
+const announce = document.getElementById("announce");
 const query = document.getElementById("query");
 let shown = null;
 
@@ -46,6 +51,8 @@ function viewOf(route) {
   const [first, ...rest] = path.split("/").filter(Boolean);
   const params = new URLSearchParams(search);
   if (first === "recordings" && rest.length === 1) return recordingView(decodeURIComponent(rest[0]), params);
+  // The runbook's address of an alert: what waits, or has ended, for that cause.
+  if (first === "cause" && rest.length === 1) return allView(new URLSearchParams({ cause: decodeURIComponent(rest[0]) }));
   const make = VIEWS[first ?? ""];
   return make && !rest.length ? make(params) : null;
 }
@@ -64,10 +71,13 @@ function open() {
   } catch {
     // An address that cannot be decoded: the same as one that leads nowhere.
   }
-  shown = { view, stop: new AbortController(), data: null, loadedAt: 0, error: null, timer: 0 };
+  shown = { view, isNext: shown !== null, stop: new AbortController(), data: null, loadedAt: 0, error: null, timer: 0 };
   shown.context = { state: {}, signal: shown.stop.signal, refresh, redraw };
   navigate();
-  if (!view) return paint(heading("No such page", "The address leads nowhere on this page. Choose a view, or search for an id."));
+  if (!view)
+    return paint(
+      heading("No such page", "The address leads nowhere on this page. Choose a view, or search for an id."),
+    );
   document.title = `${view.title} · Recorder`;
   paint(heading(view.title, null), h("p", { class: "loading" }, "Loading…"));
   main.scrollIntoView({ block: "start" });
@@ -77,9 +87,18 @@ function open() {
 function navigate() {
   const at = `/${route().split(/[?/]/)[1] ?? ""}`;
   const links = NAV.map(([path, label, name]) =>
-    h("a", { href: `#${path}`, "data-key": path, "aria-current": path === at ? "page" : null }, icon(name), h("span", null, label)),
+    h(
+      "a",
+      { href: `#${path}`, "data-key": path, "aria-current": path === at ? "page" : null },
+      icon(name),
+      h("span", null, label),
+    ),
   );
-  morph(document.getElementById("nav"), links);
+  const nav = document.getElementById("nav");
+  morph(nav, links);
+  // On a phone the views are one line that scrolls sideways.
+  const current = nav.querySelector("[aria-current]");
+  if (current) nav.scrollLeft = current.offsetLeft - (nav.clientWidth - current.offsetWidth) / 2;
   const forget = h("button", { class: "quiet", type: "button", onclick: forgetKey }, icon("key"), "Forget the key");
   morph(document.getElementById("foot"), key.get() ? [forget] : []);
 }
@@ -105,26 +124,27 @@ async function refresh() {
     const data = await mine.view.load(mine.context);
     if (mine !== shown) return;
     const isFirst = mine.data === null;
-    Object.assign(mine, { data, loadedAt: Date.now(), error: null });
     paint(mine.view.render(data, mine.context));
-    if (isFirst) arrived();
+    Object.assign(mine, { data, loadedAt: Date.now(), error: null });
+    if (isFirst && mine.isNext) arrived();
   } catch (error) {
     if (mine !== shown || mine.stop.signal.aborted) return;
-    if (error.status === undefined) throw error;
-    failed(mine, error);
+    failed(mine, error.status === undefined ? unexpected(error) : error);
   }
   say();
-  if (mine === shown && !document.hidden) mine.timer = setTimeout(refresh, 1000 * (mine.error ? Math.min(15, mine.view.every) : mine.view.every));
+  if (mine === shown && !document.hidden)
+    mine.timer = setTimeout(refresh, 1000 * (mine.error ? RETRY : mine.view.every));
 }
 
 function failed(mine, error) {
   mine.error = error;
   if (error.status === 401 || error.code === "no_key") {
     mine.data = null;
-    const isWrong = Boolean(key.get());
+    let why = key.get() ? "The app did not accept that key." : null;
+    if (error.code === "signed_out") why = "The sign-in has ended. Reload the page to sign in again, or give a key.";
     key.forget();
     navigate();
-    paint(keyForm(isWrong, open));
+    paint(keyForm(why, open));
     document.getElementById("key")?.focus();
   } else if (mine.data === null || error.status === 404) {
     mine.data = null;
@@ -132,7 +152,12 @@ function failed(mine, error) {
   }
 }
 
-// A screen reader begins to read at the title of a new view; typing in the search field is not interrupted.
+function unexpected(error) {
+  console.error(error);
+  return new ApiError(`The page does not understand the answer: ${error.message}`, { code: "unexpected" });
+}
+
+// A screen reader begins to read at the title of the next view; typing in the search field is not interrupted.
 function arrived() {
   if (document.activeElement === document.body || document.activeElement?.closest("nav, main")) {
     document.getElementById("title")?.focus({ preventScroll: true });
@@ -140,14 +165,18 @@ function arrived() {
 }
 
 function say() {
-  const { error, loadedAt, data, view } = shown;
+  const { error, loadedAt, data } = shown;
   const isStale = Boolean(error) && data !== null;
   let text = "";
-  if (isStale) text = `Could not refresh since ${clock(loadedAt)}: ${error.message}. What you see is from then; trying again every ${Math.min(15, view.every)} s.`;
+  if (isStale)
+    text = `Could not refresh since ${clock(loadedAt)}: ${error.message}. What you see is from then; trying again every ${RETRY} s.`;
   else if (loadedAt && !error) text = `Updated ${clock(loadedAt)}`;
   status.className = `status${isStale ? " stale" : ""}`;
   document.body.classList.toggle("is-stale", isStale);
   if (status.textContent !== text) status.textContent = text;
+  // For screen readers: that a refresh failed and that it works again, not every refresh.
+  const said = isStale ? text : announce.textContent ? "Refreshed again" : "";
+  if (announce.textContent !== said) announce.textContent = said;
   status.title = loadedAt ? `Loaded ${relative(new Date(loadedAt).toISOString())}` : "";
 }
 

@@ -10,7 +10,17 @@ import { button, errorPanel } from "./parts.js";
  * `body(plan)`: nodes that say what will happen. `run(plan)`: does it. `result(answer)`: nodes that say what it did.
  * `canRun(plan)`: false where there is nothing to confirm. `done`: called when the dialog closes after a run.
  */
-export async function askFirst({ title, confirm, isDangerous = false, prepare, body, run, result, canRun = () => true, done }) {
+export async function askFirst({
+  title,
+  confirm,
+  isDangerous = false,
+  prepare,
+  body,
+  run,
+  result,
+  canRun = () => true,
+  done,
+}) {
   const dialog = h("dialog", { "aria-labelledby": "dialog-title" });
   let hasRun = false;
   const show = (content, ...buttons) =>
@@ -35,7 +45,10 @@ export async function askFirst({ title, confirm, isDangerous = false, prepare, b
     return show(errorPanel(error, "This could not be prepared"), close("Close"));
   }
   const go = async () => {
-    show([body(plan), h("p", { class: "muted" }, "Working…")], button(confirm, null, { kind: "primary", disabled: true }));
+    show(
+      [body(plan), h("p", { class: "muted" }, "Working…")],
+      button(confirm, null, { kind: "primary", disabled: true }),
+    );
     try {
       const answer = await run(plan);
       hasRun = true;
@@ -47,6 +60,6 @@ export async function askFirst({ title, confirm, isDangerous = false, prepare, b
     dialog.querySelector(".dialog-buttons button")?.focus();
   };
   const confirmed = canRun(plan) ? button(confirm, go, { kind: isDangerous ? "danger" : "primary" }) : null;
-  show(body(plan), close(confirmed ? "Cancel" : "Close"), ...flat([confirmed]));
+  show(body(plan), close(confirmed ? "Cancel" : "Close"), confirmed);
   dialog.querySelector(".dialog-buttons button")?.focus();
 }

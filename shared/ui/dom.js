@@ -28,9 +28,9 @@ function fill(node, props, children) {
   return node;
 }
 
-/** Children as nodes: nested lists are flattened, null and false left out. */
+/** A child or nested lists of them as nodes; null and false are left out. */
 export function flat(children) {
-  return children
+  return [children]
     .flat(Infinity)
     .filter((one) => one !== null && one !== undefined && one !== false)
     .map((one) => (one instanceof Node ? one : document.createTextNode(String(one))));
@@ -39,7 +39,7 @@ export function flat(children) {
 /** Makes the children of `parent` like `fresh`. Elements with the same `data-key` are the same; others by place. */
 export function morph(parent, fresh) {
   let at = parent.firstChild;
-  for (const next of flat([fresh])) {
+  for (const next of flat(fresh)) {
     const match = find(at, next);
     if (!match) {
       parent.insertBefore(next, at);
@@ -75,7 +75,8 @@ function update(node, next) {
   }
   // What the reader has folded open or typed is theirs.
   const isTheirs = (name) => name === "style" || (name === "open" && node.nodeName === "DETAILS");
-  for (const { name } of [...node.attributes]) if (!isTheirs(name) && !next.hasAttribute(name)) node.removeAttribute(name);
+  for (const { name } of [...node.attributes])
+    if (!isTheirs(name) && !next.hasAttribute(name)) node.removeAttribute(name);
   for (const { name, value } of [...next.attributes]) {
     if (!isTheirs(name) && node.getAttribute(name) !== value) node.setAttribute(name, value);
   }

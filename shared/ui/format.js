@@ -36,7 +36,9 @@ export function relative(iso, now = Date.now()) {
 
 /** `2026-11-24 20:05:31 UTC`. */
 export function absolute(iso) {
-  return Number.isNaN(Date.parse(iso)) ? String(iso) : `${new Date(iso).toISOString().slice(0, 19).replace("T", " ")} UTC`;
+  return Number.isNaN(Date.parse(iso))
+    ? String(iso)
+    : `${new Date(iso).toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }
 
 /** `20:05:31` of the reader's clock. */
@@ -46,8 +48,17 @@ export function clock(milliseconds) {
 
 /** `container_missing` as `Container missing`. */
 export function plain(code) {
-  const text = String(code).replace(/([a-z])([A-Z])/g, "$1 $2").replaceAll("_", " ").replaceAll(".", ": ").toLowerCase();
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  const text = String(code)
+    .replace(/([a-z])([A-Z])/g, "$1 $2")
+    .replaceAll("_", " ")
+    .replaceAll(".", ": ")
+    .toLowerCase();
+  return capital(text);
+}
+
+/** `app storage` as `App storage`; the rest stays as it is. */
+export function capital(text) {
+  return String(text).charAt(0).toUpperCase() + String(text).slice(1);
 }
 
 /** The beginning and the end of a long id. */

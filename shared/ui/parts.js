@@ -1,9 +1,9 @@
 // Pieces that several views share.
 
-import { flat, h } from "./dom.js";
+import { h } from "./dom.js";
 import { absolute, bytes, relative, short, span } from "./format.js";
 import { icon } from "./icons.js";
-import { blameText, causeText, chunkState, recordingState } from "./words.js";
+import { chunkState, recordingState } from "./words.js";
 
 /** Relative text that keeps itself current (`tick`), with the absolute time on hover and for screen readers. */
 export function time(iso) {
@@ -12,7 +12,9 @@ export function time(iso) {
 
 /** Absolute, then relative. */
 export function fullTime(iso) {
-  return iso ? [h("span", { class: "num" }, absolute(iso)), " ", h("span", { class: "muted" }, "(", time(iso), ")")] : "–";
+  return iso
+    ? [h("span", { class: "num" }, absolute(iso)), " ", h("span", { class: "muted" }, "(", time(iso), ")")]
+    : "–";
 }
 
 /** Brings every relative time and every countdown bar up to now. */
@@ -50,16 +52,38 @@ function meter(label, text, share, tone, more = {}) {
 
 /** Bytes that are safe, of all; what is known of them before anything is known of their size. */
 export function byteBar(done, total, isOver = false) {
-  if (!total) return h("span", { class: "muted small" }, isOver ? "–" : done ? `${bytes(done)} so far` : "Size not known yet");
+  if (!total)
+    return h("span", { class: "muted small" }, isOver ? "–" : done ? `${bytes(done)} so far` : "Size not known yet");
   if (done === undefined) return h("span", { class: "num small" }, bytes(total));
   const share = Math.min(1, done / total);
-  return meter("Bytes that are safe", share < 1 ? `${bytes(done)} of ${bytes(total)}` : bytes(total), share, share < 1 ? "busy" : "good");
+  return meter(
+    "Bytes that are safe",
+    share < 1 ? `${bytes(done)} of ${bytes(total)}` : bytes(total),
+    share,
+    share < 1 ? "busy" : "good",
+  );
 }
 
-/** What is left of ACS's window, from `atRiskFrom`, its earliest plausible end. */
+const CLOSED = ["lost", "unconfirmed", "no_event"];
+const AT_NO_RISK = ["started", "safe", "complete"];
+
+/** What is left of ACS's window, or why that does not matter, by the recording's `state`. */
+export function windowOf({ atRiskFrom, state }) {
+  if (atRiskFrom) return leftBar(atRiskFrom);
+  return h(
+    "span",
+    { class: "muted small" },
+    CLOSED.includes(state) ? "Window is over" : AT_NO_RISK.includes(state) ? "Nothing at risk" : "–",
+  );
+}
+
+/** What is left until `atRiskFrom`, the earliest plausible end of the window. */
 export function leftBar(atRiskFrom, windowHours = 24) {
-  if (!atRiskFrom) return h("span", { class: "muted small" }, "Nothing at risk");
-  const node = meter("Left of ACS's window", "", 0, "", { "data-until": atRiskFrom, "data-hours": windowHours, title: `ACS may delete it from ${absolute(atRiskFrom)}` });
+  const node = meter("Left of ACS's window", "", 0, "", {
+    "data-until": atRiskFrom,
+    "data-hours": windowHours,
+    title: `ACS may delete it from ${absolute(atRiskFrom)}`,
+  });
   showLeft(node, Date.now());
   return node;
 }
@@ -78,7 +102,17 @@ function showLeft(node, now) {
 
 /** A button that copies `text`. */
 export function copyButton(text, what) {
-  return h("button", { class: "quiet icon-only", type: "button", title: `Copy ${what}`, "aria-label": `Copy ${what}`, onclick: () => copy(text, what) }, icon("copy"));
+  return h(
+    "button",
+    {
+      class: "quiet icon-only",
+      type: "button",
+      title: `Copy ${what}`,
+      "aria-label": `Copy ${what}`,
+      onclick: () => copy(text, what),
+    },
+    icon("copy"),
+  );
 }
 
 /** Copies; where the browser does not let it (no https), the reader is shown what to do. */
@@ -107,7 +141,11 @@ export function idText(id, what, most = 28) {
 /** Names and values; rows whose value is missing are left out. */
 export function facts(rows) {
   const shown = rows.filter(([, value]) => value !== null && value !== undefined && value !== "" && value !== "–");
-  return h("dl", { class: "facts" }, shown.map(([name, ...value]) => h("div", null, h("dt", null, name), h("dd", null, ...value))));
+  return h(
+    "dl",
+    { class: "facts" },
+    shown.map(([name, ...value]) => h("div", null, h("dt", null, name), h("dd", null, ...value))),
+  );
 }
 
 export function section(title, ...children) {
@@ -116,7 +154,13 @@ export function section(title, ...children) {
 
 /** What the reader sees where there is nothing: why, and what would be here. */
 export function empty(name, title, text) {
-  return h("div", { class: "empty" }, icon(name), h("p", { class: "empty-title" }, title), h("p", { class: "muted" }, text));
+  return h(
+    "div",
+    { class: "empty" },
+    icon(name),
+    h("p", { class: "empty-title" }, title),
+    h("p", { class: "muted" }, text),
+  );
 }
 
 export function heading(title, text, ...actions) {
@@ -140,13 +184,26 @@ export function errorPanel(error, title = "This could not be loaded") {
     { class: `panel ${isMissing ? "warn" : "bad"}`, role: "alert" },
     h("p", { class: "panel-title" }, icon("alert"), isMissing ? "Not offered by this version of the app" : title),
     h("p", null, error.message),
-    error.faults?.length ? h("ul", null, error.faults.map((one) => h("li", null, h("code", null, one.field), ": ", one.message))) : null,
-    h("p", { class: "muted small" }, [error.path, error.status ? `HTTP ${error.status}` : null, error.code, error.body?.traceId && `trace ${error.body.traceId}`].filter(Boolean).join(" · ")),
+    error.faults?.length
+      ? h(
+          "ul",
+          null,
+          error.faults.map((one) => h("li", null, h("code", null, one.field), ": ", one.message)),
+        )
+      : null,
+    h(
+      "p",
+      { class: "muted small" },
+      [
+        error.path,
+        error.status ? `HTTP ${error.status}` : null,
+        error.code,
+        error.body?.traceId && `trace ${error.body.traceId}`,
+      ]
+        .filter(Boolean)
+        .join(" · "),
+    ),
   );
-}
-
-export function causeLine(one) {
-  return flat([causeText(one.cause), one.blame ? h("span", { class: "muted" }, " · ", blameText(one.blame)) : null]);
 }
 
 /** A container's URL without scheme and domain: account and name. */

@@ -15,7 +15,9 @@ export function supportText(one) {
     line("ACS may delete it from", one.atRiskFrom),
     ...(one.chunks ?? []).flatMap(chunk),
   ];
-  const failures = (one.timeline ?? []).filter((entry) => entry.kind === "attempt_failed" || entry.kind.startsWith("alert."));
+  const failures = (one.timeline ?? []).filter(
+    (entry) => entry.kind === "attempt_failed" || entry.kind.startsWith("alert."),
+  );
   if (failures.length) lines.push("", "What failed:");
   for (const entry of failures) {
     const span = entry.lastAt ? `${entry.at} to ${entry.lastAt}, ${entry.count} times` : entry.at;
@@ -29,13 +31,14 @@ function line(name, value) {
 }
 
 function chunk(one) {
-  const errors = one.errors ?? (one.lastError ? [one.lastError] : []);
   return [
     "",
     `Chunk ${one.index}`,
     line("  Document id", one.documentId),
     line("  State", one.state),
     line("  Session end reason", one.endReason),
-    ...errors.map((error) => `  ${error.at}  ${error.code}  ${error.message}${error.traceId ? `  trace id ${error.traceId}` : ""}`),
+    ...(one.errors ?? []).map(
+      (error) => `  ${error.at}  ${error.code}  ${error.message}${error.traceId ? `  trace id ${error.traceId}` : ""}`,
+    ),
   ];
 }

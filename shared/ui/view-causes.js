@@ -2,13 +2,13 @@
 
 import { get, post } from "./api.js";
 import { h } from "./dom.js";
-import { count, plain } from "./format.js";
+import { count } from "./format.js";
 import { askFirst } from "./ask-first.js";
-import { button, containerName, empty, facts, heading, leftBar, toneBadge } from "./parts.js";
+import { doneBadge, plannedBadge } from "./outcomes.js";
+import { button, containerName, empty, facts, heading, leftBar } from "./parts.js";
 import { blameText, causeText } from "./words.js";
 
 const MOST_ROUNDS = 50;
-const OUTCOMES = { going: ["Set going", "good", "check"], held: ["Held by a worker", "plain", "clock"], nothing_to_do: ["Nothing to do", "plain", "dot"] };
 
 export function causesView() {
   return {
@@ -18,7 +18,11 @@ export function causesView() {
     render: ({ causes }, context) => [
       heading("Causes", "Why the unfinished recordings wait. Mend a cause once, then replay the whole group."),
       causes.length
-        ? h("ul", { class: "cards" }, causes.map((one) => group(one, context)))
+        ? h(
+            "ul",
+            { class: "cards" },
+            causes.map((one) => group(one, context)),
+          )
         : empty("check", "Nothing is held up", "Recordings that wait for the same reason appear here as one group."),
     ],
   };
@@ -28,14 +32,45 @@ function group(one, context) {
   return h(
     "li",
     { class: "panel card", "data-key": `${one.cause} ${one.containerUrl ?? ""}` },
-    h("div", { class: "card-top" }, h("p", { class: "card-number num" }, one.count.toLocaleString("en")), h("div", null, h("h2", null, causeText(one.cause)), h("p", { class: "muted small" }, one.count === 1 ? "recording waits" : "recordings wait", one.blame ? [" · ", blameText(one.blame)] : null, " · ", h("code", null, one.cause)))),
+    h(
+      "div",
+      { class: "card-top" },
+      h("p", { class: "card-number num" }, one.count.toLocaleString("en")),
+      h(
+        "div",
+        null,
+        h("h2", null, causeText(one.cause)),
+        h(
+          "p",
+          { class: "muted small" },
+          one.count === 1 ? "recording waits" : "recordings wait",
+          one.blame ? [" · ", blameText(one.blame)] : null,
+          " · ",
+          h("code", null, one.cause),
+        ),
+      ),
+    ),
     one.hint ? h("p", { class: "note" }, one.hint) : null,
     facts([
       ["Container", one.containerUrl ? containerName(one.containerUrl) : null],
       ["Nearest deadline", one.nearestRisk ? leftBar(one.nearestRisk) : null],
-      ["For example", (one.sample ?? []).map((key) => [h("a", { class: "mono", href: `#/recordings/${encodeURIComponent(key)}` }, key.slice(0, 8)), " "])],
+      [
+        "For example",
+        (one.sample ?? []).map((key) => [
+          h("a", { class: "mono", href: `#/recordings/${encodeURIComponent(key)}` }, key.slice(0, 8)),
+          " ",
+        ]),
+      ],
     ]),
-    h("div", { class: "card-foot" }, button(one.count === 1 ? "Replay it" : `Replay all ${one.count.toLocaleString("en")}`, () => replayAll(one, context), { kind: "primary", name: "replay" })),
+    h(
+      "div",
+      { class: "card-foot" },
+      button(
+        one.count === 1 ? "Replay it" : `Replay all ${one.count.toLocaleString("en")}`,
+        () => replayAll(one, context),
+        { kind: "primary", name: "replay" },
+      ),
+    ),
   );
 }
 
@@ -46,18 +81,33 @@ function replayAll(one, context) {
     confirm: "Replay all",
     prepare: () => everyPage({ ...asked, dryRun: true }),
     body: (plan) => [
-      h("p", null, h("strong", null, causeText(one.cause)), one.containerUrl ? [" in ", h("code", null, containerName(one.containerUrl))] : null, "."),
+      h(
+        "p",
+        null,
+        h("strong", null, causeText(one.cause)),
+        one.containerUrl ? [" in ", h("code", null, containerName(one.containerUrl))] : null,
+        ".",
+      ),
       facts([
         ["Fit", count(plan.results.length, "recording")],
         ["Would be set going", String(plan.going)],
         ["Left alone", String(plan.results.length - plan.going)],
       ]),
       plan.isCut ? h("p", { class: "muted small" }, "There are more; replay again for the rest.") : null,
-      results(plan.results),
+      results(plan.results, plannedBadge),
     ],
     canRun: (plan) => plan.going > 0,
     run: () => everyPage({ ...asked, dryRun: false }),
-    result: (answer) => [h("p", { class: "panel good" }, count(answer.going, "recording"), answer.going === 1 ? " was" : " were", " set going."), results(answer.results)],
+    result: (answer) => [
+      h(
+        "p",
+        { class: "panel good" },
+        count(answer.going, "recording"),
+        answer.going === 1 ? " was" : " were",
+        " set going.",
+      ),
+      results(answer.results, doneBadge),
+    ],
     done: context.refresh,
   });
 }
@@ -77,15 +127,21 @@ async function everyPage(asked) {
   return { results: found, going, isCut: Boolean(cursor) };
 }
 
-function results(list) {
+function results(list, badge) {
   const shown = list.slice(0, 100);
   return h(
     "ul",
     { class: "results" },
-    shown.map((one) => {
-      const [label, tone, name] = OUTCOMES[one.outcome] ?? [plain(one.outcome), "plain", "dot"];
-      return h("li", null, toneBadge(label, tone, name), " ", h("span", { class: "mono" }, one.key.slice(0, 8)), one.reason ? h("span", { class: "muted" }, ` · ${one.reason}`) : null);
-    }),
+    shown.map((one) =>
+      h(
+        "li",
+        null,
+        badge(one.outcome),
+        " ",
+        h("span", { class: "mono" }, one.key.slice(0, 8)),
+        one.reason ? h("span", { class: "muted" }, ` · ${one.reason}`) : null,
+      ),
+    ),
     list.length > shown.length ? h("li", { class: "muted" }, `and ${list.length - shown.length} more`) : null,
   );
 }

@@ -4,8 +4,8 @@ import { key } from "./api.js";
 import { h } from "./dom.js";
 import { heading } from "./parts.js";
 
-/** `isWrong`: a key was given, and the app did not take it. `done` is called when there is a new one. */
-export function keyForm(isWrong, done) {
+/** `why`: what is wrong with the key or the sign-in so far, if anything. `done` is called when there is a new key. */
+export function keyForm(why, done) {
   function submit(event) {
     event.preventDefault();
     const given = new FormData(event.target).get("key").trim();
@@ -15,14 +15,28 @@ export function keyForm(isWrong, done) {
   }
   return [
     heading("A key, please", "The page itself holds no data. It asks the app's API with a function key of yours."),
-    isWrong ? h("p", { class: "panel bad", role: "alert" }, "The app did not accept that key.") : null,
+    why ? h("p", { class: "panel bad", role: "alert" }, why) : null,
     h(
       "form",
       { class: "key-form panel", onsubmit: submit },
       h("label", { for: "key" }, "Function key"),
-      h("div", { class: "joined" }, h("input", { id: "key", name: "key", type: "password", autocomplete: "off", required: true }), h("button", { class: "primary" }, "Open")),
-      h("p", { class: "muted small" }, "It stays in this tab and is gone when you close it. It is sent as a header to this app only, never in an address."),
-      h("p", { class: "muted small" }, "Where to find one: ", h("code", null, "az functionapp keys list -g GROUP -n APP --query functionKeys.default -o tsv")),
+      h(
+        "div",
+        { class: "joined" },
+        h("input", { id: "key", name: "key", type: "password", autocomplete: "off", required: true }),
+        h("button", { class: "primary" }, "Open"),
+      ),
+      h(
+        "p",
+        { class: "muted small" },
+        "It stays in this tab and is gone when you close it. It is sent as a header to this app only, never in an address.",
+      ),
+      h(
+        "p",
+        { class: "muted small" },
+        "Where to find one: ",
+        h("code", null, "az functionapp keys list -g GROUP -n APP --query functionKeys.default -o tsv"),
+      ),
     ),
   ];
 }

@@ -6,7 +6,12 @@ import { plain } from "./format.js";
 const RECORDING = {
   started: ["Started", "busy", "clock", "No event of ACS about it yet: the call may still be running."],
   saving: ["Saving", "busy", "down", "At least one file is not safe yet: ACS has it, and the app is at it."],
-  safe: ["Safe", "good", "shield", "Every byte is safe. Some wait in the app's own fallback container for their place."],
+  safe: [
+    "Safe",
+    "good",
+    "shield",
+    "Every byte is safe. Some wait in the app's own fallback container for their place.",
+  ],
   complete: ["Complete", "good", "check", "Every file is in its container."],
   lost: ["Lost", "bad", "cross", "ACS's window closed before the bytes of a file were safe."],
   unconfirmed: ["Unconfirmed", "warn", "ask", "An event reported a file that no source ever confirmed."],
@@ -54,6 +59,13 @@ const CAUSES = {
   destination_conflict: "Another file lies in the recording's place",
   fallback_missing: "The bytes are gone from the fallback",
   worker_crashed: "A worker of the app went away",
+  damaged: "A file is gone or differs",
+  lost: "The window closed before the bytes were safe",
+  unconfirmed: "No source confirmed the file",
+  deadline: "The end of the window is near",
+  event_overdue: "The recording ended and no event came",
+  no_event: "No event ever came",
+  unproven: "Nothing shows that all bytes are there",
   none: "Nothing failed so far",
 };
 const KINDS = {
@@ -78,12 +90,15 @@ const KINDS = {
   event_unmatched: "No event names this recording",
   linked: "Another record is about the same recording",
   closed: "Finished",
-  verified: "Verified",
+  verification: "Verification asked for",
+  checked: "File looked at",
+  intact_again: "File is intact again",
   stopped: "Recording stopped",
   paused: "Recording paused",
   resumed: "Recording resumed",
 };
-const FAILURES = /^alert\.|failed|died|crash|given_up|missing|unproven|conflict|lost|refused|overdue|unavailable|unmatched|damaged|differs|broken|dropped|_fault$|at_odds/;
+const FAILURES =
+  /^alert\.|failed|died|crash|given_up|missing|unproven|conflict|lost|refused|overdue|unavailable|unmatched|damaged|differs|broken|dropped|_fault$|at_odds/;
 
 function entry(table, word) {
   const [label, tone, icon, text] = (Object.hasOwn(table, word) && table[word]) || [plain(word), "plain", "dot", ""];
@@ -106,4 +121,4 @@ export function kindText(kind) {
   return kind.startsWith("alert.") ? `Alert: ${look(CAUSES, kind.slice(6))}` : look(KINDS, kind);
 }
 
-export const isFailure = (one) => FAILURES.test(one.kind);
+export const isFailure = (one) => FAILURES.test(one.kind) || (one.kind === "checked" && one.code !== "intact");

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from shared.domain.codec import to_plain
 from shared.domain.errors import Blame
-from shared.domain.facets import ROUTES, route
-from shared.domain.recording import IN_FALLBACK_STATES
+from shared.domain.facets import route, route_of
+from shared.domain.recording import CHECKED_STATES, IN_FALLBACK_STATES
 from shared.domain.redaction import clean
 
 if TYPE_CHECKING:
@@ -105,8 +105,8 @@ def _chunk(chunk: Chunk) -> dict[str, Any]:
         "index": chunk.index,
         "documentId": chunk.document_id,
         "state": chunk.state,
-        "route": ROUTES.get(chunk.state),
-        "blob": chunk.blob if chunk.is_in_place else None,
+        "route": route_of(chunk),
+        "blob": chunk.blob if chunk.state in CHECKED_STATES else None,
         "fallbackBlob": chunk.fallback_blob if is_kept else None,
         "size": chunk.size,
         "sha256": chunk.sha256,

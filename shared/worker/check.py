@@ -23,10 +23,34 @@ class Check:
         self._containers = containers
         self._clock = clock
 
-    def look(self, recording: Recording) -> tuple[f.FileChecked, ...]:
-        """What is where the files of safe and damaged chunks should be: one request a file, no bytes read."""
+    def look(self, recording: Recording) -> f.VerificationAsked | None:
+        """What is where the files of safe and damaged chunks should be, and their metadata and manifest: one request a
+        file, no bytes read. None where there is no such chunk.
+        """
         safe = CHECKED_STATES | IN_FALLBACK_STATES
-        return tuple(self._looked(recording, chunk) for chunk in recording.chunks if chunk.state in safe)
+        looks = tuple(self._looked(recording, chunk) for chunk in recording.chunks if chunk.state in safe)
+        if not looks:
+            return None
+        metadata = tuple(
+            f.MetadataChecked(chunk.key, chunk.generation, chunk.metadata_blob, is_there=is_there)
+            for chunk in recording.chunks
+            if chunk.state in CHECKED_STATES
+            and chunk.metadata_state in ("saved", "missing")
+            and chunk.metadata_blob
+            and (is_there := self._is_there(recording, chunk.metadata_blob)) is not None
+        )
+        manifest = recording.manifest
+        is_written = manifest.state == "written" and manifest.blob
+        return f.VerificationAsked(
+            looks, metadata, self._is_there(recording, manifest.blob or "") if is_written else None
+        )
+
+    def _is_there(self, recording: Recording, name: str) -> bool | None:
+        """None where the destination gave no answer."""
+        try:
+            return _stat(self._containers.destination(places.container_of(recording)), name) is not None
+        except RecorderError:
+            return None
 
     def _looked(self, recording: Recording, chunk: Chunk) -> f.FileChecked:
         name = _name(recording, chunk)

@@ -27,6 +27,7 @@ from shared.domain.errors import (
     StorageError,
 )
 from shared.domain.recording import Step
+from shared.transfer.budget import TimeBudgetSpentError
 from shared.transfer.job import Job, Progress, StoredBlob
 from shared.worker.checks import fact_of
 from shared.worker.finder import Origin, find_copies, has_history
@@ -73,9 +74,7 @@ class Fetch:
         self._clock = clock
 
     def fetch(self, recording: Recording, chunk: Chunk, budget: Budget) -> list[f.Fact]:
-        """The fact that the attempt came to. TimeBudgetSpentError; StorageError never: it is a reason to store the
-        bytes in the fallback.
-        """
+        """The fact that the attempt came to. StorageError never: it is a reason to store the bytes in the fallback."""
         attempt = _Attempt(self._clock.now(), budget)
         try:
             try:
@@ -85,6 +84,8 @@ class Fetch:
                 return [self._to_fallback(recording, chunk, attempt, refusal)]
         except _FoundMeanwhileError as found:
             return [found.fact]
+        except TimeBudgetSpentError:
+            return [f.Continued(chunk.key, chunk.generation, Step.FETCH, attempt.progress.staged)]
         except RecorderError as error:
             return [self._failed(recording, chunk, attempt, error)]
 
@@ -159,7 +160,7 @@ class Fetch:
         self, recording: Recording, chunk: Chunk, attempt: _Attempt, job: Job, error: MediaUndelimited
     ) -> f.Fact:
         """A body that ends with its connection: kept in the fallback, as something that may not be whole."""
-        folder = f"{recording.key}/unproven/{chunk.key}-{chunk.generation}"
+        folder = f"{places.unproven_prefix(recording, chunk)}{chunk.generation}"
         kept = Job(
             location=job.location,
             target=self._containers.fallback(),
@@ -178,7 +179,9 @@ class Fetch:
         def look(_name: str) -> None:
             if not has_history(chunk) and self._clock.now() - attempt.begun < _LONG_TRANSFER:
                 return
-            with suppress(StorageError):
+            # A file in the way is no reason to drop the bytes: the commit overwrites nothing, and they may be on their
+            # way to the fallback because of it.
+            with suppress(StorageError, DestinationConflict):
                 destination = self._containers.destination(places.container_of(recording))
                 found = self._found(destination, recording, chunk, is_thorough=True)
                 if found is not None:
@@ -218,6 +221,7 @@ class Fetch:
             also=attempt.refusal,
             refuted=tuple(attempt.refuted),
             is_confirmed=attempt.is_confirmed or attempt.progress.blocks > 0,
+            staged=None if is_doubtful else attempt.progress.staged,
         )
 
 

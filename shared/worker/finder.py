@@ -61,12 +61,22 @@ def find_copies(
             metadata = _reported_metadata(container, chunk, name)
             found[name] = _sighting(container, facts, metadata)
     for prefix in _prefixes(recording, chunk, is_thorough=is_thorough):
-        blobs = container.find(prefix)
+        blobs = everything(container, prefix)
         names = {facts.name for facts in blobs}
         for facts in blobs:
             if facts.name not in (*found, *chunk.other_files) and _is_of(container, chunk, facts, names):
                 found[facts.name] = _sighting(container, facts, _metadata_beside(chunk, facts.name, names))
     return sorted(found.values(), key=lambda one: (one.size == 0, one.origin is not Origin.OURS))
+
+
+def everything(container: Container, prefix: str) -> list[BlobFacts]:
+    """All blobs below `prefix`: a page may be short, or empty, and not the last one. StorageError."""
+    page = container.find(prefix)
+    found = list(page)
+    while page.cursor is not None:
+        page = container.find(prefix, cursor=page.cursor)
+        found += page
+    return found
 
 
 def has_history(chunk: Chunk) -> bool:

@@ -12,6 +12,7 @@ from shared.domain.errors import MediaError
 from shared.domain.media import Proof
 from shared.domain.recording import ChunkState
 from shared.domain.steps import is_cleanable, owes_deletion
+from shared.worker.finder import everything
 from shared.worker.manifest import put_manifest
 
 if TYPE_CHECKING:
@@ -52,11 +53,16 @@ class Finish:
                 index.remember(self._ledger, identity, key=recording.key, at=at, role=role)
 
     def clean(self, recording: Recording) -> list[f.Fact]:
-        """Removes copies of chunks that are in place, by their exact names. StorageError."""
+        """Removes copies of chunks that are in place. StorageError.
+
+        By their exact names, and unproven ones by their chunk's own prefix: a worker that died may have left one that
+        the ledger does not know.
+        """
         fallback = self._containers.fallback()
         found: list[f.Fact] = []
         for chunk in filter(is_cleanable, recording.chunks):
-            for name in chunk.leftovers:
+            unproven = everything(fallback, places.unproven_prefix(recording, chunk))
+            for name in (*chunk.leftovers, *(facts.name for facts in unproven)):
                 fallback.delete(name)
             found.append(f.Cleaned(chunk.key, chunk.generation, chunk.leftovers))
         return found

@@ -8,16 +8,31 @@ import base64
 import binascii
 import json
 import re
+from typing import TYPE_CHECKING, Any
 
-from shared.ports import OUTBOX_PART, RECORDING_PART, WorkItem
+from shared.domain.codec import format_time, parse_time
+from shared.ports import AUDIT_PART, OUTBOX_PART, RECORDING_PART, WorkItem
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 _KEY = re.compile(r"[0-9a-f]{32}")
 _CHUNK = re.compile(r"[0-9a-f]{16}")
+_TRACE = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C Trace Context, version 00
 
 
 def encode_message(item: WorkItem) -> bytes:
     """The message's body, before base64."""
-    body = {"version": 1, "recordingKey": item.recording_key, "part": item.part, "generation": item.generation}
+    body: dict[str, str | int] = {
+        "version": 1,
+        "recordingKey": item.recording_key,
+        "part": item.part,
+        "generation": item.generation,
+    }
+    if item.due_at:
+        body["dueAt"] = format_time(item.due_at)
+    if item.trace:
+        body["trace"] = item.trace
     return json.dumps(body, separators=(",", ":")).encode()
 
 
@@ -40,8 +55,22 @@ def decode_message(body: bytes | str) -> WorkItem | None:
         isinstance(key, str)
         and _KEY.fullmatch(key)
         and isinstance(part, str)
-        and (part in (OUTBOX_PART, RECORDING_PART) or _CHUNK.fullmatch(part))
+        and (part in (AUDIT_PART, OUTBOX_PART, RECORDING_PART) or _CHUNK.fullmatch(part))
         and type(generation) is int
         and 0 <= generation < 2**53
     )
-    return WorkItem(str(key), str(part), int(str(generation))) if is_valid else None
+    if not is_valid:
+        return None
+    # Of an older version, or damaged: the work is the same without them.
+    trace = fields.get("trace")
+    has_trace = isinstance(trace, str) and _TRACE.fullmatch(trace) is not None
+    return WorkItem(
+        str(key), str(part), int(str(generation)), str(trace) if has_trace else None, _moment(fields.get("dueAt"))
+    )
+
+
+def _moment(text: Any) -> datetime | None:
+    try:
+        return parse_time(text) if isinstance(text, str) else None
+    except ValueError:
+        return None

@@ -10,6 +10,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from shared.domain import facts as f
+from shared.domain.errors import AlertNotSent
+from shared.domain.recording import Step
 from shared.logs import log
 
 if TYPE_CHECKING:
@@ -26,21 +28,24 @@ class Publish:
         self._notifier = notifier
 
     def publish(self, recording: Recording) -> list[f.Fact]:
-        """Published. AlertNotSent where the topic did not take them; the log has the alerts by then."""
+        """Published; or StepFailed where the topic did not take them. The log has the alerts in either case."""
         if not recording.outbox:
             return []
-        if recording.publishing.failures == 0:
-            for alert in recording.outbox:
-                if alert.is_alert:
-                    log(
-                        f"alert.{alert.name}",
-                        level=_LEVELS[alert.level],
-                        recording=recording.key,
-                        chunk=alert.chunk,
-                        code=alert.code,
-                        message=alert.message,
-                        raised_at=alert.at,
-                        at_risk_from=recording.at_risk_from,
-                    )
-        self._notifier.publish(recording=recording, alerts=recording.outbox)
-        return [f.Published(tuple(alert.seq for alert in recording.outbox))]
+        for alert in recording.outbox:
+            if alert.is_alert and not alert.is_logged:
+                log(
+                    f"alert.{alert.name}",
+                    level=_LEVELS[alert.level],
+                    recording=recording.key,
+                    chunk=alert.chunk,
+                    code=alert.code,
+                    message=alert.message,
+                    raised_at=alert.at,
+                    at_risk_from=recording.at_risk_from,
+                )
+        seqs = tuple(alert.seq for alert in recording.outbox)
+        try:
+            self._notifier.publish(recording=recording, alerts=recording.outbox)
+        except AlertNotSent as error:
+            return [f.StepFailed(Step.PUBLISH, f.Failure.of(error), logged=seqs)]
+        return [f.Published(seqs)]

@@ -10,7 +10,7 @@ from shared.domain.errors import ExportEmpty, ExportNotFound, StorageError, Stor
 from shared.domain.media import Proof
 from shared.domain.recording import Step
 from shared.worker.checks import fact_of
-from shared.worker.finder import find_copies, has_history, is_made_of_our_blocks, reported_export
+from shared.worker.finder import everything, find_copies, has_history, is_made_of_our_blocks, reported_export
 
 if TYPE_CHECKING:
     from shared.domain.recording import Chunk, Recording
@@ -82,7 +82,7 @@ def stored_in_fallback(fallback: Container, recording: Recording, chunk: Chunk) 
         kept = [name for name in chunk.leftovers if not name.startswith(f"{recording.key}/unproven/")]
         names.update(name for name in kept if name.endswith((".mp3", ".mp4", ".wav")))
         folders.update(name.rpartition("/")[0] for name in kept)
-    for facts in (one for folder in sorted(folders) for one in fallback.find(folder + "/")):
+    for facts in (one for folder in sorted(folders) for one in everything(fallback, folder + "/")):
         is_ours = facts.name in names and (facts.sha256 or is_made_of_our_blocks(fallback, facts))
         if is_ours and facts.size:
             return f.Stored(

@@ -17,16 +17,21 @@ from shared.domain.errors import RecorderError, StorageCorrupted, Unexpected
 from shared.domain.recording import ChunkState, Step
 from shared.domain.steps import BACKGROUND_STEPS, LEASED_STEPS, chunk_due, chunk_step, recording_steps
 from shared.logs import describe, log, stack_summary
-from shared.ports import OUTBOX_PART, RECORDING_PART
+from shared.ports import AUDIT_PART, OUTBOX_PART, RECORDING_PART
+from shared.telemetry.instruments import FAILURES
+from shared.telemetry.port import NO_TELEMETRY
+from shared.telemetry.timing import timed_step
 from shared.transfer.budget import Budget, TimeBudgetSpentError
 from shared.worker.lease import HeldLease
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from shared.domain.recording import Chunk, Recording
     from shared.ports import Clock, Version, WorkItem
     from shared.store import RecordingStore
+    from shared.telemetry.port import Span, Telemetry
     from shared.worker.steps import Steps
 
 # The log's events are stable names that queries and alert rules are written against.
@@ -58,6 +63,8 @@ _NOW = {
 }
 # The clock of the process that planned a step may be ahead of ours by so much: a message is not sent twice for it.
 _CLOCKS_DIFFER = timedelta(seconds=2)
+# A pass of the audit begins a day after the one before it, and no run is punctual.
+AUDITED_ANEW_AFTER = timedelta(hours=23)
 # No message leads to more steps than this: a step that changes nothing would be asked for again and again.
 _MOST_STEPS = 40
 
@@ -77,6 +84,7 @@ class Worker:
         time_budget: timedelta,
         hard_budget: timedelta,
         overdue_after: timedelta,
+        telemetry: Telemetry = NO_TELEMETRY,
     ) -> None:
         self._store = store
         self._steps = steps
@@ -84,6 +92,7 @@ class Worker:
         self._time_budget = time_budget
         self._hard_budget = hard_budget
         self._overdue_after = overdue_after
+        self._telemetry = telemetry
 
     def handle(self, item: WorkItem, *, message_id: str) -> None:
         """One message. Raises StorageError only when the ledger fails: then the host delivers the message again."""
@@ -96,6 +105,8 @@ class Worker:
             log("work.unknown", recording=item.recording_key, part=item.part, generation=item.generation)
         elif item.part == OUTBOX_PART:
             self._recording_step(version, Step.PUBLISH)
+        elif item.part == AUDIT_PART:
+            self._audit(version)
         elif item.part == RECORDING_PART:
             self._whole_recording(self._replanned(version), in_background=True)
         else:
@@ -136,8 +147,11 @@ class Worker:
             for fact in self._steps.deliver.metadata_first(lease.version.recording, chunk):
                 lease.version = self._record(lease.version, fact)
             chunk = lease.version.recording.chunk(chunk.key) or chunk
-        for fact in self._attempted(lease.version.recording, chunk, step, budget):
-            lease.version = self._record(lease.version, fact)
+        with self._span(step, lease.version.recording, chunk) as span:
+            for fact in self._attempted(lease.version.recording, chunk, step, budget):
+                if isinstance(fact, f.Failed):
+                    span.fail(fact.failure.code)
+                lease.version = self._record(lease.version, fact)
         return lease.version
 
     def _attempted(self, recording: Recording, chunk: Chunk, step: Step, budget: Budget) -> list[f.Fact]:
@@ -161,6 +175,16 @@ class Worker:
         return [f.Failed(chunk.key, chunk.generation, step, f.Failure.of(failure))]
 
     # --- the whole recording
+
+    def _audit(self, version: Version) -> None:
+        """Looks at every file, unless one has looked within the day: a message may come twice."""
+        seen = version.recording.verified_at
+        if seen is not None and self._clock.now() - seen < AUDITED_ANEW_AFTER:
+            return
+        asked = self._steps.check.look(version.recording)
+        if asked:
+            version = self._record(version, asked)
+            self._whole_recording(version, in_background=True)
 
     def _replanned(self, version: Version) -> Version:
         """Plans again what is overdue: its message was lost, or its worker is gone."""
@@ -190,13 +214,25 @@ class Worker:
 
     def _recording_step(self, version: Version, step: Step) -> Version:
         facts: list[f.Fact]
-        try:
-            facts = self._steps.of_recording(step)(version.recording)
-        except RecorderError as error:
-            facts = [f.StepFailed(step, f.Failure.of(error))]
-        for fact in facts:
-            version = self._record(version, fact)
+        with self._span(step, version.recording) as span:
+            try:
+                facts = self._steps.of_recording(step)(version.recording)
+            except RecorderError as error:
+                facts = [f.StepFailed(step, f.Failure.of(error))]
+            for fact in facts:
+                if isinstance(fact, f.StepFailed):
+                    span.fail(fact.failure.code)
+                    blame = fact.failure.blame.value
+                    self._telemetry.count(FAILURES, step=step.value, cause=fact.failure.code, blame=blame)
+                version = self._record(version, fact)
         return version
+
+    def _span(self, step: Step, recording: Recording, chunk: Chunk | None = None) -> AbstractContextManager[Span]:
+        """A step and the commits of what it comes to, traced and measured."""
+        about: dict[str, str | int] = {"recording": recording.key}
+        if chunk is not None:
+            about |= {"chunk": chunk.index, "attempt": chunk.attempts + 1}
+        return timed_step(self._telemetry, self._clock, step.value, about)
 
     def _record(self, version: Version, fact: f.Fact) -> Version:
         after = self._store.record(version, fact)

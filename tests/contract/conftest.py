@@ -6,7 +6,8 @@ import pytest
 
 from local.acs import AcsConfig, AcsEmulator
 from local.azurite import Azurite
-from tests.contract.sides import FakeSide, RealSide
+from tests.contract.sides import FakeSide, MemoryAccount, RealSide
+from tests.support.memory_storage import MemoryStorage, MemoryTransport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,8 +41,18 @@ def real(azurite: Azurite, acs: AcsEmulator) -> Iterator[RealSide]:
     made.close()
 
 
-@pytest.fixture(params=["fake", "real"])
+@pytest.fixture
+def memory(acs: AcsEmulator) -> Iterator[RealSide]:
+    """The real adapters and SDKs over a storage in memory."""
+    storage = MemoryStorage()
+    with storage.below_the_adapters():
+        made = RealSide(MemoryAccount(storage), acs, options={"transport": MemoryTransport(storage)})
+        yield made
+        made.close()
+
+
+@pytest.fixture(params=["fake", "real", "memory"])
 def side(request: pytest.FixtureRequest) -> Side:
-    """Both worlds, one after the other."""
-    found: Side = FakeSide() if request.param == "fake" else request.getfixturevalue("real")
+    """Each world, one after the other."""
+    found: Side = FakeSide() if request.param == "fake" else request.getfixturevalue(request.param)
     return found

@@ -10,7 +10,7 @@ import time
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueClient, QueueServiceClient
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from local.acs import AcsEmulator
     from local.azurite import Azurite
     from shared.ports import Container, WorkItem
+    from tests.support.memory_storage import MemoryStorage
 
 _POLL_SECONDS = 0.1
 
@@ -132,10 +133,25 @@ class FakeSide:
         return list(self.world.ledger.rejected.values())
 
 
+class MemoryAccount:
+    """What `RealSide` needs of an account, of a storage in memory."""
+
+    def __init__(self, storage: MemoryStorage) -> None:
+        self.connection_string = storage.connection_string()
+        self.blob_url = "https://memory.blob.example"
+
+
 class RealSide:
     """The app's own adapters; containers of this side's own, the account's queues emptied."""
 
-    def __init__(self, azurite: Azurite, acs: AcsEmulator, *, changes: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        azurite: Azurite | MemoryAccount,
+        acs: AcsEmulator,
+        *,
+        changes: Mapping[str, str] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
         self._id = uuid.uuid4().hex[:12]
         self.acs = acs
         self.place = ContainerUrl.parse(f"{azurite.blob_url}/dest-{self._id}")
@@ -155,9 +171,9 @@ class RealSide:
             | dict(changes or {})
         )
         self.ports = azure_ports(self.settings)
-        self.blobs = BlobServiceClient.from_connection_string(azurite.connection_string)
+        self.blobs = BlobServiceClient.from_connection_string(azurite.connection_string, **(options or {}))
         self.blobs.create_container(self.place.container)
-        self.queues = QueueServiceClient.from_connection_string(azurite.connection_string)
+        self.queues = QueueServiceClient.from_connection_string(azurite.connection_string, **(options or {}))
         for name in [queue.name for queue in self.queues.list_queues()]:
             self.queues.delete_queue(name)
 

@@ -278,6 +278,12 @@ def test_a_document_that_can_be_read_is_not_quarantined(side: Side) -> None:
     assert ledger.load(KEY) == Version(recording(), etag)
 
 
+def test_a_probe_writes_reads_and_says_the_storages_time(side: Side) -> None:
+    for _ in range(2):
+        assert side.ports.ledger.probe().utcoffset() == timedelta(0)
+    assert side.ports.ledger.open_entries() == ([], None)
+
+
 def test_what_was_rejected_is_found_by_its_folder(side: Side) -> None:
     ledger = side.ports.ledger
     assert ledger.rejected_folders() == []

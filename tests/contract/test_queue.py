@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from shared.domain.errors import StorageInvalid
-from shared.ports import Lane, WorkItem
+from shared.ports import Backlog, Lane, WorkItem
 from shared.worker.message import encode_message
 
 if TYPE_CHECKING:
@@ -63,12 +64,15 @@ def test_background_work_goes_its_own_way_too(side: Side) -> None:
 def test_a_queue_is_backed_up_by_what_waits_visibly(side: Side) -> None:
     """Not by messages that are to come later, and not by those of another queue."""
     queue = side.ports.queue
-    assert not queue.is_backed_up(Lane.NORMAL)
+    assert queue.backlog(Lane.NORMAL) == Backlog()
+    due = side.ports.clock.now() - timedelta(minutes=3)
     for number in range(40):
         queue.send(message(number), delay=timedelta(hours=1))
-        queue.send(message(number), delay=NOW, lane=Lane.BACKGROUND)
-    assert not queue.is_backed_up(Lane.NORMAL)
-    assert queue.is_backed_up(Lane.BACKGROUND)
+        queue.send(replace(message(number), due_at=due), delay=NOW, lane=Lane.BACKGROUND)
+    assert queue.backlog(Lane.NORMAL) == Backlog(40)
+    found = queue.backlog(Lane.BACKGROUND)
+    assert (found.length, found.is_full) == (40, True)
+    assert found.oldest_due == due.replace(microsecond=due.microsecond // 1000 * 1000)
 
 
 def test_nothing_is_drained_where_nothing_is_poisoned(side: Side) -> None:
@@ -109,6 +113,18 @@ def test_what_cannot_be_read_is_kept_and_taken_out_too(side: Side, name: str) ->
     assert side.ports.queue.drain_poison(limit=10) == [message()]
     assert side.poisoned() == 0
     assert len(side.rejected()) == 1
+
+
+def test_what_waits_and_what_was_given_up_is_counted(side: Side) -> None:
+    queue = side.ports.queue
+    queue.send(message(), delay=NOW)
+    queue.send(message(2), delay=timedelta(hours=1))
+    queue.send(message(), delay=NOW, lane=Lane.BACKGROUND)
+    side.poison(in_base64(encode_message(message())))
+    depths = {depth.name: (depth.waiting or 0, depth.poisoned) for depth in queue.depths()}
+    assert depths == {"recording-rescues": (2, 1), "recording-rescues-urgent": (0, 0), "recording-background": (1, 0)}
+    queue.drain_poison(limit=10)
+    assert sum(depth.poisoned for depth in queue.depths()) == 0
 
 
 # --- what only a server shows

@@ -5,10 +5,14 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from shared.api.doctor import Check
+from shared.api.doctor import report as of_doctor
+from shared.api.responses import json_response
 from tests.deploy.facts import ROOT
 
 SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000001"
@@ -33,6 +37,15 @@ OUTPUTS = {
     "ROLE_TRIES": "3",
     "PROOF_TRIES": "3",
 }
+
+
+def report(status: str) -> str:
+    """What the app's doctor says, in the form in which it answers."""
+    fine = Check("settings", "ok", "all can be used")
+    found = [fine] if status == "ok" else [fine, Check("acs", status, "acs_forbidden: no role", "give the role")]
+    return json_response(of_doctor(found, at=datetime(2026, 11, 22, tzinfo=UTC))).body.decode()
+
+
 Rule = tuple[tuple[str, ...], list[tuple[str, int]]]
 ROLES_ARE_THERE: list[Rule] = [(("role assignment list",), [("3\n", 0)])]
 ALL_WELL: list[Rule] = [
@@ -41,6 +54,7 @@ ALL_WELL: list[Rule] = [
     (("systemKeys",), [("SYSTEM-KEY\n", 0)]),
     (("curl", "/api/recordings"), [("200", 0)]),
     (("curl", "/runtime/webhooks/EventGrid"), [("202", 0)]),
+    (("curl", "/api/doctor"), [(report("ok"), 0)]),
 ]
 
 
@@ -174,7 +188,7 @@ def test_the_function_is_there_before_it_is_subscribed_and_proved_after(bench: B
     late: Rule = (("function list",), [("", 1), ("func-x/sweep\n", 0), ("func-x/recording_file_status_updated\n", 0)])
     assert bench.run("postdeploy", [late, *ALL_WELL]).returncode == 0
     listed, paused = "az functionapp function list", "sleep 10"
-    made = ["az deployment group create", "az functionapp keys list", "az functionapp keys list", "curl", "curl"]
+    made = ["az deployment group create", "az functionapp keys list", "az functionapp keys list", *["curl"] * 3]
     assert bench.steps == [listed, paused, listed, paused, listed, *made]
     deployed = bench.calls[5]
     assert deployed[deployed.index("--resource-group") + 1] == "calls-rg"
@@ -184,15 +198,15 @@ def test_the_function_is_there_before_it_is_subscribed_and_proved_after(bench: B
 def test_no_key_is_an_argument(bench: Bench) -> None:
     bench.run("postdeploy", ALL_WELL)
     asked = [call for call in bench.calls if call[0] == "curl"]
-    assert len(asked) == 2
-    for call, key in zip(asked, ("FUNCTION-KEY", "SYSTEM-KEY"), strict=True):
+    assert len(asked) == 3
+    for call, key in zip(asked, ("FUNCTION-KEY", "SYSTEM-KEY", "FUNCTION-KEY"), strict=True):
         assert not any("-KEY" in word for word in call[:-1])
         assert call[-1] == f'header = "x-functions-key: {key}"\n'
 
 
 def test_the_synthetic_event_is_one_that_the_subscription_has(bench: Bench) -> None:
     bench.run("postdeploy", ALL_WELL)
-    sent = bench.calls[-1]
+    sent = next(call for call in bench.calls if "--data" in call)
     [event] = json.loads(sent[sent.index("--data") + 1])
     assert event["eventType"] == "Microsoft.Communication.CallStarted"
 
@@ -207,6 +221,24 @@ def test_an_app_that_does_not_answer_stops_the_run(bench: Bench) -> None:
     ended = bench.run("postdeploy", [(("curl", "/api/recordings"), [("500", 0)]), *ALL_WELL])
     assert ended.returncode == 1
     assert "500, not 200" in ended.stderr
+
+
+def test_what_the_doctor_warns_of_is_shown_and_stops_nothing(bench: Bench) -> None:
+    ended = bench.run("postdeploy", [(("curl", "/api/doctor"), [(report("warn"), 0)]), *ALL_WELL])
+    assert ended.returncode == 0
+    assert [line for line in ended.stdout.splitlines() if "give the role" in line]
+    assert "all can be used" not in ended.stdout
+
+
+def test_what_the_doctor_finds_wrong_is_waited_out_and_then_stops_the_run(bench: Bench) -> None:
+    """A role takes minutes to be in force."""
+    late: Rule = (("curl", "/api/doctor"), [(report("fail"), 0), ("", 7), (report("ok"), 0)])
+    assert bench.run("postdeploy", [late, *ALL_WELL]).returncode == 0
+    assert bench.steps.count("sleep 10") == 2
+    ended = bench.run("postdeploy", [(("curl", "/api/doctor"), [(report("fail"), 0)]), *ALL_WELL])
+    assert ended.returncode == 1
+    assert "acs_forbidden: no role" in ended.stderr
+    assert "the doctor finds a fault after 3 looks" in ended.stderr
 
 
 # ---- predown, remove-app
@@ -261,6 +293,7 @@ FAILING = [
     ("postdeploy", "az functionapp keys functionKeys", ALL_WELL, {}),
     ("postdeploy", "az functionapp keys systemKeys", ALL_WELL, {}),
     ("postdeploy", "curl /runtime/webhooks", ALL_WELL, {}),
+    ("postdeploy", "curl /api/doctor", ALL_WELL, {}),
     ("predown", "az lock list", [], {"DELETE_RECORDINGS": "yes", "DELETE_RECORDINGS_OF": "rg-test"}),
     ("remove-app", "az resource list", [], {}),
 ]

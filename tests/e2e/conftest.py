@@ -36,7 +36,8 @@ def _default() -> Iterator[World]:
 
 @pytest.fixture(scope="package")
 def _switched_on() -> Iterator[World]:
-    settings = {**QUICK, "PREFLIGHT": "enforce", "DELETE_AT_ACS": "true", "WEBSITE_AUTH_ENABLED": "True"}
+    settings = {**QUICK, "PREFLIGHT": "enforce", "DELETE_AT_ACS": "true", "AUDIT_DAYS": "1"}
+    settings["WEBSITE_AUTH_ENABLED"] = "True"
     with Stack(settings=settings, containers=(CONTAINER, ARCHIVE), queue_lease=2.0, seed=2) as stack:
         yield from _world(stack)
 
@@ -50,6 +51,8 @@ def world(_default: World) -> Iterator[World]:
 
 @pytest.fixture
 def strict_world(_switched_on: World) -> Iterator[World]:
-    """PREFLIGHT=enforce, DELETE_AT_ACS=true, a sign-in in front, and a killed worker's messages back after 2 s."""
+    """PREFLIGHT=enforce, DELETE_AT_ACS=true, AUDIT_DAYS=1, a sign-in in front, and a killed worker's messages back
+    after 2 s.
+    """
     yield _switched_on
     _switched_on.stack.acs.clear_faults()

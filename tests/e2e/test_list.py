@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
@@ -47,7 +48,67 @@ def test_unfinished_recordings_are_listed_nearest_end_of_the_window_first(world:
     assert recorded[0].key not in saving
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=x", "state=complete", "cursor=%25%25", "limit=1.5"])
+def _keys(world: World, query: str) -> list[str]:
+    return [one["key"] for page in _pages(world, query) for one in page]
+
+
+def test_finished_recordings_are_listed_newest_first_and_found_by_every_id(world: World) -> None:
+    """Page by page, each once; by state, route, container, period and the ids of the recording and its call."""
+    recorded = [world.start() for _ in range(3)]
+    for one in recorded[:2]:
+        one.end(plan(5_000)).whole()
+    recorded[2].end(plan(5_000, export="role-missing")).whole()
+    keys = [one.key for one in reversed(recorded)]
+    for query in ("&state=finished", "&state=complete", "&state=all&order=newest"):
+        pages = _pages(world, query)
+        assert all(len(page) == 2 for page in pages[:-1])
+        listed = [one["key"] for page in pages for one in page]
+        assert len(listed) == len(set(listed))
+        assert [key for key in listed if key in keys] == keys
+    assert keys[0] in _keys(world, "&route=rescued")
+    assert keys[1] not in _keys(world, "&route=rescued")
+    started = recorded[0].story()
+    assert _keys(world, f"&container={started['containerUrl']}&state=complete")[: len(keys)] == keys
+    assert keys[0] not in _keys(world, f"&to={started['createdAt']}")
+    assert set(keys) <= set(_keys(world, f"&from={started['createdAt']}"))
+    ids = {name: started[name] for name in ("recordingId", "callId", "serverCallId")}
+    for name, value in ids.items():
+        assert _keys(world, f"&{name}={quote(value, safe='')}") == [recorded[0].key], name
+
+
+def test_a_recording_shows_what_was_asked_for_and_what_became_of_it(world: World) -> None:
+    """What the start said, both ends of the window while it lasts, every attempt's error, and how it was proved."""
+    recorded = world.start(recordingFormat="wav", recordingChannel="unmixed", recordingContent="audio")
+    started = recorded.story()["started"]
+    assert started["locator"] == {"kind": "serverCallId", "id": recorded.call.server_call_id}
+    assert (started["recordingFormat"], started["recordingChannel"], started["recordingContent"]) == (
+        "wav",
+        "unmixed",
+        "audio",
+    )
+    assert started["containerUrl"] == recorded.started["containerUrl"]
+    fault = world.stack.acs.add_fault(kind="status", status=503, operation="media", recording_id=recorded.id)
+    recorded.end(plan(5_000, export="firewall"))
+    eventually(lambda: len(recorded.chunk().get("errors", [])) >= 2)
+    story = recorded.story()
+    assert (story["cause"], story["blame"]) == ("media_unavailable", "acs")
+    assert story["atRiskFrom"] < story["abandonAfter"]
+    assert {error["step"] for error in story["chunks"][0]["errors"]} == {"fetch"}
+    assert recorded.key in _keys(world, "&cause=media_unavailable")
+    world.stack.acs.faults.remove(fault.fault_id)
+    done = recorded.whole()
+    assert done["attempts"] == len(done["chunks"][0]["errors"]) + 1 or done["attempts"] > 8
+    assert done["bytesDone"] == done["bytesTotal"] == done["size"]
+    assert "cause" not in done
+
+
+def test_every_fault_of_a_query_is_named_at_once(world: World) -> None:
+    answer = world.get("/api/recordings?sate=lost&state=odd&limit=x&limit=2&callId=")
+    assert answer.status == 400
+    assert [one["field"] for one in answer.json()["errors"]] == ["sate", "limit", "callId", "state", "limit"]
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=x", "state=odd", "cursor=%25%25", "limit=1.5"])
 def test_a_query_that_cannot_be_meant_is_a_400(world: World, query: str) -> None:
     """With the field that is wrong."""
     answer = world.get(f"/api/recordings?{query}")
@@ -77,3 +138,24 @@ def test_the_sweep_runs_by_hand_and_disturbs_nothing(world: World) -> None:
     assert running.story()["state"] == "started"
     world.stack.acs.faults.remove(fault.fault_id)
     assert waiting.whole()["route"] == "rescued"
+
+
+def test_what_holds_recordings_up_is_grouped_and_what_became_of_them_counted(world: World) -> None:
+    """A media store that is away: one cause, with a hint; then it is rescued, and counted as that."""
+    before = world.get("/api/statistics").json()["buckets"][-1]
+    recorded = world.start()
+    fault = world.stack.acs.add_fault(kind="status", status=503, operation="media", recording_id=recorded.id)
+    recorded.end(plan(5_000, export="firewall"))
+    eventually(lambda: recorded.story().get("cause"))
+    groups = world.get("/api/causes").json()["causes"]
+    [group] = [one for one in groups if one["cause"] == "media_unavailable"]
+    assert recorded.key in group["sample"]
+    assert group["hint"]
+    world.stack.acs.faults.remove(fault.fault_id)
+    recorded.whole()
+    after = world.get("/api/statistics?days=31").json()
+    assert len(after["buckets"]) == 31
+    assert after["buckets"][-1]["rescued"] >= before["rescued"] + 1
+    assert after["eventToSafe"]["count"] >= 1
+    assert world.get("/api/statistics?days=32").status == 400
+    assert world.get("/api/causes?x=1").status == 400

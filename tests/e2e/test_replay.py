@@ -72,7 +72,7 @@ def test_a_delivery_that_was_given_up_goes_on_when_its_container_is_mended(world
     world.blobs.create_container(ARCHIVE)
     answer = _replay(world, recorded.id, b"whatever is sent")
     story = answer.json()
-    assert (answer.status, story["key"], story["replay"]["setGoing"]) == (202, recorded.key, [0])
+    assert (answer.status, story["key"], story["replay"]["outcome"]) == (202, recorded.key, "going")
     assert "closedAt" not in story
     assert recorded.key in [one["key"] for one in world.get("/api/recordings?limit=200").json()["recordings"]]
     story = recorded.whole()
@@ -82,8 +82,8 @@ def test_a_delivery_that_was_given_up_goes_on_when_its_container_is_mended(world
     eventually(lambda: not world.names("recording-fallback", recorded.key))
     eventually(lambda: world.names("recording-ledger", f"open/{recorded.key}") == [])
     again = _replay(world, recorded.key)
-    assert (again.status, again.json()["replay"]["nothingToDo"]) == (200, True)
-    assert [one["chunks"] for one in world.logged("recording.replayed", recording=recorded.key)] == [1, 1, 1]
+    assert (again.status, again.json()["replay"]["reason"]) == (200, "nothing to do: in place")
+    assert [one["outcome"] for one in world.logged("recording.replayed", recording=recorded.key)] == ["going"] * 3
 
 
 def test_a_lost_recording_is_found_when_its_file_is_there_after_all(world: World) -> None:

@@ -17,7 +17,7 @@ def test_an_export_is_verified_and_told(world: World) -> None:
     """An exported recording is looked at, not copied; the manifest says how it came."""
     recorded = world.start()
     story = recorded.end(plan(300_000)).whole()
-    assert (story["state"], story["route"], story["attempts"]) == ("complete", "exported", 0)
+    assert (story["state"], story["route"], story["attempts"]) == ("complete", "exported", 1)
     assert story["chunks"][0]["metadata"] == "saved"
     assert world.stack.acs.truth(recorded.id)["chunks"][0]["requests"] == {}
     manifest = recorded.manifest()

@@ -99,3 +99,24 @@ def test_a_replay_fetches_what_was_deleted_and_stores_beside_what_differs(world:
         assert blob_of(world, recorded).download_blob().readall() == truth
     assert blob.download_blob().readall() == b"not the recording at all"
     assert blob_of(world, recorded).blob_name != blob.blob_name
+
+
+def test_the_audit_finds_by_itself_what_was_deleted(strict_world: World) -> None:
+    """`AUDIT_DAYS=1`: the timer takes a slice; every file of it is looked at, and read again."""
+    world = strict_world
+    whole, hurt = (world.start().end(plan(60_000)) for _ in range(2))
+    for recorded in (whole, hurt):
+        recorded.whole()
+    deleted(blob_of(world, hurt))
+    # As if the last pass had begun a day ago: other tests may have had a sweep, and with it a pass of today.
+    world.blobs.get_container_client("recording-ledger").upload_blob(
+        "audit/position.json", b'{"begun": "2020-01-01T00:00:00Z", "state": 99, "after": ""}', overwrite=True
+    )
+    assert world.sweep() in (200, 202)
+    eventually(lambda: state(hurt, "damaged"), what="the damage")
+    eventually(lambda: "sha256" in whole.chunk().get("check", {}), what="the digest")
+    assert state(whole, "complete")
+    for recorded in (whole, hurt):
+        [entry] = [entry for entry in recorded.story()["timeline"] if entry["kind"] == "verification"]
+        assert entry["by"] == "app"
+    assert world.logged("audit.slice", is_over=True)

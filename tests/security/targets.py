@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
-from shared import handlers
+from shared import handlers, http
 from shared.domain.naming import recording_key
 from shared.worker.message import decode_message
 from tests.security.hostile import ARCHIVE, RECORDING_ID, TEAM_A, Watchtower, event, serving
@@ -65,6 +65,14 @@ def take_queries(identity: str, query: Mapping[str, str]) -> None:
         check_answer(
             handlers.list_recordings(f"https://app/api/recordings?{urlencode(query, errors='replace')}"), success=200
         )
+        check_answer(http.verify_recording(identity, {}), success=202)
+        for verb in ("stop", "pause", "resume"):
+            check_answer(http.act_on_recording(identity, verb, {}), success=200)
+        check_answer(http.list_rejected_events(f"https://app/x?{urlencode(query, errors='replace')}"), success=200)
+        check_answer(http.replay_rejected_event(identity, {}), success=202)
+        check_answer(http.other_request("PUT", f"https://app/api/{quote(identity, errors='replace')}"), success=405)
+        for ask in (http.replay_recordings, http.verify_recordings):
+            check_answer(ask(json.dumps(dict(query)).encode(), {}), success=200)
         given = handlers.replay_recording(identity, {})
         check_answer(given, success=202)
     assert len(tower.world.queue.waiting) == (2 if given.status == 202 else 1)

@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 import pytest
 
-from shared import handlers
+from shared import handlers, http
 from shared.adapters.translate import storage_error
 from shared.domain.errors import (
     AcsError,
@@ -169,7 +169,12 @@ _UNUSABLE = (
     f"https://[{CANARY}",
 )
 # Secrets that may be any text, so that all of these can be used.
-_ANY_TEXT = ("RECORDING_STORAGE_CONNECTION_STRING", "EVENT_TOPIC_KEY")
+_ANY_TEXT = (
+    "RECORDING_STORAGE_CONNECTION_STRING",
+    "EVENT_TOPIC_KEY",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+)
 # The plain word is a good name for a container, and no secret there.
 _CONTAINERS = ("FALLBACK_CONTAINER", "LEDGER_CONTAINER", "REJECTED_EVENTS_CONTAINER")
 
@@ -253,6 +258,8 @@ def test_a_rescue_keeps_no_secret_that_a_service_or_an_event_told(caplog: pytest
     with serving(tower.app):
         reported = [handlers.get_recording(RECORDING_ID), handlers.list_recordings("/api/recordings")]
         reported.append(handlers.replay_recording(RECORDING_ID, {}))
+        reported.append(http.verify_recording(RECORDING_ID, {}))
+        reported += [ask(b"", {}) for ask in (http.replay_recordings, http.verify_recordings)]
     tower.world.destination.refusal = None
     tower.works(messages=60)
     with serving(tower.app):

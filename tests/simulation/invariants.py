@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from shared.domain.codec import decode, format_time
 from shared.domain.recording import IN_PLACE_STATES, ChunkState, Recording
 from shared.domain.steps import chunk_due, chunk_step, next_due
-from tests.simulation.world import digest
+from tests.simulation.truth import digest
 
 if TYPE_CHECKING:
-    from tests.simulation.world import SimWorld
+    from tests.simulation.sequence import SimWorld
 
 
 @dataclass(frozen=True)

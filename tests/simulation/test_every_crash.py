@@ -9,19 +9,20 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from shared.api.query import parse_query
 from shared.domain.codec import decode
 from shared.domain.errors import Blame, StorageAccessDenied
 from shared.domain.recording import ChunkState, Recording, RecordingState
 from shared.intake.event import CALL_STARTED
 from tests.simulation.invariants import check_always
 from tests.simulation.run import CONTAINER
-from tests.simulation.world import BEGIN, SimWorld, Trouble
+from tests.simulation.sequence import BEGIN, SimWorld, Trouble
 from tests.support.fakes import settings
 from tests.unit.rig import DAY, HOUR, claim, event, mp3, wav
 
@@ -126,6 +127,59 @@ def _unmatched_then_joined(world: SimWorld) -> None:
     world.live(6 * DAY)
 
 
+def _deleted_then_replayed(world: SimWorld) -> None:
+    """The file is deleted, a verification finds that, and a replay fetches it again."""
+    _rescued(world)
+    name = next(name for name, blob in world.rig.destination.blobs.items() if blob.data == DATA["doc-0"])
+    del world.rig.destination.blobs[name]
+    _asked(world, lambda app: app.verification.verify("rec-1"))
+    world.live(HOUR)
+    _asked(world, lambda app: app.replay.replay("rec-1"))
+    world.live(2 * DAY)
+
+
+def _overwritten_and_restored(world: SimWorld) -> None:
+    """One byte differs: only its digest tells. The file is put back, and a verification ends the damage."""
+    _rescued(world)
+    blobs = world.rig.destination.blobs
+    name = next(name for name, blob in blobs.items() if blob.data == DATA["doc-0"])
+    blobs[name] = replace(blobs[name], data=DATA["doc-0"][:-1] + b"x", etag="other")
+    _asked(world, lambda app: app.verification.verify("rec-1"))
+    world.live(HOUR)
+    blobs[name] = replace(blobs[name], data=DATA["doc-0"], etag="restored")
+    _asked(world, lambda app: app.verification.verify("rec-1"))
+    world.live(2 * DAY)
+
+
+def _overwritten_for_good(world: SimWorld) -> None:
+    """ACS has nothing any more: the damage stays, and no replay calls it a loss."""
+    _rescued(world)
+    world.rig.drop_media()
+    world.live(2 * DAY)
+    blobs = world.rig.destination.blobs
+    name = next(name for name, blob in blobs.items() if blob.data == DATA["doc-0"])
+    blobs[name] = replace(blobs[name], data=b"other", etag="other")
+    _asked(world, lambda app: app.verification.verify("rec-1"))
+    _asked(world, lambda app: app.replay.replay("rec-1"))
+    world.live(2 * DAY)
+
+
+def _rescued(world: SimWorld) -> None:
+    world.rig.put_media("doc-0", DATA["doc-0"])
+    world.deliver_event(event(claim()))
+    world.live(HOUR)
+
+
+def _asked(world: SimWorld, call: Callable[[App], object]) -> None:
+    """A caller asks until it has an answer."""
+
+    def ask(app: App) -> None:
+        call(app)
+
+    while not world.function(ask):
+        pass
+
+
 def _started(world: SimWorld, locator: str, identity: str) -> None:
     world.rig.acs.calls.add(identity)
     body = {locator: identity, "containerUrl": str(CONTAINER)}
@@ -155,6 +209,9 @@ STORIES = {
     "fallback copy removed": Story(_copy_removed, {"doc-0": S.RESCUED}, frozenset({"fallback_missing"})),
     "lost": Story(_lost, {"doc-0": S.LOST}, frozenset({"deadline", "lost"})),
     "one lost of two": Story(_one_lost_of_two, {"doc-0": S.LOST, "doc-1": S.RESCUED}, frozenset({"deadline", "lost"})),
+    "deleted, then replayed": Story(_deleted_then_replayed, {"doc-0": S.RESCUED}, frozenset({"damaged"})),
+    "overwritten, then restored": Story(_overwritten_and_restored, {"doc-0": S.RESCUED}, frozenset({"damaged"})),
+    "overwritten for good": Story(_overwritten_for_good, {"doc-0": S.DAMAGED}, frozenset({"damaged"})),
     "unmatched, then joined": Story(
         _unmatched_then_joined, {"doc-0": S.RESCUED}, frozenset({"event_overdue", "no_event"}), are_linked=True
     ),
@@ -201,9 +258,14 @@ def _check(world: SimWorld, story: Story) -> None:
         assert published == set(range(1, recording.alert_count + 1)), "an alert or event was never published"
         news = {(alert.seq, name) for name, key, alert in rig.notifier.alerts if key == recording.key}
         stored = [seq for seq, name in news if name == "stored"]
-        assert len(stored) == (recording.state is RecordingState.COMPLETE), "stored is one fact"
+        was_whole = recording.state in (RecordingState.COMPLETE, RecordingState.DAMAGED)
+        damaged = [seq for seq, name in news if name == "damaged"]
+        assert int(was_whole) <= len(stored) <= int(was_whole) * (1 + len(damaged)), "one fact, and one a repair"
         begun = [seq for seq, name in news if name == "rescue_started"]
         assert len(begun) == sum(chunk.state is not S.EXPORTED for chunk in recording.chunks)
+    query = parse_query([("state", "finished")])
+    listed = [one["key"] for one in world.apps[0].listing.page(query)["recordings"]]
+    assert sorted(listed) == sorted(recording.key for recording in recordings), "lists leave something out"
     if story.are_linked:
         one, other = recordings
         assert (one.links, other.links) == ((other.key,), (one.key,))

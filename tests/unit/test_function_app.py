@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import itertools
 import json
 import re
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 import function_app
 from shared import handlers
 from shared.adapters.queue import QUEUES as QUEUE_NAMES
+from shared.api.openapi import document
 from shared.app import HARD_BUDGET
 from shared.ports import Lane
 from shared.settings import Settings
@@ -43,24 +45,31 @@ QUEUES = {
 def test_all_functions_are_found() -> None:
     """Two functions of one name, or one bad annotation, would lose them all."""
     http = {function for function, _, _ in ROUTES}
-    assert set(BOUND) == http | {"recording_file_status_updated", "sweep"} | set(QUEUES)
+    assert set(BOUND) == http | {"other_verbs"} | {"recording_file_status_updated", "sweep"} | set(QUEUES)
 
 
 ROUTES = [
     ("start_recording", "POST", "recordings"),
     ("list_recordings", "GET", "recordings"),
     ("get_recording", "GET", "recordings/{recordingId}"),
+    ("get_causes", "GET", "causes"),
+    ("get_statistics", "GET", "statistics"),
     ("replay_recording", "POST", "recordings/{recordingId}/replay"),
     ("verify_recording", "POST", "recordings/{recordingId}/verify"),
+    ("replay_recordings", "POST", "replays"),
+    ("verify_recordings", "POST", "verifications"),
     ("stop_recording", "POST", "recordings/{recordingId}/stop"),
     ("pause_recording", "POST", "recordings/{recordingId}/pause"),
     ("resume_recording", "POST", "recordings/{recordingId}/resume"),
     ("list_rejected_events", "GET", "rejected-events"),
     ("replay_rejected_event", "POST", "rejected-events/{eventId}/replay"),
     ("health", "GET", "health"),
+    ("doctor", "GET", "doctor"),
+    ("openapi", "GET", "openapi.json"),
     ("page", "GET", "ui"),
     ("page_file", "GET", "ui/{file}"),
 ]
+VERBS = {"get", "put", "post", "delete", "patch", "head", "options", "trace"}
 # What answers without a key. Each says nothing about a recording.
 OPEN = {"health", "page", "page_file"}
 
@@ -70,11 +79,43 @@ def http_trigger(function: str) -> dict[str, Any]:
     return trigger
 
 
+def methods(function: str) -> set[str]:
+    return {str(getattr(one, "value", one)) for one in http_trigger(function)["methods"]}
+
+
 @pytest.mark.parametrize(("function", "method", "route"), ROUTES)
 def test_http_functions_have_their_routes(function: str, method: str, route: str) -> None:
-    trigger = http_trigger(function)
-    assert trigger["route"] == route
-    assert [str(getattr(one, "value", one)) for one in trigger["methods"]] == [method]
+    """The wrong one of GET and POST is answered, too, where no other function has it."""
+    assert http_trigger(function)["route"] == route
+    shares = sum(one == route for _, _, one in ROUTES) > 1
+    assert methods(function) == ({method} if shares else {"GET", "POST"})
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether a path can match both templates."""
+    parts, others = one.split("/"), other.split("/")
+    if "{*path}" in (one, other):
+        return True
+    return len(parts) == len(others) and all(
+        a.lower() == b.lower() or "{" in a or "{" in b for a, b in zip(parts, others, strict=True)
+    )
+
+
+def test_no_request_matches_two_functions() -> None:
+    """The host of Azure tries routes in the order of the functions' names, not by precedence: the first one wins."""
+    http = [name for name, bindings in BOUND.items() if any(one["type"] == "httpTrigger" for one in bindings)]
+    both = [
+        (one, other)
+        for one, other in itertools.combinations(http, 2)
+        if methods(one) & methods(other) and overlap(http_trigger(one)["route"], http_trigger(other)["route"])
+    ]
+    assert both == []
+
+
+def test_every_route_is_in_the_document_and_nothing_else() -> None:
+    paths = json.loads(document())["paths"]
+    documented = {(verb.upper(), path.lstrip("/")) for path, item in paths.items() for verb in item if verb in VERBS}
+    assert documented == {(method, route) for _, method, route in ROUTES}
 
 
 def test_nothing_is_open_but_what_holds_no_data() -> None:

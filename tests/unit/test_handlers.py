@@ -13,10 +13,12 @@ import pytest
 
 import function_app
 from shared import app as app_module
-from shared import handlers
+from shared import handlers, http
 from shared.domain.errors import StorageUnavailable
+from shared.domain.facets import facets
 from shared.domain.naming import recording_key
 from shared.domain.recording import ChunkState, Manifest
+from shared.index import finished_entry
 from shared.ports import OpenEntry, WorkItem
 from shared.settings import SettingsError
 from shared.worker.message import encode_message
@@ -113,13 +115,15 @@ def test_a_replay_says_what_it_set_going_or_that_there_is_nothing_to_do(world: W
     assert (given.status, given.mimetype) == (202, "application/json")
     document = json.loads(given.body)
     assert document["chunks"][0]["nextAttemptAt"] == "2026-11-22T12:00:00.000Z"
-    assert document["replay"] == {"setGoing": [0], "heldByWorker": [], "nothingToDo": False}
+    reason = "fetched from ACS now"
+    chunks = [{"index": 0, "outcome": "going", "reason": reason}]
+    assert document["replay"] == {"outcome": "going", "reason": reason, "chunks": chunks}
     assert len(world.queue.waiting) == 1
     done = chunk(0, ChunkState.RESCUED, metadata_state="saved")
     closed = recording(done, key=recording_key("done"), manifest=Manifest("written"), closed_at=NOON)
     world.ledger.archive(closed, etag=None)
     given = handlers.replay_recording(closed.key, {})
-    assert (given.status, json.loads(given.body)["replay"]["nothingToDo"]) == (200, True)
+    assert (given.status, json.loads(given.body)["replay"]["outcome"]) == (200, "nothing_to_do")
     given = handlers.replay_recording("unknown", {})
     assert (given.status, given.mimetype) == (404, "application/problem+json")
     assert json.loads(given.body)["code"] == "recording_unknown"
@@ -223,21 +227,22 @@ def called(function: Any, *arguments: Any) -> Any:
 
 
 def test_the_functions_hand_over_what_they_got(world: World) -> None:
+    context = SimpleNamespace()
     request = func.HttpRequest(
         "POST", "/api/recordings", headers={"Content-Type": "application/json"}, body=b'{"serverCallId": "call"}'
     )
-    answer = called(function_app.start_recording, request)
+    answer = called(function_app.start_recording, request, context)
     assert (answer.status_code, answer.mimetype) == (201, "application/json")
     key = json.loads(answer.get_body())["key"]
     assert answer.headers["Location"] == f"/api/recordings/{key}"
     one = func.HttpRequest("GET", "/x", route_params={"recordingId": key}, body=b"")
     assert called(function_app.get_recording, one).status_code == 200
     again = func.HttpRequest("POST", "/x", route_params={"recordingId": key}, body=b"anything at all")
-    assert called(function_app.replay_recording, again).status_code == 202
+    assert called(function_app.replay_recording, again, context).status_code == 202
     some = func.HttpRequest("GET", "/api/recordings?limit=0", body=b"")
     assert called(function_app.list_recordings, some).status_code == 400
-    assert called(function_app.recording_file_status_updated, event()) is None
-    assert called(function_app.sweep, None) is None
+    assert called(function_app.recording_file_status_updated, event(), context) is None
+    assert called(function_app.sweep, None, context) is None
 
 
 @pytest.mark.parametrize(
@@ -247,3 +252,23 @@ def test_all_queues_lead_to_the_same_worker(world: World, function: Any) -> None
     message = SimpleNamespace(get_body=lambda: rescuable(world), id=None)
     assert asyncio.run(called(function, message, SimpleNamespace())) is None
     assert world.ledger.recording(recording().key).chunks[0].state is ChunkState.RESCUED
+
+
+def test_who_replays_and_verifies_is_in_the_timeline(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEBSITE_AUTH_ENABLED", "True")
+    headers = {"x-ms-client-principal-id": "someone", "content-type": "application/json"}
+    done = chunk(0, ChunkState.RESCUED, metadata_state="saved", blob="a.mp3", size=3)
+    one = recording(done, manifest=Manifest("written"), closed_at=NOON)
+    world.ledger.create(one, entry=OpenEntry(one.key, NOON, None, "complete", facets(one)))
+    name, metadata = finished_entry(one) or ("", {})
+    world.ledger.put_entry(name, metadata)
+    asked = [
+        http.verify_recording(one.key, headers),
+        http.verify_recordings(b'{"dryRun": false, "state": "all"}', headers),
+        http.replay_recordings(b'{"dryRun": false, "state": "all"}', headers),
+        handlers.replay_recording(one.key, headers),
+    ]
+    assert [given.status for given in asked] == [202, 200, 200, 202]
+    timeline = world.ledger.recording(one.key).timeline
+    by = {(entry.kind, entry.by, entry.count) for entry in timeline if entry.kind in ("replayed", "verification")}
+    assert by == {("verification", "entra:someone", 2), ("replayed", "entra:someone", 2)}

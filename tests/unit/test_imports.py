@@ -11,7 +11,7 @@ ROOT = Path(shared.__file__).parent
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("domain",),
     ("ports",),
-    ("logs", "index", "store"),
+    ("logs", "telemetry", "index", "store", "sightings"),
     ("transfer", "settings"),
     ("adapters", "worker", "intake", "start", "sweep", "api"),
     ("app",),

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from shared.domain import facts as f
 from shared.domain.errors import PreconditionFailed, StorageUnavailable
-from shared.domain.recording import Manifest
+from shared.domain.recording import ChunkState, Manifest
 from shared.domain.steps import Rules
+from shared.ports import Lane
 from shared.store import RecordingStore
 from tests.support.fakes.clock import FakeClock
 from tests.support.fakes.ledger import FakeLedger
 from tests.support.fakes.queue import FakeQueue
-from tests.unit.builders import NOON, chunk, recording
+from tests.unit.builders import HOUR, NOON, chunk, recording
 
 if TYPE_CHECKING:
     from shared.domain.recording import Recording
@@ -89,3 +93,53 @@ def test_what_owes_nothing_is_archived_and_opened_again_when_something_is_due() 
     assert opened.is_open
     assert opened.recording.revision == 3
     assert set(ledger.closed) == set(ledger.open) == {given.key}
+
+
+def test_nothing_is_written_where_nothing_changes() -> None:
+    made, queue = store(FakeLedger())
+    given = recording(chunk())
+    version = made.commit(given.key, None, lambda _: given)
+    sent = len(queue.waiting)
+    assert made.commit(given.key, version, lambda before: before) is version
+    assert made.commit(given.key, version, lambda _: None) is version
+    assert len(queue.waiting) == sent
+
+
+def test_an_endless_race_is_given_up() -> None:
+    class Changing(FakeLedger):
+        def save(self, *_args: object, **_more: object) -> str:
+            raise PreconditionFailed
+
+    made, _ = store(Changing())
+    given = recording(chunk())
+    version = made.commit(given.key, None, lambda _: given)
+    assert version is not None
+    with pytest.raises(StorageUnavailable, match="changed all the time"):
+        made.record(version, f.Linked("other"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "lane"),
+    [
+        ({}, Lane.NORMAL),
+        ({"at_risk_from": NOON + 2 * HOUR}, Lane.URGENT),
+        ({"state": ChunkState.IN_FALLBACK, "at_risk_from": NOON + HOUR}, Lane.BACKGROUND),
+        ({"state": ChunkState.RESCUED, "digest_state": "pending", "metadata_state": "absent"}, Lane.BACKGROUND),
+    ],
+    ids=["a day left", "hours left", "a delivery", "a digest"],
+)
+def test_a_message_goes_by_the_queue_of_its_step_at_its_time(changes: dict[str, Any], lane: Lane) -> None:
+    made, queue = store(FakeLedger())
+    given = recording(chunk(next_attempt_at=NOON + timedelta(seconds=90), **changes))
+    made.commit(given.key, None, lambda _: given)
+    [message] = [one for one in queue.waiting if one.item.part == given.chunks[0].key]
+    assert (message.lane, message.due, message.item.generation) == (lane, NOON + timedelta(seconds=90), 1)
+
+
+def test_a_new_plan_makes_all_earlier_messages_void() -> None:
+    made, queue = store(FakeLedger())
+    given = recording(chunk())
+    version = made.commit(given.key, None, lambda _: given)
+    assert version is not None
+    made.record(version, f.Replayed())
+    assert [one.item.generation for one in queue.waiting if one.item.part == given.chunks[0].key] == [1, 2]

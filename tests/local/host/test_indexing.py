@@ -87,7 +87,7 @@ LOSES_ONE = {
         @app.timer_trigger(arg_name="timer", schedule="every now and then")
         def other(timer: func.TimerRequest): ...
     """,
-    "literal segments and plain {name} parameters only, not '{id:int}'": """
+    "literal segments, plain {name} parameters and a last {*name} only, not '{id:int}'": """
         @app.route(route="other/{id:int}")
         def other(req: func.HttpRequest) -> func.HttpResponse: ...
     """,

@@ -98,18 +98,25 @@ def test_the_settings_file_is_made_from_the_example_once(tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="the printed commands use curl")
-def test_the_printed_commands_work_as_pasted() -> None:
-    """With the app itself: the recording whose export failed is rescued."""
+def test_the_printed_commands_work_as_pasted(tmp_path: Path) -> None:
+    """With the app itself: the recording whose export failed is rescued, and its file can be listened to."""
     with Stack(settings={"RESCUE_FIRST_DELAY_SECONDS": "0.1"}) as stack:
         text = guide(stack.services, host_url=stack.host_url)
         commands = text[text.index("  field()") :]
         done = subprocess.run(
-            ["bash", "-eu", "-o", "pipefail", "-c", commands], capture_output=True, text=True, timeout=60, check=True
+            ["bash", "-eu", "-o", "pipefail", "-c", commands.replace("\nListen", "\n# Listen")],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
         )
         listed, finished = done.stdout.split("\n}\n")[:2]
         # Listed as unfinished, whether its event has come by then or not.
         assert '"state": "saving"' in listed or '"state": "started"' in listed
         assert '"route": "rescued"' in finished
+        assert '"checks": [' in done.stdout
+        assert (tmp_path / "call.mp3").read_bytes()[:3] == b"ID3"
 
 
 def test_the_example_settings_lead_to_the_usual_ports() -> None:

@@ -27,6 +27,7 @@ class FakeLedger:
         self._sorted: list[str] | None = None
         self.notes: dict[str, bytes] = {}
         self.rejected: dict[str, bytes] = {}
+        self.time = _FIRST
         self.rejected_at: dict[str, datetime] = {}
         self.quarantined: dict[str, bytes] = {}
 
@@ -129,6 +130,9 @@ class FakeLedger:
 
     def get_note(self, name: str) -> bytes | None:
         return self.notes.get(name)
+
+    def probe(self) -> datetime:
+        return self.time
 
     def keep_rejected(self, name: str, data: bytes) -> None:
         self.rejected[name] = data

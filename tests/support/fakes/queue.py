@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from shared.adapters.queue import QUEUES
 from shared.domain.errors import StorageInvalid
-from shared.ports import Lane
+from shared.ports import Backlog, Lane, QueueDepth
 from shared.worker.message import decode_message, encode_message
 
 if TYPE_CHECKING:
@@ -57,21 +58,32 @@ class FakeQueue:
         due = self._clock.now() + whole
         self.waiting.append(Delivery(next(self._ids), encode_message(item), due, lane=lane))
 
-    def is_backed_up(self, lane: Lane) -> bool:
-        now = self._clock.now()
-        return sum(one.lane is lane and one.due <= now for one in self.waiting) >= MOST_PEEKED
+    def backlog(self, lane: Lane) -> Backlog:
+        here = [one for one in self.waiting if one.lane is lane]
+        visible = [one for one in here if one.due <= self._clock.now()]
+        oldest = min((one.item.due_at or one.due for one in visible), default=None)
+        return Backlog(len(here), oldest, len(visible) >= MOST_PEEKED)
+
+    def depths(self) -> list[QueueDepth]:
+        return [
+            QueueDepth(
+                QUEUES[lane], sum(one.lane is lane for one in self.waiting), len(self.poison) * (lane is Lane.NORMAL)
+            )
+            for lane in Lane
+        ]
 
     def next_due(self) -> datetime | None:
         """When the next message can be received."""
         return min((delivery.due for delivery in self.waiting), default=None)
 
-    def receive(self, *, lease: timedelta = timedelta(minutes=10)) -> Delivery | None:
+    def receive(self, *, lease: timedelta = timedelta(minutes=10), lane: Lane | None = None) -> Delivery | None:
         """The message that is visible longest, urgent ones first, hidden for `lease`; None where none is visible.
 
-        One that was received too often (its workers died each time) goes to the poison queue, as the host has it.
+        `lane`: of that queue only. One that was received too often (its workers died each time) goes to the poison
+        queue, as the host has it.
         """
         now = self._clock.now()
-        while visible := [delivery for delivery in self.waiting if delivery.due <= now]:
+        while visible := [one for one in self.waiting if one.due <= now and lane in (None, one.lane)]:
             delivery = min(visible, key=lambda one: (_ORDER.index(one.lane), one.due, one.id))
             delivery.dequeue_count += 1
             delivery.due = now + lease

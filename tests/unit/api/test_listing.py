@@ -159,6 +159,21 @@ def test_a_recording_is_found_by_every_id_before_and_after_it_is_finished(world:
         assert listed(world, **{name: value}, state="unfinished") == []
 
 
+def test_a_recording_is_found_by_the_group_or_room_that_its_call_was_of(world: World) -> None:
+    """As CallStarted said, though it was started by another id; not one of another call."""
+    key = made(world, "rec", chunk(), server_call_id="server-1")
+    made(world, "other", chunk(), server_call_id="server-2")
+    for other in ("group-1", "room-1"):
+        index.remember_alias(world.ledger, "server-1", other, at=NOON)
+    assert listed(world, groupCallId="group-1") == [key]
+    assert listed(world, roomId="room-1", serverCallId="server-1") == [key]
+    assert listed(world, roomId="room-1", serverCallId="server-2") == []
+    assert listed(world, groupCallId="group-2") == []
+    done = closed(world, "later", server_call_id="server-1", began=NOON - 2 * HOUR)
+    index.remember(world.ledger, "server-1", key=done, at=NOON - 2 * HOUR, role=index.REPORTED)
+    assert listed(world, groupCallId="group-1") == [key, done]
+
+
 def test_many_recordings_of_one_room_are_paged(world: World) -> None:
     room = Started("roomId", "room", "audio", "mixed", "mp3", NOON)
     keys = []
@@ -168,6 +183,25 @@ def test_many_recordings_of_one_room_are_paged(world: World) -> None:
         index.remember(world.ledger, "room", key=keys[-1], at=began, role=index.STARTED)
     assert listed(world, roomId="room", limit="3") == keys
     assert listed(world, roomId="room", limit="3", from_=(NOON - 2 * DAY).isoformat()) == keys[:3]
+
+
+def test_an_id_of_many_recordings_reads_so_many_documents_for_a_page(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an id is known by holds no state: documents tell it. The page ends early, and the next one goes on."""
+    monkeypatch.setattr(listing_module, "_MOST_READ", 3)
+    for number in range(7):
+        state = ChunkState.LOST if number == 5 else ChunkState.RESCUED
+        key = closed(world, f"r{number}", state, began=NOON - number * DAY, server_call_id="server")
+        index.remember(world.ledger, "server", key=key, at=NOON - number * DAY, role=index.REPORTED)
+    app, pages = world.app(), []
+    cursor: str | None = ""
+    while cursor is not None:
+        given = [("serverCallId", "server"), ("state", "lost"), *([("cursor", cursor)] if cursor else [])]
+        page = app.listing.page(parse_query(given))
+        pages.append([one["recordingId"] for one in page["recordings"]])
+        cursor = page.get("nextCursor")
+    assert pages == [[], ["r5"], []]
 
 
 def test_an_entry_of_a_state_that_is_over_is_dropped_and_removed(world: World) -> None:
@@ -222,7 +256,10 @@ def test_a_document_that_cannot_be_read_does_not_hide_the_others(world: World) -
     _, etag, entry = world.ledger.open[bad]
     world.ledger.open[bad] = (b"{", etag, entry)
     page = world.app().listing.page(parse_query([]))
-    assert {one["key"]: one["state"] for one in page["recordings"]} == {good: "saving", bad: "unreadable"}
+    assert {one["key"]: one.get("cause") for one in page["recordings"]} == {good: None, bad: "storage_corrupted"}
+    shown = {one["key"]: one for one in page["recordings"]}
+    assert set(shown[bad]) - {"cause", "blame"} <= set(shown[good])
+    assert shown[bad]["state"] == "saving"
 
 
 def test_a_document_without_metadata_is_listed(world: World) -> None:

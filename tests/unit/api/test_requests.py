@@ -10,7 +10,7 @@ import pytest
 
 from shared import index
 from shared.api.query import FINISHED_NAMES, parse_query
-from shared.domain.codec import encode
+from shared.domain.codec import encode, format_time
 from shared.domain.recording import ChunkState, Manifest, Recording
 from tests.support.fakes import World, watched
 from tests.unit.builders import NOON, chunk, recording
@@ -44,8 +44,10 @@ class _Index(dict[str, dict[str, str]]):
 
     def __getitem__(self, name: str) -> dict[str, str]:
         known = super().__getitem__(name)
-        entry = None if known else index.finished_entry(one(int(name[-32:], 16)))
-        return entry[1] if entry else known
+        return known or _METADATA[name.split("/")[1]] | {"began": format_time(NOON - int(name[-32:], 16) * APART)}
+
+
+_METADATA = {entry[0].split("/")[1]: entry[1] for n in (0, 999) if (entry := index.finished_entry(one(n)))}
 
 
 class Archive(World):

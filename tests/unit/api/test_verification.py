@@ -190,3 +190,54 @@ def test_a_recording_without_a_file_has_nothing_to_verify() -> None:
 def test_an_unknown_recording_is_no_recording() -> None:
     with pytest.raises(RecordingUnknown):
         Rig().process.verification.verify("nothing")
+
+
+def test_metadata_that_is_gone_is_a_warning_and_a_replay_fetches_it_again() -> None:
+    rig = rescued()
+    name = str(rig.chunk.metadata_blob)
+    kept = rig.destination.blobs.pop(name)
+    answer = verify(rig)
+    assert (answer["state"], answer["files"][0]["result"], answer["files"][0]["metadata"]) == (
+        "complete", "intact", "missing",
+    )  # fmt: skip
+    rig.run()
+    assert (rig.chunk.metadata_state, rig.notifier.names) == ("missing", ["metadata_missing"])
+    assert verify(rig)["files"][0]["metadata"] == "missing"
+    assert rig.process.replay.replay(rig.key).described()["chunks"][0]["outcome"] == "going"
+    rig.run()
+    assert (rig.chunk.metadata_state, rig.destination.blobs[name].data) == ("saved", kept.data)
+    assert (rig.recording_state(), rig.notifier.names) == (RecordingState.COMPLETE, ["metadata_missing"])
+    # After the window there is nothing to do but to restore it.
+    del rig.destination.blobs[name]
+    rig.live(3 * DAY, step=HOUR)
+    verify(rig)
+    rig.run()
+    assert rig.process.replay.replay(rig.key).described()["outcome"] == "nothing_to_do"
+    rig.destination.blobs[name] = kept
+    assert verify(rig)["files"][0]["metadata"] == "intact"
+    assert rig.chunk.metadata_state == "saved"
+
+
+def test_a_folder_that_is_gone_is_brought_back_with_its_metadata_and_manifest() -> None:
+    rig = rescued()
+    before = {name: blob.data for name, blob in rig.destination.blobs.items() if "manifest" not in name}
+    rig.destination.blobs.clear()
+    assert verify(rig)["manifest"] == "missing"
+    rig.process.replay.replay(rig.key)
+    rig.run(until=HOUR)
+    after = {name: blob.data for name, blob in rig.destination.blobs.items()}
+    assert b'"state": "complete"' in after.pop(str(rig.recording.manifest.blob))
+    assert after == before
+
+
+def test_a_manifest_that_is_gone_is_written_again() -> None:
+    rig = rescued()
+    name = str(rig.recording.manifest.blob)
+    assert verify(rig)["manifest"] == "intact"
+    rig.run()
+    del rig.destination.blobs[name]
+    assert verify(rig)["manifest"] == "missing"
+    rig.run()
+    assert name in rig.destination.blobs
+    assert "manifest_missing" in rig.kinds
+    rig.assert_at_rest()

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from shared.domain import facts as f
+from shared.domain import places
 from shared.domain.context import Context
 from shared.domain.errors import Blame
 from shared.domain.lifecycle import decide
+from shared.domain.media import Proof
 from shared.domain.recording import (
     Check,
     CheckResult,
@@ -264,3 +266,43 @@ def test_no_event_sets_a_damaged_chunk_going() -> None:
     assert decide(closed(one), export, context()).chunks[0].state is S.DAMAGED
     elsewhere = replace(export, name=f"{FOLDER}-2/0-audiomp3.x.mp3")
     assert decide(closed(one), elsewhere, context()).chunks[0].state is S.EXPORTED
+
+
+# A file is found where the damaged one was: its size and its digest, and what it is taken for.
+FOUND_AGAIN = [
+    (9, "aa", S.EXPORTED, None),
+    (9, None, S.EXPORTED, Step.CHECK),  # the known digest decides, as soon as its bytes are read
+    (8, None, S.PENDING, Step.FETCH),
+    (9, "bb", S.PENDING, Step.FETCH),
+]
+
+
+@pytest.mark.parametrize(("size", "sha256", "state", "step"), FOUND_AGAIN)
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_a_replay_takes_no_other_file_for_the_one_that_was_there(
+    size: int, sha256: str | None, state: ChunkState, step: Step | None, *, is_ours: bool
+) -> None:
+    given = decide(closed(hurt()), f.Replayed(), context())
+    one = given.chunks[0]
+    found: f.Fact = f.ExportFound(one.key, one.generation, NAME, size, "7", one.proof, sha256=sha256)
+    if is_ours:
+        found = f.Stored(
+            one.key, one.generation, NAME, is_fallback=False, size=size, proof=Proof.LENGTH, sha256=sha256, etag="7"
+        )
+    after = decide(given, found, context()).chunks[0]
+    assert after.state is (S.RESCUED if is_ours and state is S.EXPORTED else state)
+    assert chunk_step(after) is step
+    if state is S.PENDING:
+        assert (after.other_files, after.folder) == ((NAME,), places.beside(given, one, "7").folder)
+    else:
+        assert (after.sha256, after.digest_state, after.before_damage) == ("aa", "done", None)
+
+
+def test_what_a_replay_fetches_from_acs_counts_whatever_was_there_before() -> None:
+    given = decide(closed(hurt()), f.Replayed(), context())
+    one = given.chunks[0]
+    fetched = f.Stored(
+        one.key, one.generation, NAME, is_fallback=False, size=7, proof=Proof.LENGTH, sha256="cc", source="https://x"
+    )
+    after = decide(given, fetched, context()).chunks[0]
+    assert (after.state, after.size, after.sha256) == (S.RESCUED, 7, "cc")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +16,9 @@ from shared.domain.media import Proof
 from shared.domain.recording import IN_PLACE_STATES, TRANSITIONS, ChunkState, Lease, Step
 from shared.domain.steps import Rules, chunk_step
 from tests.unit.builders import FOLDER, HOUR, NOON, chunk, recording
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NAME = f"{FOLDER}/0-audiomp3.x.mp3"
 FAILURE = f.Failure("media_unavailable", Blame.ACS, "no")
@@ -89,3 +93,24 @@ def test_a_fetch_fails_until_the_window_is_over_and_one_last_look_was_made() -> 
     lost = decide(given, f.NowhereFound(one.key, one.generation), context(now))
     assert lost.chunks[0].state is ChunkState.LOST
     assert lost.outbox[-1].name == "lost"
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        lambda key: f.ExportDoubtful(key, 5, NAME, 9, FAILURE),
+        lambda key: f.NowhereFound(key, 5),
+        lambda key: f.Failed(key, 5, Step.LAST_LOOK, FAILURE),
+        lambda key: f.StepStarted(key, 5, Step.FETCH, "m", NOON),
+    ],
+)
+def test_a_damaged_chunk_is_set_going_by_a_person_and_by_no_late_fact(fact: Callable[[str], f.Fact]) -> None:
+    """It became a chunk to be looked for without a plan: nothing was ever due for it again."""
+    given = recording(chunk(state=ChunkState.DAMAGED, generation=5, blob=NAME, next_attempt_at=None), closed_at=NOON)
+    assert decide(given, fact(given.chunks[0].key), context()) is given
+
+
+def test_a_lease_is_taken_for_the_step_that_is_due_and_for_no_other() -> None:
+    """Another worker has done it: what is due by now is another step."""
+    given = recording(chunk(state=ChunkState.RESCUED, generation=5, blob=NAME))
+    assert decide(given, f.StepStarted(given.chunks[0].key, 5, Step.FETCH, "m", NOON + HOUR), context()) is given

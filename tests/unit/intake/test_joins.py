@@ -109,6 +109,37 @@ def test_before_the_start_was_written_down(rig: JoinRig) -> None:
     assert_rescued_under(rig, started, "server-1")
 
 
+@pytest.mark.parametrize("locator", [{"serverCallId": "server-1"}, {"callConnectionId": "connection-1"}])
+def test_before_acs_has_answered_the_start(rig: JoinRig, locator: dict[str, str]) -> None:
+    """The event names the call alone; of a connection the server call id was known only after the answer."""
+    original = rig.acs.start_recording
+
+    def answering_late(*arguments: Any, **named: Any) -> Any:
+        answer = original(*arguments, **named)
+        rig.receive(event(subject=NO_ID))
+        return answer
+
+    rig.acs.start_recording = answering_late  # type: ignore[method-assign]  # the event is faster than the answer
+    started = rig.start(**locator)
+    rig.run()
+    assert_rescued_under(rig, started, *locator.values(), "server-1")
+
+
+def test_a_connection_that_names_its_call_only_later_is_asked_again(rig: JoinRig) -> None:
+    del rig.acs.connections["connection-1"]
+    original = rig.acs.start_recording
+
+    def then_known(*arguments: Any, **named: Any) -> Any:
+        rig.acs.connections["connection-1"] = "server-1"
+        return original(*arguments, **named)
+
+    rig.acs.start_recording = then_known  # type: ignore[method-assign]  # known with the answer
+    started = rig.start(callConnectionId="connection-1")
+    rig.receive(event(subject=NO_ID))
+    rig.run()
+    assert_rescued_under(rig, started, "connection-1", "server-1")
+
+
 def test_what_cannot_be_joined_is_rescued_and_linked_when_the_pair_is_known(rig: JoinRig) -> None:
     started = rig.start(groupCallId="group-1")
     rig.receive(event(subject=NO_ID))

@@ -60,18 +60,27 @@ def test_a_container_off_the_list_is_not_asked() -> None:
     assert "evil" not in str(world.containers.places)
 
 
-@pytest.mark.parametrize(("is_bad", "minutes"), [(False, 5), (True, 0.5)])
-def test_what_was_seen_is_remembered_for_a_while(*, is_bad: bool, minutes: float) -> None:
-    """A container that was not well is looked at again sooner: it may be under repair."""
+@pytest.mark.parametrize(("mode", "minutes"), [("warn", 5), ("enforce", 1)])
+def test_a_container_that_is_well_is_remembered_for_a_while(mode: str, minutes: int) -> None:
+    """`enforce` never answers by what is older than a minute."""
     world = World()
-    one = preflight(world, "warn")
-    world.destination.exists = not is_bad
-    before = one.check(CONTAINER)
-    world.destination.exists = is_bad
+    one = preflight(world, mode)
+    assert one.check(CONTAINER) is None
+    world.destination.refusal = StorageUnavailable()
     world.clock.advance(timedelta(minutes=minutes, seconds=-1))
-    assert one.check(CONTAINER) == before
+    assert one.check(CONTAINER) is None
     world.clock.advance(timedelta(seconds=1))
-    assert (one.check(CONTAINER) is None) is is_bad
+    assert one.check(CONTAINER) is not None
+
+
+@pytest.mark.parametrize("mode", ["warn", "enforce"])
+def test_a_container_that_is_mended_passes_at_once(mode: str) -> None:
+    """A failure is not remembered: the very next start finds the container as it is."""
+    world = refusing(StorageUnavailable())
+    one = preflight(world, mode)
+    assert one.check(CONTAINER) is not None
+    world.destination.refusal = None
+    assert one.check(CONTAINER) is None
 
 
 def test_what_is_remembered_is_bounded() -> None:
@@ -79,4 +88,4 @@ def test_what_is_remembered_is_bounded() -> None:
     one = preflight(world, "warn")
     for number in range(1_500):
         one.check(ContainerUrl(CONTAINER.account_url, CONTAINER.container, f"place/{number}"))
-    assert len(one._known) <= 1_001
+    assert len(one._well_until) <= 1_001

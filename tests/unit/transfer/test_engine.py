@@ -509,7 +509,7 @@ def test_a_fault_that_took_long_is_not_met_three_times(size: int) -> None:
 def test_what_got_on_and_is_late_goes_nowhere_else() -> None:
     """As to the fallback, where the destination took blocks and then took the time: the next invocation does."""
     rig = Rig(mp3(3_500))
-    rig.progress.add()
+    rig.progress.add(1)
     with pytest.raises(TimeBudgetSpentError):
         rig.run(until=NOON)
     assert rig.media.asked == []

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from shared.domain.errors import Blame, StorageAccessDenied
-from shared.domain.recording import PendingAlert
-from shared.worker.announcements import ALERT_TYPE, EVENT_TYPES, Announcement, announcement
+from shared.domain.errors import Blame, ContainerMissing, StorageAccessDenied
+from shared.domain.journal import alerted
+from shared.domain.recording import PendingAlert, Plan
+from shared.domain.steps import Rules, next_due
+from shared.worker.announcements import ALERT_TYPE, EVENT_TYPES, SOURCE, Announcement, announcement
 from tests.support.fakes import NOON, settings
 from tests.unit.rig import DAY, Rig, claim, event, mp3
 
@@ -100,6 +105,32 @@ def test_a_topic_that_is_down_holds_up_no_byte_and_gets_everything_later(rig: Ri
     rig.assert_at_rest()
 
 
+def test_an_alert_is_logged_once_though_the_topic_is_down(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """Rules on the log do not wait for the topic: not even for an alert that is raised while it is down."""
+    rig.notifier.is_down = True
+    rig.put_media()
+    rig.destination.refusal = StorageAccessDenied("403", blame=Blame.DESTINATION)
+    with caplog.at_level("INFO", "recorder"):
+        rig.receive(event())
+        rig.live(timedelta(minutes=30))
+        rig.destination.refusal = ContainerMissing("404", blame=Blame.DESTINATION)
+        rig.live(timedelta(hours=3))
+        assert rig.recording.publishing.failures > 5
+        rig.notifier.is_down = False
+        rig.live(timedelta(hours=2))
+    raised = [line.split('"')[3] for line in caplog.messages if line.startswith('{"event":"alert.')]
+    assert raised == ["alert.storage_access_denied", "alert.container_missing"]
+    assert rig.notifier.names == ["rescue_started", "storage_access_denied", "container_missing"]
+
+
+def test_a_new_alert_does_not_wait_for_a_topic_that_is_asked_seldom(rig: Rig) -> None:
+    rig.receive(event())
+    late = replace(rig.recording, publishing=Plan(NOON + DAY, 9))
+    raised = alerted(late, "unproven", at=NOON)
+    assert next_due(raised, Rules()) == NOON
+    assert raised.publishing.failures == 9, "the next failure is backed off as before"
+
+
 def test_a_second_close_is_a_second_fact(rig: Rig) -> None:
     """A chunk that an event names late opens the recording again."""
     rig.put_media()
@@ -142,3 +173,46 @@ def test_no_secret_leaves_by_a_message(rig: Rig) -> None:
     printed = json.dumps(announcement(rig.recording, alert).data)
     assert "CANARY" not in printed
     assert "4915112345678" not in printed
+
+
+def test_damage_is_an_event_with_the_file_that_it_is_about(rig: Rig) -> None:
+    rig.put_media()
+    rig.receive(event())
+    rig.live(timedelta(hours=1))
+    name = rig.chunk.blob or ""
+    del rig.destination.blobs[name]
+    rig.process.verification.verify(rig.key)
+    rig.run()
+    assert kinds(rig) == ["RescueStarted", "RecordingStored", "RecordingDamaged"]
+    hurt = told(rig)[-1].data
+    assert (hurt["state"], hurt["route"], hurt["cause"], hurt["blame"]) == (
+        "damaged",
+        "rescued",
+        "damaged",
+        "destination",
+    )
+    [file] = hurt["chunks"]
+    assert (file["state"], file["blob"], file["size"]) == ("damaged", name, len(mp3()))
+
+
+# --- docs/events.md
+
+PAGE = (Path(__file__).parents[3] / "docs" / "events.md").read_text()
+
+
+def test_the_page_names_every_type_and_no_other() -> None:
+    rows = set(re.findall(r"^\| `(AcsByosRecorder\.\w+)` \|", PAGE, flags=re.MULTILINE))
+    assert rows == {*EVENT_TYPES.values(), ALERT_TYPE}
+
+
+def test_the_page_s_example_is_an_event_of_this_app(rig: Rig) -> None:
+    """A rescue after an export that was reported and is not there; every field of it, and no other."""
+    example = json.loads(PAGE.partition("```json")[2].partition("```")[0])
+    rig.put_media()
+    name = "20261122/call-1/rec-1-acs/0-audiomp3.doc-0.mp3"
+    rig.receive(event(claim(contentLocation=rig.settings.default_container.blob_url(name))))
+    rig.live(timedelta(hours=1))
+    one = told(rig)[-1]
+    assert (example["type"], example["source"]) == (one.type, SOURCE)
+    assert set(example["data"]) == set(one.data)
+    assert set(example["data"]["chunks"][0]) == set(one.data["chunks"][0])

@@ -214,7 +214,7 @@ def test_a_worker_that_died_before_it_could_say_so_has_stored_it(rig: Rig) -> No
     assert rig.state() is ChunkState.RESCUED
 
 
-def test_another_file_at_the_chunks_name_is_kept_and_the_bytes_are_delivered_beside_it(rig: Rig) -> None:
+def test_another_file_at_the_chunks_name_is_kept_and_the_bytes_are_safe(rig: Rig) -> None:
     data = rig.put_media()
     rig.receive(event())
     recording = rig.recording

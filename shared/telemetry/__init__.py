@@ -1,0 +1,1 @@
+"""Traces and metrics: a port, what is measured, and OpenTelemetry behind it."""

@@ -1,0 +1,1 @@
+"""`make mutants`: small mistakes in the core, and which nets show them."""
