@@ -20,7 +20,8 @@ from shared.domain.redaction import clean
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.domain.recording import PendingAlert, Recording
+    from shared.domain.journal import PendingAlert
+    from shared.domain.recording import Recording
 
 _LOGGER = logging.getLogger("recorder")
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from azure.core.credentials import TokenCredential
 
-    from shared.domain.recording import PendingAlert, Recording
+    from shared.domain.journal import PendingAlert
+    from shared.domain.recording import Recording
 
 _LEFT_ALONE_SECONDS = 30.0
 

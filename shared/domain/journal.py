@@ -2,16 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime  # noqa: TC003 - read at run time by codec.py
 from typing import TYPE_CHECKING
 
-from shared.domain.recording import Entry, PendingAlert
 from shared.domain.redaction import clean
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from shared.domain.recording import Chunk, Recording
+
+
+@dataclass(frozen=True)
+class PendingAlert:
+    """An alert that is owed, or a piece of good news (level `info`) that only a topic gets.
+
+    `seq` counts what a recording ever owed and makes the published event's id. `is_logged`: only the topic lacks it.
+    """
+
+    seq: int
+    name: str
+    level: str  # info | warning | error
+    at: datetime
+    chunk: int | None = None
+    code: str | None = None
+    message: str | None = None
+    is_logged: bool = False
+
+    @property
+    def is_alert(self) -> bool:
+        """Whether a person should look at it."""
+        return self.level != "info"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What happened, for people. Repeats of (chunk, kind, code, by) fold into one: `count`, first `at`, `last_at`."""
+
+    kind: str
+    at: datetime
+    by: str = "app"
+    chunk: int | None = None
+    code: str | None = None
+    detail: str | None = None
+    count: int = 1
+    last_at: datetime | None = None
+
 
 # Kinds, codes and chunks are few, and repeats fold: only a flood of invented chunks gets there. What comes after it is
 # counted where it folds; a new kind of entry is left out, unless it is an alert.

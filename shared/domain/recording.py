@@ -26,6 +26,7 @@ from enum import StrEnum
 from typing import Any
 
 from shared.domain.errors import Blame  # noqa: TC001 - read at run time by codec.py
+from shared.domain.journal import Entry, PendingAlert  # noqa: TC001 - read at run time by codec.py
 from shared.domain.media import Proof
 
 
@@ -294,42 +295,6 @@ class Chunk:
     def is_at_risk(self) -> bool:
         """Whether its bytes still depend on ACS."""
         return self.state in AT_RISK_STATES
-
-
-@dataclass(frozen=True)
-class PendingAlert:
-    """An alert that is owed, or a piece of good news (level `info`) that only a topic gets.
-
-    `seq` counts what a recording ever owed and makes the published event's id. `is_logged`: only the topic lacks it.
-    """
-
-    seq: int
-    name: str
-    level: str  # info | warning | error
-    at: datetime
-    chunk: int | None = None
-    code: str | None = None
-    message: str | None = None
-    is_logged: bool = False
-
-    @property
-    def is_alert(self) -> bool:
-        """Whether a person should look at it."""
-        return self.level != "info"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What happened, for people. Repeats of (chunk, kind, code, by) fold into one: `count`, first `at`, `last_at`."""
-
-    kind: str
-    at: datetime
-    by: str = "app"
-    chunk: int | None = None
-    code: str | None = None
-    detail: str | None = None
-    count: int = 1
-    last_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
 
-    from shared.domain.recording import PendingAlert, Recording
+    from shared.domain.journal import PendingAlert
+    from shared.domain.recording import Recording
 
 
 class Clock(Protocol):

@@ -25,7 +25,8 @@ from shared.domain.redaction import clean
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from shared.domain.recording import Chunk, PendingAlert, Recording
+    from shared.domain.journal import PendingAlert
+    from shared.domain.recording import Chunk, Recording
 
 SOURCE = "/acs-byos-recorder"
 TYPE_PREFIX = "AcsByosRecorder."

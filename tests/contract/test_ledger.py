@@ -11,18 +11,8 @@ import pytest
 
 from shared.domain.errors import Blame, BlobExists, PreconditionFailed, StorageCorrupted, StorageError
 from shared.domain.facets import facets
-from shared.domain.recording import (
-    Chunk,
-    ChunkState,
-    Entry,
-    Lease,
-    Manifest,
-    PendingAlert,
-    Problem,
-    Recording,
-    Source,
-    Step,
-)
+from shared.domain.journal import Entry, PendingAlert
+from shared.domain.recording import Chunk, ChunkState, Lease, Manifest, Problem, Recording, Source, Step
 from shared.ports import IndexEntry, OpenEntry, Version
 from tests.contract.sides import FakeSide, RealSide
 from tests.support.fakes import NOON

@@ -12,7 +12,8 @@ import pytest
 from local.eventgrid import EventGrid, Subscription
 from shared.adapters.notify import TopicNotifier
 from shared.domain.errors import AlertNotSent
-from shared.domain.recording import PendingAlert, Recording
+from shared.domain.journal import PendingAlert
+from shared.domain.recording import Recording
 from shared.logs import LogOnlyNotifier
 from tests.contract.scripted import Answer, Asked, Scripted
 from tests.support.fakes import NOON, FakeNotifier

@@ -32,8 +32,9 @@ from tests.support.fakes import NOON, FakeAcs, FakeNotifier, storage
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from shared.domain.journal import PendingAlert
     from shared.domain.locations import ContainerUrl
-    from shared.domain.recording import PendingAlert, Recording
+    from shared.domain.recording import Recording
     from shared.settings import Settings
     from tests.simulation.truth import Truth
 

@@ -10,21 +10,9 @@ from hypothesis import strategies as st
 
 from shared.domain import naming
 from shared.domain.errors import Blame
+from shared.domain.journal import Entry, PendingAlert
 from shared.domain.media import Proof
-from shared.domain.recording import (
-    Chunk,
-    ChunkState,
-    Entry,
-    Lease,
-    Manifest,
-    PendingAlert,
-    Plan,
-    Problem,
-    Recording,
-    Source,
-    Spare,
-    Step,
-)
+from shared.domain.recording import Chunk, ChunkState, Lease, Manifest, Plan, Problem, Recording, Source, Spare, Step
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -9,7 +9,8 @@ from shared.domain.errors import AlertNotSent
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.domain.recording import PendingAlert, Recording
+    from shared.domain.journal import PendingAlert
+    from shared.domain.recording import Recording
 
 
 class FakeNotifier:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shared.domain.errors import Blame, InvalidRequest, StorageUnavailable
+from shared.domain.journal import PendingAlert
 from shared.domain.naming import recording_key
-from shared.domain.recording import ChunkState, Lease, Manifest, PendingAlert, Problem, Step
+from shared.domain.recording import ChunkState, Lease, Manifest, Problem, Step
 from tests.support.fakes import World, watched
 from tests.support.fakes.storage import Blob
 from tests.unit.builders import CONTAINER_URL, FOLDER, HOUR, NOON, chunk, recording

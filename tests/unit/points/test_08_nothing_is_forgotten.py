@@ -22,7 +22,7 @@ from tests.unit.rig import DAY, HOUR, MINUTE, Rig, claim, event, mp3, wav
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shared.domain.recording import Entry
+    from shared.domain.journal import Entry
 
 DATA = {"doc-0": mp3(9), "doc-1": wav(3000)}
 

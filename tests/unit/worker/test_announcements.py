@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from shared.domain.errors import Blame, ContainerMissing, StorageAccessDenied
-from shared.domain.journal import alerted
-from shared.domain.recording import PendingAlert, Plan
+from shared.domain.journal import PendingAlert, alerted
+from shared.domain.recording import Plan
 from shared.domain.steps import Rules, next_due
 from shared.worker.announcements import ALERT_TYPE, EVENT_TYPES, SOURCE, Announcement, announcement
 from tests.support.fakes import NOON, settings
