@@ -148,7 +148,7 @@ class Prover:
             own = known.get(real["documentId"], {})
             is_whole = self._chunk(f"{label} chunk {real['index']}", own, real, chunk_metadata(made, chunk))
             counted["chunks whole"] += is_whole
-            counted["bytes compared"] += real["bytes"]
+            counted["bytes compared"] += real["bytes"] if is_whole else 0
             counted["handovers"] += own.get("continuations", 0)
             counted["crashes met by chunks"] += own.get("crashes", 0)
             if is_whole:
