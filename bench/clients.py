@@ -1,6 +1,6 @@
 """What is measured in a Python process of its own: the product's engine, its whole rescue, the SDKs' own way, obstore.
 
-A client is made once (imports, connections' pools), then told to bring files. `python -m bench.clients JSON` says
+A client is made once (imports, connections' pools), then asked to bring files. `python -m bench.clients JSON` says
 `ready`, does each task it reads from its input (a JSON line) and prints what it cost (a JSON line).
 """
 

@@ -116,7 +116,7 @@ def _counting(log: Log) -> Iterator[None]:
 
 
 class Clock:
-    """Moves when it is told to."""
+    """Moves only when it is set."""
 
     def __init__(self) -> None:
         self.moment = datetime.now(UTC)
@@ -236,9 +236,9 @@ def stories(world: World, *, retries: int) -> dict[str, Log]:
     """Each story's requests, from its event to its closed document (of the last one: as far as it goes)."""
     found: dict[str, Log] = {}
 
-    def story(name: str, told: dict[str, Any], *, most: int = 10_000) -> None:
+    def story(name: str, delivery: dict[str, Any], *, most: int = 10_000) -> None:
         world.log.made.clear()
-        world.tell(told)
+        world.tell(delivery)
         world.work(most=most)
         found[name] = Log(list(world.log.made))
 
@@ -281,9 +281,9 @@ def cpu(*, count: int) -> dict[str, float]:
         for tag, number in (("warm", 5), ("cpu", count)):
             task, begun = Task(300_000, number, tag), time.process_time()
             whole.prepare(task)
-            told = time.process_time()
+            reported = time.process_time()
             whole.run(task)
-            found = {"event": (told - begun) / number, "rescue": (time.process_time() - told) / number}
+            found = {"event": (reported - begun) / number, "rescue": (time.process_time() - reported) / number}
     return {name: round(seconds * 1e3, 2) for name, seconds in found.items()}
 
 

@@ -169,7 +169,7 @@ class _Place:
             connection.close()
 
     def empty(self) -> None:
-        """Drops all files. Azurite begins anew: it grows slower with all it ever held, whoever comes next."""
+        """Drops all files. Azurite begins anew: it grows slower with all that it ever held."""
         if self._azurite is None:
             self._servers.empty()
             return

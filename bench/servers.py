@@ -137,7 +137,7 @@ class Servers:
         )
 
     def empty(self) -> None:
-        """Forgets all that the sink was told."""
+        """Forgets all that the sink received."""
         if self._folder:
             for path in [*self._folder.glob("*.json"), *self._folder.glob("*.blocks"), *self._folder.glob("*.lock")]:
                 path.unlink(missing_ok=True)

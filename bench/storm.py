@@ -128,7 +128,7 @@ def _asked(servers: Servers, action: Callable[[], object]) -> dict[str, int]:
     return {kind: after[kind] - count for kind, count in before.items() if after[kind] > count}
 
 
-# --- what is told
+# --- the report
 
 
 def growth(storms: list[dict[str, Any]]) -> dict[str, list[float]]:
@@ -192,7 +192,7 @@ def _storms_table(storms: list[dict[str, Any]]) -> list[str]:
 
 
 def _listings_table(listed: list[dict[str, Any]]) -> list[str]:
-    def told(asked: dict[str, int]) -> str:
+    def counts(asked: dict[str, int]) -> str:
         return ", ".join(f"{count} {kind}" for kind, count in asked.items())
 
     columns = {
@@ -203,7 +203,7 @@ def _listings_table(listed: list[dict[str, Any]]) -> list[str]:
         "everything": "of listing every document",
     }
     names = ("listing", "sweep", "everything")
-    return _rows(columns, [{**row, **{name: told(row[name]) for name in names}} for row in listed])
+    return _rows(columns, [{**row, **{name: counts(row[name]) for name in names}} for row in listed])
 
 
 def publish(results: Results, names: dict[str, tuple[int, int]]) -> list[Goal]:

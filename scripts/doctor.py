@@ -42,8 +42,8 @@ def ask(app: str, key: str | None) -> dict[str, Any]:
         with opener.open(request, timeout=_SECONDS) as answer:
             report: Any = json.load(answer)
     except urllib.error.HTTPError as error:
-        told = {401: "it wants a key: set KEY to a function key of the app", 404: "it has no doctor: is it this app?"}
-        raise NoReportError(f"{app} answered {error.code}: {told.get(error.code, 'see its log')}") from error
+        hints = {401: "it wants a key: set KEY to a function key of the app", 404: "it has no doctor: is it this app?"}
+        raise NoReportError(f"{app} answered {error.code}: {hints.get(error.code, 'see its log')}") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise NoReportError(f"{app} gives no answer ({reason}): is it running? `make start` on a laptop") from error

@@ -182,7 +182,7 @@ class _Reader:
         places = [self.container("RECORDING_CONTAINERS_ALLOWED", part) for part in more if part]
         window = self.duration("RESCUE_WINDOW_HOURS", 24, unit=timedelta(hours=1), least=0.01, most=24)
         # By default below the five minutes a Consumption plan gives. The last block may take minutes beyond it, and the
-        # host of host.json ends everything after ten (ADR 11).
+        # `functionTimeout` of host.json ends everything after thirty (ADR 11).
         budget = self.duration("RESCUE_TIME_BUDGET_SECONDS", 240, least=5, most=300)
         memory = self.whole("RESCUE_MEMORY_MIB", 40, least=1, most=4096)
         block = self.whole("RESCUE_BLOCK_MIB", min(8, memory), least=1, most=100)

@@ -233,7 +233,7 @@ class Director:
         at = time.monotonic() - self._zero
         try:
             known, unfinished = storage.documents(), len(storage.markers())
-        except Exception as error:  # noqa: BLE001 - storage is frozen or cut off: that is what is told then
+        except Exception as error:  # noqa: BLE001 - storage is frozen or cut off: the report says so
             self._say(f"  {at:5.0f} s  storage does not answer ({type(error).__name__})")
             return
         self._say(f"  {at:5.0f} s  {known} recordings known, {unfinished} unfinished, {storage.messages()} messages")

@@ -140,15 +140,15 @@ class Prover:
         if story["state"] != "complete" or not story.get("closedAt"):
             states = [(chunk["index"], chunk["state"], chunk.get("lastError")) for chunk in story["chunks"]]
             self.findings.append(f"{label}: {story['state']}, closed {story.get('closedAt')}: {states}")
-        told = {chunk["documentId"]: chunk for chunk in story["chunks"]}
-        if set(told) != {real["documentId"] for real in truth["chunks"]}:
-            self.findings.append(f"{label}: the app knows {len(told)} chunks, ACS made {len(truth['chunks'])}")
+        known = {chunk["documentId"]: chunk for chunk in story["chunks"]}
+        if set(known) != {real["documentId"] for real in truth["chunks"]}:
+            self.findings.append(f"{label}: the app knows {len(known)} chunks, ACS made {len(truth['chunks'])}")
         made = self._stack.acs.resource.find(recording_id)
         for real, chunk in zip(truth["chunks"], made.chunks, strict=True):
-            own = told.get(real["documentId"], {})
+            own = known.get(real["documentId"], {})
             is_whole = self._chunk(f"{label} chunk {real['index']}", own, real, chunk_metadata(made, chunk))
             counted["chunks whole"] += is_whole
-            counted["bytes compared"] += real["bytes"]
+            counted["bytes compared"] += real["bytes"] if is_whole else 0
             counted["handovers"] += own.get("continuations", 0)
             counted["crashes met by chunks"] += own.get("crashes", 0)
             if is_whole:
@@ -197,9 +197,9 @@ class Prover:
         if data is None:
             self.findings.append(f"{label}: there is no manifest")
             return
-        told = {one["documentId"]: one for one in json.loads(data)["chunks"]}
+        listed = {one["documentId"]: one for one in json.loads(data)["chunks"]}
         for real in truth["chunks"]:
-            one = told.get(real["documentId"], {})
+            one = listed.get(real["documentId"], {})
             if one.get("size") != real["bytes"] or one.get("sha256") not in (None, real["sha256"]):
                 self.findings.append(f"{label}: the manifest says of chunk {real['index']}: {one}")
 

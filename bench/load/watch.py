@@ -126,11 +126,11 @@ class Watcher:
                 self.done.set()
 
     def _run(self) -> None:
-        told = time.monotonic()
+        printed = time.monotonic()
         while not self._stop.wait(_EVERY):
             self.look()
-            if time.monotonic() - told >= _TELL_EVERY:
-                told = time.monotonic()
+            if time.monotonic() - printed >= _TELL_EVERY:
+                printed = time.monotonic()
                 self._tell(self)
 
     def _cpu_seconds(self) -> float:

@@ -83,7 +83,7 @@ def acs_client(
     transport: HttpTransport[Any, Any] | None = None,
 ) -> CallAutomationClient:
     """The SDK's client; `credential` where no key is used. Nothing is retried inside: it would sleep for as long as a
-    Retry-After says, in the middle of an HTTP call or a rescue. The clock is ours (`start.py`, `retry.py`).
+    Retry-After says, in the middle of an HTTP call or a rescue. Retries are the use cases' (`start.py`, `backoff.py`).
     """
     uses_key = settings.acs_key is not None and (not for_media or settings.acs_media_auth == "key")
     if uses_key and settings.acs_key is not None:
@@ -274,7 +274,7 @@ class AcsMedia:
 
 
 def _is_delimited(headers: Any) -> bool:
-    """Whether the body's end is told: by its length, or by its last chunk (RFC 9112, 6.3)."""
+    """Whether the answer says where its body ends: by its length, or by its last chunk (RFC 9112, 6.3)."""
     coding = (headers.get("Transfer-Encoding") or "").strip().lower()
     if coding:
         return bool(coding.rpartition(",")[2].strip() == "chunked")
@@ -301,6 +301,6 @@ def _as_it_is(response: Any) -> Any:
 
 
 def _pieces(response: Any) -> Iterator[bytes]:
-    """The raw body. What breaks in the middle is told as MediaError."""
+    """The raw body. What breaks in the middle is a MediaError."""
     with media_errors():
         yield from response.iter_raw()

@@ -250,7 +250,7 @@ class BlobExists(StorageError):
 
 
 class PreconditionFailed(StorageError):
-    """Somebody else changed it first (ETag)."""
+    """Another writer changed it first (ETag)."""
 
     code = "precondition_failed"
 

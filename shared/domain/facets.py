@@ -93,9 +93,9 @@ def route_of(chunk: Chunk) -> str | None:
 
 def began_at(recording: Recording) -> datetime:
     """When the recording began, as well as it is known: never after this app first knew of it."""
-    first, told = recording.created_at, recording.recording_start
-    is_plausible = told is not None and first - _LONGEST_CALL <= told < first
-    moment = told if told is not None and is_plausible and recording.started is None else first
+    first, said = recording.created_at, recording.recording_start
+    is_plausible = said is not None and first - _LONGEST_CALL <= said < first
+    moment = said if said is not None and is_plausible and recording.started is None else first
     return moment.astimezone(UTC)
 
 

@@ -102,7 +102,7 @@ def _failed(recording: Recording, chunk: Chunk, fact: f.Failed, c: Context) -> R
 def _worker_died(recording: Recording, chunk: Chunk, fact: f.WorkerDied, c: Context) -> Recording:
     """Put off rather than begun again at once: a chunk that kills its worker each time harms no other."""
     if chunk.lease != fact.lease:
-        return recording  # renewed meanwhile, or given up: whoever saw it end was late
+        return recording  # renewed or given up meanwhile: the fact is late
     counted = replace(chunk, crashes=chunk.crashes + 1, lease=None)
     failure = f.Failure("worker_crashed", Blame.APP, f"crash {counted.crashes} of a worker on this chunk")
     is_often = counted.crashes >= _CRASHES_TO_ALERT

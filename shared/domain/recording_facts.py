@@ -183,7 +183,7 @@ def linked(recording: Recording, fact: f.Linked, c: Context) -> Recording:
 
 
 def action_taken(recording: Recording, fact: f.ActionTaken, c: Context) -> Recording:
-    """Noted: what ACS makes of it comes by events."""
+    """Noted: what ACS makes of it is in later events."""
     return noted(recording, fact.kind, at=c.now, by=c.by)
 
 

@@ -1,4 +1,4 @@
-"""A committed blob read back once: its SHA-256 and its structure, for whoever keeps the proof.
+"""A committed blob read back once: its SHA-256 and its structure, for the proof in the ledger.
 
 A digest cannot be continued in another process (hashlib keeps no state between them), so this is one pass with a
 budget of its own, and a background step: no transfer waits for it.

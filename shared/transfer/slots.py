@@ -62,7 +62,7 @@ class ThreadSlots:
         def run() -> None:
             try:
                 result = task()
-            except BaseException as error:  # noqa: BLE001 - handed to whoever asks the future, as a pool does
+            except BaseException as error:  # noqa: BLE001 - raised by the future's `result`, as in a pool
                 self._let_in(freed=min(size, self.room))
                 future.set_exception(error)
             else:
@@ -98,6 +98,6 @@ class InlineSlots:
         future: Future[T] = Future()
         try:
             future.set_result(task())
-        except Exception as error:  # noqa: BLE001 - handed to whoever asks the future, as a pool does
+        except Exception as error:  # noqa: BLE001 - raised by the future's `result`, as in a pool
             future.set_exception(error)
         return future

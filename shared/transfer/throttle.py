@@ -48,7 +48,7 @@ class HostThrottle:
     request that succeeds lets it grow again, by one for as many as are allowed.
 
     The hold is for everybody, so it is short, whatever one answer says: that chunk's own next try waits as long as
-    it was told (`retry.py`), and the others ask for themselves when the hold is over. Nobody is held beyond the
+    the answer says (`backoff.py`), and the others ask for themselves when the hold is over. Nobody is held beyond the
     deadline of the recording: its last tries are made, come what may.
     """
 
@@ -79,7 +79,7 @@ class HostThrottle:
     def slot(self, *, deadline: datetime | None = None) -> Iterator[None]:
         """Room for one request. MediaThrottled (with what is left of it) when the hold is long.
 
-        `deadline`: whoever could not ask before it, or is past it, asks in spite of the hold.
+        `deadline`: a request that could not be made before it, or is past it, is made in spite of the hold.
         """
         while (hold := self.hold()) > timedelta(0):
             if deadline is not None and self._clock.now() + hold >= deadline:

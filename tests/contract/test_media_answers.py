@@ -48,8 +48,8 @@ def test_each_refusal_of_the_host_has_its_error(real: RealSide, asking: str, nam
     with pytest.raises(e.MediaError) as caught:
         ASKING[asking](real.ports.media, held.location)
     assert type(caught.value) is kind
-    [told] = [one for one in real.acs.faults.listing() if one["faultId"] == made.fault_id]
-    assert told["struck"] == 1
+    [listed] = [one for one in real.acs.faults.listing() if one["faultId"] == made.fault_id]
+    assert listed["struck"] == 1
 
 
 @pytest.mark.parametrize("name", [name for name in REFUSALS if name not in ("404", "410")])
@@ -118,8 +118,8 @@ def test_redirects_end(real: RealSide) -> None:
     made = real.acs.add_fault(operation="media", document_id=document(held), kind="redirect", url=held.location)
     with pytest.raises(e.MediaRedirected):
         read(real, held, 0, 10)
-    [told] = [one for one in real.acs.faults.listing() if one["faultId"] == made.fault_id]
-    assert told["struck"] == 4
+    [listed] = [one for one in real.acs.faults.listing() if one["faultId"] == made.fault_id]
+    assert listed["struck"] == 4
 
 
 def test_three_redirects_are_followed(real: RealSide) -> None:

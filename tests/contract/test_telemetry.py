@@ -156,14 +156,14 @@ _INSIGHTS = "InstrumentationKey=00000000-0000-0000-0000-000000000001;IngestionEn
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "printed"),
     [
         ({}, "_NoTelemetry False"),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}, "OtelTelemetry True"),
         ({"APPLICATIONINSIGHTS_CONNECTION_STRING": _INSIGHTS}, "OtelTelemetry True"),
     ],
 )
-def test_nothing_of_it_is_loaded_unless_it_is_set_up(more: dict[str, str], told: str) -> None:
+def test_nothing_of_it_is_loaded_unless_it_is_set_up(more: dict[str, str], printed: str) -> None:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "APPLICATIONINSIGHTS"))}
     ran = subprocess.run(
         [sys.executable, "-c", _LOOK],
@@ -174,7 +174,7 @@ def test_nothing_of_it_is_loaded_unless_it_is_set_up(more: dict[str, str], told:
         timeout=60,
         check=False,
     )
-    assert ran.stdout.strip() == told, ran.stderr[-2000:]
+    assert ran.stdout.strip() == printed, ran.stderr[-2000:]
 
 
 # --- Application Insights
@@ -189,8 +189,8 @@ def test_application_insights_gets_dependencies_and_metrics_and_nothing_else() -
 
     def accept(asked: Asked) -> Answer:
         count = len(json.loads(_plain(asked)))
-        told = {"itemsReceived": count, "itemsAccepted": count, "errors": []}
-        return Answer(200, json.dumps(told).encode(), {"Content-Type": "application/json"})
+        printed = {"itemsReceived": count, "itemsAccepted": count, "errors": []}
+        return Answer(200, json.dumps(printed).encode(), {"Content-Type": "application/json"})
 
     with Scripted(accept) as server:
         key = "00000000-0000-0000-0000-000000000001"

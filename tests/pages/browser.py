@@ -46,7 +46,7 @@ def browsing(program: str) -> Iterator[Browser]:
 
 
 class Reader:
-    """Somebody with the page open. What the browser complains of is in `complaints`."""
+    """A browser with the page open. What the browser complains of is in `complaints`."""
 
     def __init__(self, browser: Browser, gate: Gate, *, size: tuple[int, int] = DESKTOP, scheme: Any = "light") -> None:
         self.gate = gate

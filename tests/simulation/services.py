@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tests.support.fakes import MediaFile
 
 # Answers that contradict themselves or say that they are not whole. A wrong byte under the right length, and a shorter
-# length that holds together, cannot be told from the truth, and are not drawn.
+# length that holds together, look like the truth, and are not drawn.
 LIES = (
     lies.breaking_off(300),
     lies.cut_short(100),

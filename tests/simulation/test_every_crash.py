@@ -122,8 +122,8 @@ def _unmatched_then_joined(world: SimWorld) -> None:
     world.deliver_event(event(claim(), subject=_OF_CALL))
     world.live(HOUR)
     data = {"serverCallId": "server-1", "group": {"id": "group-1"}, "startedBy": {}}
-    told = {"id": "c", "topic": "/acs", "subject": "call", "eventType": CALL_STARTED, "dataVersion": "1.0"}
-    world.deliver_event(json.dumps(told | {"eventTime": "2026-11-22T11:59:00Z", "data": data}))
+    envelope = {"id": "c", "topic": "/acs", "subject": "call", "eventType": CALL_STARTED, "dataVersion": "1.0"}
+    world.deliver_event(json.dumps(envelope | {"eventTime": "2026-11-22T11:59:00Z", "data": data}))
     world.live(6 * DAY)
 
 

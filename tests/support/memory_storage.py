@@ -201,12 +201,12 @@ class MemoryStorage:
         below = (name for name in container.blobs if name.startswith(prefix))
         names = sorted(name for name in _folded(below, prefix, request.query.get("delimiter", "")) if name >= marker)
         most = min(self.page, int(request.query.get("maxresults", 5000)))
-        told, left = names[:most], names[most:]
+        page, left = names[:most], names[most:]
         blobs = "".join(
             self._listed(name, container.blobs[name])
             if name in container.blobs
             else f"<BlobPrefix><Name>{escape(name)}</Name></BlobPrefix>"
-            for name in told
+            for name in page
         )
         following = escape(left[0]) if left else ""
         text = f"<EnumerationResults><Blobs>{blobs}</Blobs><NextMarker>{following}</NextMarker></EnumerationResults>"

@@ -21,21 +21,21 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.mark.parametrize(
-    ("bench", "told"),
+    ("bench", "printed"),
     [
         ("rescue", "MB over idle"),
         ("window", "| 12 h |"),
         # A request more or less of a recording is on purpose, and its reason is in the bench's table.
         ("requests", "| **storage, all** | **16** | **20** | **18** | **22** |"),
         ("soak", '"late_descriptors"'),
-        # Twenty thousand finished recordings are five pages for whoever lists them all, and nothing for the app.
+        # Twenty thousand finished recordings are five pages of a listing, and nothing for the app.
         (
             "storm",
             "'listing': {'list': 1, 'read': 5}, 'sweep': {'list': 1, 'read': 3, 'queue': 6}, 'everything': {'list': 5}",
         ),
     ],
 )
-def test_a_bench_runs_in_its_quick_form(bench: str, told: str) -> None:
+def test_a_bench_runs_in_its_quick_form(bench: str, printed: str) -> None:
     """It checks by itself that every byte came; nothing is published."""
     ran = subprocess.run(
         [sys.executable, "-m", f"bench.{bench}", "--quick"],
@@ -46,17 +46,17 @@ def test_a_bench_runs_in_its_quick_form(bench: str, told: str) -> None:
         check=False,
     )
     assert ran.returncode == 0, ran.stderr[-3000:]
-    assert told in ran.stdout
+    assert printed in ran.stdout
 
 
-# --- what is told of the goals
+# --- the table of goals
 
 
 def test_a_goal_that_was_not_measured_is_neither_met_nor_missed() -> None:
-    told = goals_table([Goal("fast", 2.0, 1.0), Goal("small", 9.0, 5.0, is_most=True), Goal("cheap", None, 1.0)])
+    printed = goals_table([Goal("fast", 2.0, 1.0), Goal("small", 9.0, 5.0, is_most=True), Goal("cheap", None, 1.0)])
 
-    assert told.endswith("Verdict: 1 of 3 goals met; missed: small; not measured: cheap.")
-    assert "| cheap | ≥ 1 |  | not measured |" in told
+    assert printed.endswith("Verdict: 1 of 3 goals met; missed: small; not measured: cheap.")
+    assert "| cheap | ≥ 1 |  | not measured |" in printed
 
 
 def test_without_any_table_no_goal_of_the_rescue_is_met_or_missed() -> None:

@@ -37,7 +37,7 @@ def test_metadata_that_lacks_something_is_none(damaged: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "began"),
+    ("said", "began"),
     [
         (None, NOON),
         (NOON - 3 * HOUR, NOON - 3 * HOUR),
@@ -45,9 +45,9 @@ def test_metadata_that_lacks_something_is_none(damaged: str) -> None:
         (NOON - timedelta(days=30), NOON),
     ],
 )
-def test_a_recording_began_when_its_event_says_so_where_that_can_be(told: object, began: object) -> None:
+def test_a_recording_began_when_its_event_says_so_where_that_can_be(said: object, began: object) -> None:
     """Never after it was known of: a forged time puts no recording into a year that nobody looks at."""
-    assert began_at(recording(created_at=NOON, recording_start=told)) == began
+    assert began_at(recording(created_at=NOON, recording_start=said)) == began
 
 
 def test_one_that_was_started_here_began_then() -> None:

@@ -73,9 +73,9 @@ def test_a_process_that_dies_at_any_effect_loses_no_alert_no_plan_and_no_byte() 
         try:
             check_always(world)
             check_end(world, TRUTHS)
-            told = {entry.kind for entry in only(world).timeline}
+            found = {entry.kind for entry in only(world).timeline}
             # Where the first worker died, the bytes may be found in place of being delivered: nothing else is missing.
-            assert kinds - told <= {"kept_in_fallback", "delivered", "continued"}, kinds - told
+            assert kinds - found <= {"kept_in_fallback", "delivered", "continued"}, kinds - found
             alerts = {name for name, _, _ in world.rig.notifier.alerts}
             assert "storage_access_denied" in alerts
         except AssertionError as error:
@@ -83,7 +83,7 @@ def test_a_process_that_dies_at_any_effect_loses_no_alert_no_plan_and_no_byte() 
     assert not failures, f"{len(failures)} of {plain.changes}: " + "\n".join(failures[:5])
 
 
-def told(timeline: tuple[Entry, ...]) -> list[tuple[object, ...]]:
+def rows(timeline: tuple[Entry, ...]) -> list[tuple[object, ...]]:
     """What must not be taken back: repeats fold, so that a count may grow."""
     return [(entry.kind, entry.by, entry.chunk, entry.code, entry.at) for entry in timeline]
 
@@ -141,14 +141,14 @@ def test_a_replay_erases_nothing(make: object) -> None:
     before = rig.recording
     rig.process.replay.replay(rig.key, by="operator@example")
     after = rig.recording
-    assert told(after.timeline)[: len(before.timeline)] == told(before.timeline)
+    assert rows(after.timeline)[: len(before.timeline)] == rows(before.timeline)
     assert after.outbox[: len(before.outbox)] == before.outbox
     assert after.alert_count >= before.alert_count
     assert [one.attempts for one in after.chunks] == [one.attempts for one in before.chunks]
     if after != before:
         assert (after.timeline[-1].kind, after.timeline[-1].by) == ("replayed", "operator@example")
     rig.live(HOUR)
-    assert told(rig.recording.timeline)[: len(before.timeline)] == told(before.timeline)
+    assert rows(rig.recording.timeline)[: len(before.timeline)] == rows(before.timeline)
 
 
 def test_a_replay_keeps_the_alerts_that_are_owed() -> None:

@@ -156,16 +156,16 @@ def test_a_later_answer_that_does_not_fit_ends_the_try(
 
 
 class Heard(Future[Any]):
-    """A future that tells when its failure is looked at."""
+    """A future that sets `seen` when its failure is looked at."""
 
-    def __init__(self, told: threading.Event) -> None:
+    def __init__(self, seen: threading.Event) -> None:
         super().__init__()
-        self._told = told
+        self._seen = seen
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         error = super().exception(timeout)
         if error is not None:
-            self._told.set()
+            self._seen.set()
         return error
 
 
@@ -211,7 +211,7 @@ def test_of_several_failures_the_429_is_told() -> None:
 
 @pytest.mark.parametrize("after", [HOUR, timedelta(minutes=1), -HOUR])
 def test_a_429_to_another_recording_never_takes_away_the_last_tries(after: timedelta) -> None:
-    """Just before the deadline and after it ACS is asked, whatever this process was told of others."""
+    """Just before the deadline and after it ACS is asked, whatever answers to other requests said."""
     rig = Rig(mp3(3_500))
     with pytest.raises(e.MediaThrottled), rig.pace.at(LOCATION).slot():
         raise e.MediaThrottled("429", retry_after=2 * HOUR)

@@ -27,13 +27,13 @@ def rig() -> Rig:
     return Rig(given=settings(event_topic=TOPIC))
 
 
-def told(rig: Rig) -> list[Announcement]:
+def sent(rig: Rig) -> list[Announcement]:
     """What was published so far, as it would be now."""
     return [announcement(rig.recording, alert) for _, _, alert in rig.notifier.alerts]
 
 
 def kinds(rig: Rig) -> list[str]:
-    return [one.type.removeprefix("AcsByosRecorder.") for one in told(rig)]
+    return [one.type.removeprefix("AcsByosRecorder.") for one in sent(rig)]
 
 
 def test_a_rescue_tells_of_its_beginning_and_of_its_end(rig: Rig) -> None:
@@ -41,7 +41,7 @@ def test_a_rescue_tells_of_its_beginning_and_of_its_end(rig: Rig) -> None:
     rig.receive(event())
     rig.live(timedelta(hours=1))
     assert kinds(rig) == ["RescueStarted", "RecordingStored"]
-    begun, stored = told(rig)
+    begun, stored = sent(rig)
     assert (begun.data["cause"], begun.data["blame"], begun.data["chunk"]) == ("not_exported", "acs", 0)
     assert stored.subject == f"/recordings/{rig.key}"
     assert (stored.data["state"], stored.data["route"], stored.data["size"]) == ("complete", "rescued", len(data))
@@ -70,7 +70,7 @@ def test_an_export_is_stored_without_a_rescue(rig: Rig) -> None:
     rig.receive(event(claim(contentLocation=rig.settings.default_container.blob_url(name))))
     rig.live(timedelta(hours=1))
     assert kinds(rig) == ["RecordingStored"]
-    assert told(rig)[0].data["route"] == "exported"
+    assert sent(rig)[0].data["route"] == "exported"
 
 
 def test_a_loss_is_at_risk_first(rig: Rig) -> None:
@@ -81,7 +81,7 @@ def test_a_loss_is_at_risk_first(rig: Rig) -> None:
     found = kinds(rig)
     assert found.index("RecordingAtRisk") < len(found) - 1
     assert "RecordingStored" not in found
-    risk = told(rig)[found.index("RecordingAtRisk")]
+    risk = sent(rig)[found.index("RecordingAtRisk")]
     assert (risk.data["cause"], risk.data["blame"]) == ("media_not_found", "acs")
     assert risk.data["threshold"] == "6h"
 
@@ -100,8 +100,8 @@ def test_a_topic_that_is_down_holds_up_no_byte_and_gets_everything_later(rig: Ri
     rig.notifier.is_down = False
     rig.live(timedelta(hours=2))
     assert kinds(rig) == ["RescueStarted", "Alert", "RecordingStored"]
-    assert told(rig)[1].data["alert"] == told(rig)[1].data["cause"] == "storage_access_denied"
-    assert told(rig)[1].data["blame"] == "destination"
+    assert sent(rig)[1].data["alert"] == sent(rig)[1].data["cause"] == "storage_access_denied"
+    assert sent(rig)[1].data["blame"] == "destination"
     rig.assert_at_rest()
 
 
@@ -140,9 +140,9 @@ def test_a_second_close_is_a_second_fact(rig: Rig) -> None:
     rig.receive(event(claim("doc-1", 1)))
     rig.live(timedelta(hours=1))
     assert kinds(rig) == ["RescueStarted", "RecordingStored"] * 2
-    ids = [one.id for one in told(rig)]
+    ids = [one.id for one in sent(rig)]
     assert len(set(ids)) == 4
-    assert len(told(rig)[-1].data["chunks"]) == 2
+    assert len(sent(rig)[-1].data["chunks"]) == 2
 
 
 def test_the_id_is_of_the_fact_alone(rig: Rig) -> None:
@@ -184,7 +184,7 @@ def test_damage_is_an_event_with_the_file_that_it_is_about(rig: Rig) -> None:
     rig.process.verification.verify(rig.key)
     rig.run()
     assert kinds(rig) == ["RescueStarted", "RecordingStored", "RecordingDamaged"]
-    hurt = told(rig)[-1].data
+    hurt = sent(rig)[-1].data
     assert (hurt["state"], hurt["route"], hurt["cause"], hurt["blame"]) == (
         "damaged",
         "rescued",
@@ -212,7 +212,7 @@ def test_the_page_s_example_is_an_event_of_this_app(rig: Rig) -> None:
     name = "20261122/call-1/rec-1-acs/0-audiomp3.doc-0.mp3"
     rig.receive(event(claim(contentLocation=rig.settings.default_container.blob_url(name))))
     rig.live(timedelta(hours=1))
-    one = told(rig)[-1]
+    one = sent(rig)[-1]
     assert (example["type"], example["source"]) == (one.type, SOURCE)
     assert set(example["data"]) == set(one.data)
     assert set(example["data"]["chunks"][0]) == set(one.data["chunks"][0])
