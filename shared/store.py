@@ -130,7 +130,8 @@ class RecordingStore:
         if version is not None and version.is_open:
             return Version(after, self.ledger.save(after, etag=version.etag, entry=entry))
         # New, or opened again: the closed copy stays, so that a reader always finds one of them.
-        return Version(after, self.ledger.create(after, entry=entry))
+        closed = version.etag if version else None
+        return Version(after, self.ledger.create(after, entry=entry, closed=closed))
 
     # --- messages
 

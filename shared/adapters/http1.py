@@ -169,7 +169,7 @@ def _chunks(reader: Reader, *, size: int) -> Iterator[bytes]:
                 raise BodyCutError("the connection ended within a chunk")
             left -= len(piece)
             yield bytes(piece)
-        if reader.until(b"\r\n", most=0):
+        if reader.until(b"\r\n", most=1):  # CR and LF may come apart
             raise BadAnswerError("a chunk longer than its size")
 
 

@@ -73,9 +73,24 @@ class BlobLedger:
         except ValueError as error:
             raise StorageCorrupted(f"the ledger document {key} cannot be read") from error
 
-    def create(self, recording: Recording, *, entry: OpenEntry) -> str:
-        """See the port."""
-        return self._put(_open(recording.key), recording, _metadata(entry), _IF_NEW)
+    def create(self, recording: Recording, *, entry: OpenEntry, closed: str | None = None) -> str:
+        """See the port.
+
+        The closed copy is looked at afterwards: it is written before an open document goes, so whatever had its whole
+        way until ours was there shows in it.
+        """
+        written = self._put(_open(recording.key), recording, _metadata(entry), _IF_NEW)
+        if closed is not None and self._closed_etag(recording.key) != closed:
+            self.remove(recording.key, etag=written)
+            raise PreconditionFailed("it was opened and closed meanwhile")
+        return written
+
+    def _closed_etag(self, key: str) -> str | None:
+        try:
+            with storage_errors():
+                return str(self._blob(_closed(key)).get_blob_properties(**_QUICK).etag)
+        except (BlobMissing, ContainerMissing):
+            return None
 
     def save(self, recording: Recording, *, etag: str, entry: OpenEntry) -> str:
         """See the port."""
@@ -97,16 +112,21 @@ class BlobLedger:
 
     def archive(self, recording: Recording, *, etag: str | None) -> str:
         """See the port."""
-        written = self._put_closed(recording)
+        written, is_ours = self._put_closed(recording)
         if etag is not None:
             self.remove(recording.key, etag=etag)
+        elif not is_ours:
+            raise PreconditionFailed("it was opened and closed meanwhile")
         return written
 
-    def _put_closed(self, recording: Recording) -> str:
-        """Only over a lower revision: an archiver that was stalled cannot bring an old state back."""
+    def _put_closed(self, recording: Recording) -> tuple[str, bool]:
+        """Only over a lower revision: an archiver that was stalled cannot bring an old state back.
+
+        The ETag of the closed copy, and whether it was written now.
+        """
         name, metadata = _closed(recording.key), {"revision": str(recording.revision)}
         try:
-            return self._put(name, recording, metadata, _IF_NEW)
+            return self._put(name, recording, metadata, _IF_NEW), True
         except PreconditionFailed:
             found = self._read(name)
         if found is None:
@@ -116,8 +136,8 @@ class BlobLedger:
         except ValueError:
             standing = -1
         if standing >= recording.revision:
-            return found[1]
-        return self._put(name, recording, metadata, _if_match(found[1]))
+            return found[1], False
+        return self._put(name, recording, metadata, _if_match(found[1])), True
 
     def remove(self, key: str, *, etag: str) -> None:
         """See the port."""

@@ -96,7 +96,8 @@ class Bulk:
         cursor = page.get("nextCursor")
         results: list[dict[str, Any]] = []
         for summary in page["recordings"]:
-            if results and self._clock.now() >= until:
+            # Not before there is a place to go on from: that of one that cannot be loaded is not known.
+            if place != selection.query.after and self._clock.now() >= until:
                 cursor = encode_cursor(place)
                 break
             result, reached = self._result(summary, act)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from shared.domain import facts as f
 from shared.domain import naming, places
 from shared.domain.damage import damaged
 from shared.domain.journal import alerted, noted
@@ -16,7 +17,6 @@ from shared.domain.recording import IN_FALLBACK_STATES, Check, CheckResult, Chun
 _DIGEST_ATTEMPTS = 3
 
 if TYPE_CHECKING:
-    from shared.domain import facts as f
     from shared.domain.context import Context
     from shared.domain.recording import Chunk, Recording
 
@@ -60,6 +60,8 @@ def export_doubtful(recording: Recording, chunk: Chunk, fact: f.ExportDoubtful, 
     """Kept in case nothing better comes; ACS's own copy is fetched, beside it."""
     if not chunk.is_missing:
         return recording
+    if _is_another_file(chunk, fact):
+        return recording.with_chunk(places.beside(recording, chunk, fact.etag).rescheduled(c.now))
     spare = Spare("destination", fact.name, fact.size)
     kept = chunk if chunk.spare and chunk.spare.size >= fact.size else replace(chunk, spare=spare)
     if kept.folder is None or fact.name.startswith(f"{kept.folder}/"):
@@ -301,11 +303,12 @@ def deleted(recording: Recording, chunk: Chunk, fact: f.Deleted, c: Context) -> 
 # --- helpers
 
 
-def _is_another_file(chunk: Chunk, fact: f.ExportFound | f.Stored) -> bool:
+def _is_another_file(chunk: Chunk, fact: f.ExportFound | f.ExportDoubtful | f.Stored) -> bool:
     """Whether a file that was found where a damaged one was is not the one that was there."""
     if chunk.before_damage is None or not chunk.is_at_risk or fact.name != chunk.blob:
         return False
-    return fact.size != chunk.size or (None not in (fact.sha256, chunk.sha256) and fact.sha256 != chunk.sha256)
+    sha256 = None if isinstance(fact, f.ExportDoubtful) else fact.sha256
+    return fact.size != chunk.size or (None not in (sha256, chunk.sha256) and sha256 != chunk.sha256)
 
 
 def _in_place(recording: Recording, chunk: Chunk, state: ChunkState, c: Context, **changes: Any) -> Chunk:

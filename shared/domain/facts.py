@@ -90,6 +90,7 @@ class ExportDoubtful(ChunkFact):
     name: str
     size: int
     failure: Failure
+    etag: str | None = None
 
 
 @dataclass(frozen=True)

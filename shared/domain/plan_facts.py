@@ -174,14 +174,20 @@ def nowhere_found(recording: Recording, chunk: Chunk, _fact: f.NowhereFound, c: 
 
 def _spare_taken(recording: Recording, chunk: Chunk, spare: Spare, c: Context) -> Recording:
     """Bytes that nothing proves to be whole are better than none: kept, marked, and an alert."""
+    # The file of a damaged chunk is back, by its name and size: what was known of its bytes is compared with them.
+    is_back = chunk.before_damage is not None and spare.name == chunk.blob and spare.where == "destination"
+    sha256 = spare.sha256 or (chunk.sha256 if is_back else None)
     kept = replace(
         chunk,
         spare=None,
         size=spare.size,
-        sha256=spare.sha256,
+        sha256=sha256,
         format=spare.format,
         proof=Proof.NONE,
-        digest_state="done" if spare.sha256 else "pending",
+        digest_state="done" if sha256 else "pending",
+        check=None,
+        is_check_due=sha256 != spare.sha256,
+        before_damage=None,
         finished_at=c.now,
         safe_at=c.now,
         failures=0,

@@ -62,8 +62,11 @@ class Ledger(Protocol):
         """The open document, else the closed one, else None; StorageCorrupted where it cannot be read."""
         ...
 
-    def create(self, recording: Recording, *, entry: OpenEntry) -> str:
-        """Writes the open document where there is none; its ETag. PreconditionFailed."""
+    def create(self, recording: Recording, *, entry: OpenEntry, closed: str | None = None) -> str:
+        """Writes the open document where there is none; its ETag. PreconditionFailed.
+
+        `closed`: ETag of the closed copy that it was made of. PreconditionFailed where there is another one by now.
+        """
         ...
 
     def save(self, recording: Recording, *, etag: str, entry: OpenEntry) -> str:
@@ -73,7 +76,8 @@ class Ledger(Protocol):
     def archive(self, recording: Recording, *, etag: str | None) -> str:
         """Writes the closed copy, over one of a lower revision only, then removes the open document of that ETag.
 
-        `etag` None: there is no open document. The closed copy's ETag. PreconditionFailed.
+        `etag` None: there is no open document, and one of this revision or a higher one is refused. The closed copy's
+        ETag. PreconditionFailed.
         """
         ...
 

@@ -53,7 +53,7 @@ def fact_of(
         proof, detail = Proof.LENGTH, "as many bytes as ACS has"
     elif checked.verdict is Verdict.BROKEN:
         failure = f.Failure.of(ExportBroken(f"{found.name}: {checked.detail}"))
-        return f.ExportDoubtful(chunk.key, chunk.generation, found.name, found.size, failure)
+        return f.ExportDoubtful(chunk.key, chunk.generation, found.name, found.size, failure, found.etag)
     return f.ExportFound(
         chunk.key,
         chunk.generation,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from shared.domain import facts as f
 from shared.domain import places
-from shared.domain.errors import BlobMissing, FallbackMissing
+from shared.domain.errors import BlobMissing, ContainerMissing, FallbackMissing
 from shared.domain.media import Verdict
 from shared.domain.recording import ChunkState
 from shared.transfer.digest import read_back
@@ -39,7 +39,10 @@ class Prove:
         else:
             container = self._containers.destination(places.container_of(recording))
             name = chunk.placed.name if chunk.placed else chunk.blob or ""
-        facts = container.stat(name)
+        try:
+            facts = container.stat(name)
+        except ContainerMissing:
+            facts = None  # with all that was in it
         if facts is None and is_kept:
             return [f.CopyMissing(chunk.key, chunk.generation, f.Failure.of(FallbackMissing()))]
         if facts is None:

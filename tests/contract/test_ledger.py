@@ -120,7 +120,9 @@ def test_an_archiver_that_was_stalled_brings_no_old_state_back(side: Side) -> No
     ledger = side.ports.ledger
     newer = recording(revision=5, closed_at=NOON)
     ledger.archive(newer, etag=None)
-    ledger.archive(recording(revision=4, closed_at=NOON), etag=None)
+    for revision in (4, 5):
+        with pytest.raises(PreconditionFailed):
+            ledger.archive(recording(revision=revision, closed_at=NOON), etag=None)
     found = ledger.load(KEY)
     assert found is not None
     assert found.recording == newer
@@ -133,6 +135,19 @@ def test_one_that_is_opened_again_is_open_before_it_is_closed(side: Side) -> Non
     ledger.archive(recording(revision=5, closed_at=NOON), etag=None)
     etag = ledger.create(recording(revision=6), entry=ENTRY)
     assert ledger.load(KEY) == Version(recording(revision=6), etag)
+
+
+def test_one_is_opened_again_only_as_it_was_closed_last(side: Side) -> None:
+    """Who was stalled since it read the closed copy writes over nothing that happened meanwhile."""
+    ledger = side.ports.ledger
+    first = ledger.archive(recording(revision=5, closed_at=NOON), etag=None)
+    etag = ledger.create(recording(revision=6), entry=ENTRY, closed=first)
+    closed = recording(revision=7, closed_at=NOON)
+    second = ledger.archive(closed, etag=etag)
+    with pytest.raises(PreconditionFailed):
+        ledger.create(recording(revision=6), entry=ENTRY, closed=first)
+    assert ledger.load(KEY) == Version(closed, second, is_open=False)
+    assert ledger.open_entries() == ([], None)
 
 
 def test_open_documents_are_listed_with_what_they_owe(side: Side) -> None:

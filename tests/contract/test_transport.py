@@ -111,6 +111,20 @@ def test_a_body_that_breaks_off_is_never_taken_for_whole(transport: Transport, a
         get(transport, server.origin)
 
 
+def test_a_chunk_ends_with_its_line_however_that_is_cut(transport: Transport) -> None:
+    """A packet or a TLS record may end between any two bytes."""
+    answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+
+    def talk(_: Server, connection: socket.socket) -> None:
+        connection.recv(65_536)
+        for end in range(1, len(answer) + 1):
+            connection.sendall(answer[end - 1 : end])
+            time.sleep(0.002)
+
+    with Server(talk) as server:
+        assert get(transport, server.origin).content == b"abcde"
+
+
 def test_a_body_is_streamed_in_pieces_of_one_size(transport: Transport) -> None:
     with Scripted(lambda _: Answer(200, b"x" * 2500)) as server:
         pieces = list(get(transport, server.origin, stream=True).iter_raw())

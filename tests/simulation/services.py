@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared.domain.codec import decode, encode
-from shared.domain.errors import MediaUnavailable
+from shared.domain.errors import MediaUnavailable, PreconditionFailed
 from shared.domain.recording import IN_PLACE_STATES, Recording
 from shared.ports import Lane, MediaResponse, OpenEntry, Version
 from shared.worker.message import encode_message
@@ -109,6 +109,8 @@ class SimLedger(FakeLedger):
         if closed is None or closed[0].revision < recording.revision:
             closed = (self._json.through(recording), f'"{next(self._versions)}"')
             self.closed[recording.key] = closed
+        elif etag is None:
+            raise PreconditionFailed
         if etag is not None:
             self._world.between("ledger", "archive")
             self.remove(recording.key, etag=etag)

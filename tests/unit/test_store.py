@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class LosesAnswers(FakeLedger):
     """Each first write is done, and its answer is lost: the client's retry meets its own ETag."""
 
-    def create(self, recording: Recording, *, entry: OpenEntry) -> str:
-        super().create(recording, entry=entry)
+    def create(self, recording: Recording, *, entry: OpenEntry, closed: str | None = None) -> str:
+        super().create(recording, entry=entry, closed=closed)
         raise PreconditionFailed
 
 

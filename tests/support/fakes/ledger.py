@@ -43,10 +43,13 @@ class FakeLedger:
         closed = self.closed.get(key)
         return Version(_decoded(key, closed[0]), closed[1], is_open=False) if closed else None
 
-    def create(self, recording: Recording, *, entry: OpenEntry) -> str:
-        if recording.key in self.open:
+    def create(self, recording: Recording, *, entry: OpenEntry, closed: str | None = None) -> str:
+        if recording.key in self.open or (closed is not None and self._closed_etag(recording.key) != closed):
             raise PreconditionFailed
         return self._put(recording, entry)
+
+    def _closed_etag(self, key: str) -> str | None:
+        return self.closed[key][1] if key in self.closed else None
 
     def save(self, recording: Recording, *, etag: str, entry: OpenEntry) -> str:
         if recording.key not in self.open or self.open[recording.key][1] != etag:
@@ -63,6 +66,8 @@ class FakeLedger:
         if closed is None or decode(Recording, closed[0]).revision < recording.revision:
             closed = (encode(recording), f'"{next(self._versions)}"')
             self.closed[recording.key] = closed
+        elif etag is None:
+            raise PreconditionFailed
         if etag is not None:
             self.remove(recording.key, etag=etag)
         return closed[1]

@@ -141,6 +141,28 @@ def test_a_call_whose_time_is_over_says_where_to_go_on(world: World) -> None:
     assert "nextCursor" not in second
 
 
+def test_one_that_fails_for_longer_than_a_call_does_not_end_the_pages(world: World) -> None:
+    """Its place is not known: a cursor in front of it would be empty, or come to it again for ever."""
+    for name in ("r1", "r2", "r3"):
+        made(world, name)
+    loads: list[str] = []
+
+    def failing(name: str, call: Callable[[], Any], arguments: tuple[Any, ...]) -> Any:
+        if name == "load":
+            loads.append(arguments[0])
+            if loads.count(recording_key("r1")) > 1 and arguments[0] == recording_key("r1"):  # the first is the list's
+                world.clock.advance(timedelta(seconds=120))
+                raise StorageUnavailable("503")
+        return call()
+
+    app = world.app(ledger=watched(world.ledger, failing))
+    answer = app.replays.run({"dryRun": False})
+    assert outcomes(answer) == {"r1": "failed", "r2": "going"}
+    last = app.replays.run({"dryRun": False, "cursor": answer["nextCursor"]})
+    assert outcomes(last) == {"r3": "going"}
+    assert "nextCursor" not in last
+
+
 def test_one_that_fails_holds_no_other_up(world: World) -> None:
     for name in ("r1", "r2", "r3"):
         made(world, name)

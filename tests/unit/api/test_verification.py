@@ -241,3 +241,21 @@ def test_a_manifest_that_is_gone_is_written_again() -> None:
     assert name in rig.destination.blobs
     assert "manifest_missing" in rig.kinds
     rig.assert_at_rest()
+
+
+@pytest.mark.parametrize("size", [1, 0])
+def test_a_page_in_the_place_of_a_file_that_was_gone_is_not_taken_for_it(size: int) -> None:
+    """Neither one of another size, nor one of the same: what is known of the file is kept, and compared."""
+    rig = rescued()
+    name, sha256 = str(rig.chunk.blob), rig.chunk.sha256
+    del rig.destination.blobs[name]
+    verify(rig)
+    rig.run()
+    rig.clock.moment += 2 * DAY
+    rig.drop_media()
+    overwrite(rig, b"<html>".ljust(len(mp3()) - size))
+    rig.process.replay.replay(rig.key)
+    rig.run(until=HOUR)
+    assert (rig.state(), rig.chunk.blob, rig.chunk.sha256) == (ChunkState.DAMAGED, name, sha256)
+    assert rig.recording_state() is RecordingState.DAMAGED
+    rig.assert_at_rest()

@@ -166,3 +166,17 @@ def test_a_late_export_of_what_is_in_place_is_noted_and_changes_nothing(rig: Rig
     assert rig.chunk.state is before.state
     assert rig.chunk.blob == before.blob
     assert "late_export" in rig.kinds
+
+
+def test_an_export_whose_container_goes_before_its_digest_is_damaged(rig: Rig) -> None:
+    """As with a verification: the recording is not complete, and a person hears of it."""
+    put(rig, mp3(11_000))
+    put(rig, b"{}", METADATA)
+    rig.receive(event(exported()))
+    while rig.state() is not ChunkState.EXPORTED:
+        rig.deliver_one()
+    assert rig.chunk.digest_state == "pending"
+    rig.destination.exists = False
+    rig.run(until=DAY)
+    assert (rig.state(), rig.recording_state().value) == (ChunkState.DAMAGED, "damaged")
+    assert "damaged" in rig.notifier.names
