@@ -148,3 +148,19 @@ def test_a_copy_of_which_nothing_shows_that_it_is_whole_is_not_proved_by_its_cop
     fact = f.Proved(kept.key, kept.generation, "b", "e", 9, sha256, is_media=True)
     after = decide(recording(kept), fact, Context(now=NOON, random=0.5, rules=Rules(deletes_at_acs=True)))
     assert (after.chunks[0].state, after.chunks[0].proof) == (ChunkState.DELIVERED, Proof.NONE)
+
+
+def test_metadata_that_are_in_the_fallback_alone_come_beside_the_media(rig: Rig) -> None:
+    """A person removed the copy of the media: ACS had those still, the metadata no more, and ours were cleaned away."""
+    data = rig.put_media()
+    rig.destination.refusal = StorageAccessDenied("403")
+    rig.receive(event())
+    rig.run(until=MINUTE)
+    metadata = rig.media.files.pop(f"{MEDIA}/doc-0/content/acsmetadata").data
+    rig.fallback.blobs.pop(rig.chunk.fallback_blob or "")
+    rig.destination.refusal = None
+    rig.live(2 * DAY)
+    assert rig.files() == {places.media_name(rig.recording, rig.chunk, "mp3"): data}
+    assert rig.chunk.metadata_state == "saved"
+    assert rig.destination.blobs[rig.chunk.metadata_blob or ""].data == metadata
+    rig.assert_at_rest()
