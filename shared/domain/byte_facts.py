@@ -168,13 +168,15 @@ def proved(recording: Recording, chunk: Chunk, fact: f.Proved, c: Context) -> Re
     """All bytes were read back from where they are."""
     is_same_plan = fact.generation == chunk.generation
     if chunk.placed and chunk.placed.name == fact.name and chunk.state is ChunkState.IN_FALLBACK:
-        if chunk.size == fact.size and chunk.sha256 in (None, fact.sha256):
+        # Without a digest of the copy only a file that was written from it is known to be the same.
+        is_same = chunk.sha256 == fact.sha256 if chunk.sha256 else chunk.placed.is_ours
+        if chunk.size == fact.size and is_same:
             # The same as the copy: that proves no more than was known of the copy.
             proof = Proof.DIGEST if chunk.sha256 and chunk.proof is not Proof.NONE else chunk.proof
             return _delivered(
                 recording, chunk, fact.name, fact.etag, c, is_same_plan=is_same_plan, sha256=fact.sha256, proof=proof
             )
-        message = f"{fact.name} has other bytes than the copy in the fallback"
+        message = f"{fact.name} is not known to have the bytes of the copy in the fallback"
         return _delivered_elsewhere(recording, chunk, Placed(fact.name, fact.etag), c, message)
     kept = places.fallback_copy(recording, chunk) if chunk.state is ChunkState.UNDELIVERABLE else None
     if fact.name != (chunk.blob if chunk.is_in_place else kept) or chunk.digest_state != "pending":

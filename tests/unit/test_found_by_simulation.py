@@ -193,3 +193,15 @@ def test_a_file_that_cannot_be_read_is_not_taken_for_the_copy(
 
 def _no_answer(*_given: object, **_named: object) -> None:
     raise StorageUnavailable("500")
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_a_file_is_not_taken_for_a_copy_whose_digest_is_unknown(is_ours: bool) -> None:  # noqa: FBT001
+    """A transfer in parts knows no digest: any file of that size was taken for it, and the only copy was removed."""
+    kept = chunk(
+        state=ChunkState.IN_FALLBACK, proof=Proof.LENGTH, size=9, blob="d/b.mp3", placed=Placed("d/b.mp3", "e", is_ours)
+    )
+    fact = f.Proved(kept.key, kept.generation, "d/b.mp3", "e", 9, "ab" * 32, is_media=True)
+    after = decide(recording(kept), fact, Context(now=NOON, random=0.5, rules=Rules())).chunks[0]
+    assert after.state is (ChunkState.DELIVERED if is_ours else ChunkState.IN_FALLBACK)
+    assert after.other_files == (() if is_ours else ("d/b.mp3",))
