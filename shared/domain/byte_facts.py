@@ -147,7 +147,7 @@ def copied(recording: Recording, chunk: Chunk, fact: f.Copied, c: Context) -> Re
     if chunk.state not in IN_FALLBACK_STATES:
         return recording
     if not fact.is_same or chunk.sha256 is None:
-        waits = replace(chunk.to(ChunkState.IN_FALLBACK), placed=Placed(fact.name, fact.etag), failures=0)
+        waits = replace(chunk.to(ChunkState.IN_FALLBACK), placed=Placed(fact.name, fact.etag, fact.is_ours), failures=0)
         return recording.with_chunk(replace(waits, digest_attempts=0).rescheduled(c.now))
     return _delivered(recording, chunk, fact.name, fact.etag, c, is_same_plan=fact.generation == chunk.generation)
 
@@ -170,13 +170,16 @@ def proved(recording: Recording, chunk: Chunk, fact: f.Proved, c: Context) -> Re
     """All bytes were read back from where they are."""
     is_same_plan = fact.generation == chunk.generation
     if chunk.placed and chunk.placed.name == fact.name and chunk.state is ChunkState.IN_FALLBACK:
-        if chunk.size == fact.size and chunk.sha256 in (None, fact.sha256):
+        # Without a digest of the copy only a file that was written from it is known to be the same.
+        is_same = chunk.sha256 == fact.sha256 if chunk.sha256 else chunk.placed.is_ours
+        if chunk.size == fact.size and is_same:
             # The same as the copy: that proves no more than was known of the copy.
             proof = Proof.DIGEST if chunk.sha256 and chunk.proof is not Proof.NONE else chunk.proof
             return _delivered(
                 recording, chunk, fact.name, fact.etag, c, is_same_plan=is_same_plan, sha256=fact.sha256, proof=proof
             )
-        return _differs(recording, chunk, fact, c)
+        message = f"{fact.name} is not known to have the bytes of the copy in the fallback"
+        return _delivered_elsewhere(recording, chunk, Placed(fact.name, fact.etag), c, message)
     kept = places.fallback_copy(recording, chunk) if chunk.state is ChunkState.UNDELIVERABLE else None
     if fact.name != (chunk.blob if chunk.is_in_place else kept) or chunk.digest_state != "pending":
         return recording
@@ -198,22 +201,21 @@ def proved(recording: Recording, chunk: Chunk, fact: f.Proved, c: Context) -> Re
     return noted(recording, "digest", at=c.now, chunk=chunk, detail=fact.sha256)
 
 
-def _differs(recording: Recording, chunk: Chunk, fact: f.Proved, c: Context) -> Recording:
-    """The file in the destination has other bytes than the copy in the fallback: kept, and delivered elsewhere."""
+def _delivered_elsewhere(recording: Recording, chunk: Chunk, placed: Placed, c: Context, message: str) -> Recording:
+    """The file in the destination is not known to be the copy in the fallback: kept, and delivered elsewhere."""
     apart = places.in_own_folder(recording, replace(chunk, placed=None, lease=None))
     file = (chunk.blob or "").rpartition("/")[2]
     blob = f"{apart.folder}/{file}"
-    if blob == fact.name:
-        blob = f"{apart.folder}/{naming.apart(file, fact.etag)}"
-    others = _joined(chunk.other_files, fact.name)
+    if blob == placed.name:
+        blob = f"{apart.folder}/{naming.apart(file, placed.etag)}"
+    others = _joined(chunk.other_files, placed.name)
     again = slowly(replace(apart, blob=blob, other_files=others, failures=chunk.failures + 1), c)
     recording = recording.with_chunk(again)
-    message = f"{fact.name} has other bytes than the copy in the fallback"
     return alerted(recording, "destination_conflict", at=c.now, chunk=chunk, message=message)
 
 
 def prove_failed(recording: Recording, chunk: Chunk, failure: f.Failure, fact: f.Failed, c: Context) -> Recording:
-    """Three attempts; then the digest is unavailable, with the reason. What was delivered counts by its length."""
+    """Three attempts; then the digest is unavailable, with the reason. What this app delivered counts by its length."""
     again = replace(noted_failure(chunk, failure, c), digest_attempts=chunk.digest_attempts + 1)
     is_gone = failure.code in ("blob_missing", "precondition_failed")
     if chunk.placed and is_gone:
@@ -223,6 +225,10 @@ def prove_failed(recording: Recording, chunk: Chunk, failure: f.Failure, fact: f
     if again.digest_attempts < _DIGEST_ATTEMPTS and not (is_gone or failure.code == "blob_archived"):
         return recording.with_chunk(slowly(again, c))
     reason = {"digest_problem": failure.code, "failures": 0}
+    if chunk.placed and not chunk.placed.is_ours:
+        # Its size is all that is known of it: the copy stays until another place has the bytes.
+        message = f"{chunk.placed.name} cannot be read ({failure.code}) to be compared with the copy in the fallback"
+        return _delivered_elsewhere(recording, chunk, chunk.placed, c, message)
     if chunk.placed:
         return _delivered(
             recording, again, chunk.placed.name, chunk.placed.etag, c, is_same_plan=True,

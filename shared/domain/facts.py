@@ -117,6 +117,7 @@ class Copied(ChunkFact):
     name: str
     etag: str
     is_same: bool = False  # the bytes were compared on the way
+    is_ours: bool = False  # this delivery wrote it; a file of that size that was there may be any
 
 
 @dataclass(frozen=True)

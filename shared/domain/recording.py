@@ -164,10 +164,11 @@ class Staged:
 
 @dataclass(frozen=True)
 class Placed:
-    """A delivered file whose bytes are not compared yet."""
+    """A delivered file whose bytes are not compared yet. `is_ours`: this delivery wrote it; else it was there."""
 
     name: str
     etag: str
+    is_ours: bool = False
 
 
 class CheckResult(StrEnum):

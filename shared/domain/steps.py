@@ -105,8 +105,8 @@ def recording_steps(recording: Recording, rules: Rules) -> list[Due]:
 
 
 def is_cleanable(chunk: Chunk) -> bool:
-    """Whether copies of the chunk in the fallback are of no more use: its bytes are in place."""
-    return bool(chunk.leftovers) and chunk.state in IN_PLACE_STATES
+    """Whether copies of the chunk in the fallback are of no more use: its bytes and metadata are in place."""
+    return bool(chunk.leftovers) and chunk.state in IN_PLACE_STATES and chunk.metadata_state != "pending"
 
 
 def owes_deletion(chunk: Chunk) -> bool:

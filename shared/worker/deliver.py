@@ -50,16 +50,17 @@ class Deliver:
         fallback = self._containers.fallback()
         source_name = places.fallback_copy(recording, chunk)
         present = self._present(destination, recording, chunk)
+        is_ours = False
         if present is None:
             source = fallback.stat(source_name)
             if source is None:
                 failure = f.Failure.of(FallbackMissing("the bytes are not in the fallback any more"))
                 return [f.CopyMissing(chunk.key, chunk.generation, failure)]
-            present = self._copy(fallback, source, destination, chunk, budget)
+            present, is_ours = self._copy(fallback, source, destination, chunk, budget)
         budget.keep()
         self._place_metadata(destination, recording, chunk, present.name)
         is_same = present.size <= _COMPARED_AT_ONCE and self._is_same(destination, present, chunk, budget)
-        return [f.Copied(chunk.key, chunk.generation, present.name, present.etag, is_same=is_same)]
+        return [f.Copied(chunk.key, chunk.generation, present.name, present.etag, is_same=is_same, is_ours=is_ours)]
 
     def _present(self, destination: Container, recording: Recording, chunk: Chunk) -> BlobFacts | None:
         """A file in the destination that may be it: of a worker that died, or ACS's own, late. Its bytes decide."""
@@ -75,10 +76,11 @@ class Deliver:
 
     def _copy(
         self, fallback: Container, source: BlobFacts, destination: Container, chunk: Chunk, budget: Budget
-    ) -> BlobFacts:
+    ) -> tuple[BlobFacts, bool]:
+        """The file at the chunk's name, and whether it was written now."""
         blob = chunk.blob or ""
         try:
-            return self._copier.run(
+            written = self._copier.run(
                 fallback,
                 source.name,
                 source,
@@ -91,7 +93,8 @@ class Deliver:
             facts = destination.stat(blob)
             if facts is None or facts.size != chunk.size:
                 raise DestinationConflict(f"another file is at {blob}; it is kept") from error
-            return facts
+            return facts, False
+        return written, True
 
     def _is_same(self, destination: Container, present: BlobFacts, chunk: Chunk, budget: Budget) -> bool:
         if chunk.sha256 is None:

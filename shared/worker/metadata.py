@@ -1,4 +1,4 @@
-"""Step `metadata`: acsmetadata beside the media, from ACS, or where ACS says that it exported it."""
+"""Step `metadata`: acsmetadata beside the media, as ACS exported it, else from ACS, else from the fallback."""
 
 from __future__ import annotations
 
@@ -7,8 +7,16 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from shared.domain import facts as f
-from shared.domain import places
-from shared.domain.errors import BlobExists, ExportNotFound, MediaDistrusted, MediaError, MediaIsAPage, RecorderError
+from shared.domain import naming, places
+from shared.domain.errors import (
+    BlobExists,
+    ExportNotFound,
+    MediaDistrusted,
+    MediaError,
+    MediaIsAPage,
+    RecorderError,
+    StorageError,
+)
 from shared.domain.recording import IN_FALLBACK_STATES
 
 if TYPE_CHECKING:
@@ -43,7 +51,18 @@ class MetadataStep:
                 error = failed
             else:
                 return [f.MetadataSaved(chunk.key, chunk.generation, self._put(recording, chunk, data))]
-        raise error
+        kept = self._kept(chunk)
+        if kept is None:
+            raise error
+        return [f.MetadataSaved(chunk.key, chunk.generation, self._put(recording, chunk, kept))]
+
+    def _kept(self, chunk: Chunk) -> bytes | None:
+        """What was saved in the fallback with a copy that a person removed since; None where nothing is, or answers."""
+        file = naming.metadata_file(index=chunk.index, document_id=chunk.document_id)
+        for name in (name for name in chunk.leftovers if name.endswith(f"/{file}")):
+            with suppress(StorageError):
+                return self._containers.fallback().read(name)
+        return None
 
     def _put(self, recording: Recording, chunk: Chunk, data: bytes) -> str:
         name = places.metadata_name(recording, chunk)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenlet import getcurrent
 
-from shared import handlers
+from shared import handlers, http
 from shared.app import compose
 from shared.domain import facts as f
 from shared.domain.errors import RecorderError
@@ -140,19 +140,22 @@ class Hosts:
         self.dead_letters: list[str] = []
 
     def enter(self) -> Callable[[], None]:
-        """Puts this world's processes under `handlers`; returns what takes them away again."""
+        """Puts this world's processes under `handlers` and `http`; returns what takes them away again."""
 
         def the_app() -> App:
             task: Any = getcurrent()
             app: App = task.owner.app
             return app
 
-        patched: Any = handlers
-        kept, patched.the_app = patched.the_app, the_app
+        patched: tuple[Any, ...] = (handlers, http)  # each has the name of its own
+        kept = [module.the_app for module in patched]
+        for module in patched:
+            module.the_app = the_app
         asyncio._set_running_loop(_Inline())  # type: ignore[arg-type]
 
         def leave() -> None:
-            patched.the_app = kept
+            for module, own in zip(patched, kept, strict=True):
+                module.the_app = own
             asyncio._set_running_loop(None)
 
         return leave
@@ -273,7 +276,10 @@ class Hosts:
     # --- HTTP
 
     def request(self, action: Callable[[], Response], answer: Callable[[Response | None], None]) -> None:
-        """A request to any process; `answer` gets what came back, None where the process died."""
+        """A request to any process; `answer` gets what came back, None where the process died.
+
+        No trouble of a world is the app's own failure: a 500 is a mistake of the app, or of the world around it.
+        """
         process = self.any()
 
         def run() -> None:
@@ -282,6 +288,8 @@ class Hosts:
             except Crash:
                 answer(None)
                 raise
+            if given.status == 500:
+                raise ViolationError(f"the app failed: {given.body.decode()}")
             answer(given)
 
         self.run(process, run)

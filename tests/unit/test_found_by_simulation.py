@@ -10,13 +10,14 @@ from shared import index
 from shared.domain import facts as f
 from shared.domain import places
 from shared.domain.context import Context
-from shared.domain.errors import MediaUnavailable, StorageAccessDenied
+from shared.domain.errors import MediaUnavailable, StorageAccessDenied, StorageUnavailable
 from shared.domain.lifecycle import decide
 from shared.domain.locations import ContainerUrl
 from shared.domain.media import Proof
 from shared.domain.recording import ChunkState, Placed, Step
 from shared.domain.steps import Rules
 from shared.ports import WorkItem
+from shared.worker import deliver, prove
 from shared.worker.message import encode_message
 from tests.support.fakes import ACCOUNT, CONTAINER, lies, settings
 from tests.unit.builders import NOON, chunk, recording
@@ -148,3 +149,59 @@ def test_a_copy_of_which_nothing_shows_that_it_is_whole_is_not_proved_by_its_cop
     fact = f.Proved(kept.key, kept.generation, "b", "e", 9, sha256, is_media=True)
     after = decide(recording(kept), fact, Context(now=NOON, random=0.5, rules=Rules(deletes_at_acs=True)))
     assert (after.chunks[0].state, after.chunks[0].proof) == (ChunkState.DELIVERED, Proof.NONE)
+
+
+def test_metadata_that_are_in_the_fallback_alone_come_beside_the_media(rig: Rig) -> None:
+    """A person removed the copy of the media: ACS had those still, the metadata no more, and ours were cleaned away."""
+    data = rig.put_media()
+    rig.destination.refusal = StorageAccessDenied("403")
+    rig.receive(event())
+    rig.run(until=MINUTE)
+    metadata = rig.media.files.pop(f"{MEDIA}/doc-0/content/acsmetadata").data
+    rig.fallback.blobs.pop(rig.chunk.fallback_blob or "")
+    rig.destination.refusal = None
+    rig.live(2 * DAY)
+    assert rig.files() == {places.media_name(rig.recording, rig.chunk, "mp3"): data}
+    assert rig.chunk.metadata_state == "saved"
+    assert rig.destination.blobs[rig.chunk.metadata_blob or ""].data == metadata
+    rig.assert_at_rest()
+
+
+@pytest.mark.parametrize("trouble", ["archived", "no answer"])
+def test_a_file_that_cannot_be_read_is_not_taken_for_the_copy(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    """Another file of that size, in the archive tier: it was taken for the copy, and the only copy was removed."""
+    monkeypatch.setattr(deliver, "_COMPARED_AT_ONCE", 10)
+    data = rig.put_media()
+    rig.destination.refusal = StorageAccessDenied("403")
+    rig.receive(event())
+    rig.run(until=MINUTE)
+    rig.drop_media()
+    rig.destination.refusal = None
+    name = rig.chunk.blob or ""
+    rig.destination.put(name, b"\x01" * len(data), content_type="audio/mpeg", overwrite=False)
+    if trouble == "archived":
+        rig.destination.archived.add(name)
+    else:
+        monkeypatch.setattr(prove, "read_back", _no_answer)
+    rig.live(12 * DAY)
+    kept = [blob.data for blobs in (rig.destination.blobs, rig.fallback.blobs) for blob in blobs.values()]
+    assert data in kept
+    assert not (rig.chunk.is_in_place and rig.chunk.blob == name)
+
+
+def _no_answer(*_given: object, **_named: object) -> None:
+    raise StorageUnavailable("500")
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_a_file_is_not_taken_for_a_copy_whose_digest_is_unknown(is_ours: bool) -> None:  # noqa: FBT001
+    """A transfer in parts knows no digest: any file of that size was taken for it, and the only copy was removed."""
+    kept = chunk(
+        state=ChunkState.IN_FALLBACK, proof=Proof.LENGTH, size=9, blob="d/b.mp3", placed=Placed("d/b.mp3", "e", is_ours)
+    )
+    fact = f.Proved(kept.key, kept.generation, "d/b.mp3", "e", 9, "ab" * 32, is_media=True)
+    after = decide(recording(kept), fact, Context(now=NOON, random=0.5, rules=Rules())).chunks[0]
+    assert after.state is (ChunkState.DELIVERED if is_ours else ChunkState.IN_FALLBACK)
+    assert after.other_files == (() if is_ours else ("d/b.mp3",))
