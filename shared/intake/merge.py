@@ -90,7 +90,10 @@ class Merge:
         """What the event says of the recording itself, where nothing was known."""
         started = recording.started
         container = recording.container_url
-        is_fixed = started is not None or any(chunk.folder or chunk.is_safe for chunk in recording.chunks)
+        # Bytes of it are in its container, or were: a file that is damaged is looked for where it was.
+        is_fixed = started is not None or any(
+            chunk.folder or chunk.is_safe or chunk.before_damage for chunk in recording.chunks
+        )
         if not is_fixed and recording.chunks and self._claimed_place(status) is not None:
             container = str(self._container(status))
         described = replace(

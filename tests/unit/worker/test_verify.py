@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from shared.domain.errors import StorageUnavailable
+from shared.domain.locations import ContainerUrl
 from shared.domain.media import Proof
 from shared.domain.recording import ChunkState, RecordingState
-from tests.support.fakes import CONTAINER
+from tests.support.fakes import CONTAINER, settings
 from tests.unit.rig import DAY, HOUR, MINUTE, Rig, claim, event, mp3, mp4, wav
 
 NAME = "20261122/call-1/rec-1-guid/0-audiomp3.doc-0.mp3"
@@ -180,3 +181,24 @@ def test_an_export_whose_container_goes_before_its_digest_is_damaged(rig: Rig) -
     rig.run(until=DAY)
     assert (rig.state(), rig.recording_state().value) == (ChunkState.DAMAGED, "damaged")
     assert "damaged" in rig.notifier.names
+
+
+def test_a_damaged_export_stays_in_its_container_whatever_a_later_event_names() -> None:
+    """Else it would be looked for, and put back, in a container that it never was in."""
+    other = ContainerUrl.parse("https://other.blob.core.windows.net/recordings")
+    rig = Rig(given=settings(places=(CONTAINER, other)))
+    put(rig, mp3())
+    put(rig, b"{}", METADATA)
+    rig.receive(event(exported()))
+    rig.run(until=HOUR)
+    rig.destination.delete(NAME)
+    rig.process.verification.verify(rig.key)
+    rig.run()
+    assert rig.state() is ChunkState.DAMAGED
+    rig.receive(event(claim(contentLocation=other.blob_url(NAME)), at=rig.clock.now()))
+    rig.run()
+    assert rig.recording.container_url == str(CONTAINER)
+    put(rig, mp3())
+    rig.process.verification.verify(rig.key)
+    rig.run()
+    assert rig.state() is ChunkState.EXPORTED
