@@ -90,7 +90,8 @@ def shape(of: Recording) -> tuple[object, ...]:
     """What of a recording decides how it goes on: counters and moments are left out, or cut short."""
     one = of.chunks[0]
     return (
-        one.state, one.is_exhausted, one.is_last_attempt_done, one.metadata_state, one.digest_state, one.placed and one.placed.is_ours,
+        one.state, one.is_exhausted, one.is_last_attempt_done, one.metadata_state, one.digest_state,
+        one.placed and one.placed.is_ours,
         one.spare and one.spare.where, one.lease and one.lease.step, one.is_confirmed, min(one.failures, 2),
         min(one.crashes, 3), min(one.digest_attempts, 3), bool(one.leftovers), one.next_attempt_at is None,
         one.sha256 is None, of.closed_at is None, of.manifest.state, one.is_check_due, one.before_damage,
