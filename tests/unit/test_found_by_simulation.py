@@ -222,3 +222,12 @@ def test_an_unproven_copy_gives_way_to_the_whole_export(rig: Rig) -> None:
     assert (rig.chunk.state, rig.chunk.blob, rig.files()) == (ChunkState.EXPORTED, name, {name: data})
     assert "destination_conflict" not in rig.notifier.names
     rig.assert_at_rest()
+
+
+def test_metadata_in_the_fallback_are_cleaned_up_where_the_chunk_got_another_place_since() -> None:
+    kept = chunk(state=ChunkState.IN_FALLBACK, sha256="ab" * 32, size=9, blob="own/b.mp3")
+    kept = replace(kept, metadata_state="saved", metadata_blob="acs/0-acsmetadata.x.json")
+    before = recording(kept)
+    fact = f.Copied(kept.key, kept.generation, "own/b.mp3", "e", is_same=True)
+    after = decide(before, fact, Context(now=NOON, random=0.5, rules=Rules())).chunks[0]
+    assert places.fallback_name(before, "acs/0-acsmetadata.x.json") in after.leftovers
