@@ -233,6 +233,7 @@ def _steps(settings: Settings, ports: Ports) -> Steps:
             clock=clock,
         ),
         deliver=Deliver(
+            media=media,
             containers=containers,
             copier=Copier(clock, settings.block_sizes.most),
             metadata=metadata,

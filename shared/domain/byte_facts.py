@@ -326,6 +326,8 @@ def _in_place(recording: Recording, chunk: Chunk, state: ChunkState, c: Context,
         left = _joined(left, chunk.spare.name)
     if chunk.attempts or chunk.crashes or chunk.continuations or chunk.state in IN_FALLBACK_STATES:
         names = [*places.possible_names(recording, chunk), places.metadata_name(recording, chunk)]
+        if chunk.metadata_blob:  # saved before the chunk got another place
+            names.append(chunk.metadata_blob)
         left = _joined(left, *(places.fallback_name(recording, name) for name in names))
     has_metadata = chunk.metadata_sources or chunk.metadata_exports
     waits = chunk.metadata_state if has_metadata or chunk.metadata_state == "saved" else "absent"

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 from shared.domain import facts as f
 from shared.domain import places
 from shared.domain.errors import BlobExists, BlobMissing, DestinationConflict, FallbackMissing, RecorderError
+from shared.domain.media import Proof
 from shared.transfer.digest import read_back
-from shared.worker.finder import find_copies
+from shared.worker.checks import fact_of
+from shared.worker.finder import Origin, find_copies
 
 if TYPE_CHECKING:
     from shared.domain.recording import Chunk, Recording
-    from shared.ports import BlobFacts, Clock, Container, Containers
+    from shared.ports import BlobFacts, Clock, Container, Containers, Media
     from shared.transfer.budget import Budget
     from shared.transfer.copy import Copier
     from shared.worker.metadata import MetadataStep
@@ -30,7 +32,10 @@ _COMPARED_AT_ONCE = 8 * 1024 * 1024
 class Deliver:
     """Moves chunks out of the fallback. One for the process; safe for many threads."""
 
-    def __init__(self, *, containers: Containers, copier: Copier, metadata: MetadataStep, clock: Clock) -> None:
+    def __init__(
+        self, *, media: Media, containers: Containers, copier: Copier, metadata: MetadataStep, clock: Clock
+    ) -> None:
+        self._media = media
         self._containers = containers
         self._copier = copier
         self._metadata = metadata
@@ -45,9 +50,13 @@ class Deliver:
         return []
 
     def deliver(self, recording: Recording, chunk: Chunk, budget: Budget) -> list[f.Fact]:
-        """Copied, or CopyMissing. StorageError, DestinationConflict, TimeBudgetSpentError."""
+        """Copied, ExportFound, or CopyMissing. StorageError, DestinationConflict, TimeBudgetSpentError."""
         destination = self._containers.destination(places.container_of(recording))
         fallback = self._containers.fallback()
+        if chunk.proof is Proof.NONE:
+            whole = self._whole_export(destination, recording, chunk)
+            if whole is not None:
+                return [whole]
         source_name = places.fallback_copy(recording, chunk)
         present = self._present(destination, recording, chunk)
         is_ours = False
@@ -61,6 +70,15 @@ class Deliver:
         self._place_metadata(destination, recording, chunk, present.name)
         is_same = present.size <= _COMPARED_AT_ONCE and self._is_same(destination, present, chunk, budget)
         return [f.Copied(chunk.key, chunk.generation, present.name, present.etag, is_same=is_same, is_ours=is_ours)]
+
+    def _whole_export(self, destination: Container, recording: Recording, chunk: Chunk) -> f.ExportFound | None:
+        """ACS's own file, where that is proved to be whole: better than a copy of which nothing shows it."""
+        for one in find_copies(destination, recording, chunk, is_thorough=True):
+            if one.origin is Origin.ACS and one.size:
+                fact = fact_of(destination, self._media, recording, chunk, one)
+                if isinstance(fact, f.ExportFound) and fact.proof is not Proof.NONE:
+                    return fact
+        return None
 
     def _present(self, destination: Container, recording: Recording, chunk: Chunk) -> BlobFacts | None:
         """A file in the destination that may be it: of a worker that died, or ACS's own, late. Its bytes decide."""

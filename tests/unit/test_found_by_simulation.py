@@ -205,3 +205,29 @@ def test_a_file_is_not_taken_for_a_copy_whose_digest_is_unknown(is_ours: bool) -
     after = decide(recording(kept), fact, Context(now=NOON, random=0.5, rules=Rules())).chunks[0]
     assert after.state is (ChunkState.DELIVERED if is_ours else ChunkState.IN_FALLBACK)
     assert after.other_files == (() if is_ours else ("d/b.mp3",))
+
+
+def test_an_unproven_copy_gives_way_to_the_whole_export(rig: Rig) -> None:
+    """The cut copy was delivered against it: a conflict for days, and a person who cleared the way removed the file."""
+    data = rig.put_media()
+    rig.media.lie(_VIDEO, *[lies.whole_broken_off] * 9000)
+    rig.destination.refusal = StorageAccessDenied("403")
+    rig.receive(event())
+    rig.live(26 * HOUR)
+    assert (rig.chunk.state, rig.chunk.proof) == (ChunkState.IN_FALLBACK, Proof.NONE)
+    rig.destination.refusal = None
+    name = rig.chunk.blob or ""
+    rig.destination.put(name, data, content_type="audio/mpeg", overwrite=True)
+    rig.live(8 * HOUR)
+    assert (rig.chunk.state, rig.chunk.blob, rig.files()) == (ChunkState.EXPORTED, name, {name: data})
+    assert "destination_conflict" not in rig.notifier.names
+    rig.assert_at_rest()
+
+
+def test_metadata_in_the_fallback_are_cleaned_up_where_the_chunk_got_another_place_since() -> None:
+    kept = chunk(state=ChunkState.IN_FALLBACK, sha256="ab" * 32, size=9, blob="own/b.mp3")
+    kept = replace(kept, metadata_state="saved", metadata_blob="acs/0-acsmetadata.x.json")
+    before = recording(kept)
+    fact = f.Copied(kept.key, kept.generation, "own/b.mp3", "e", is_same=True)
+    after = decide(before, fact, Context(now=NOON, random=0.5, rules=Rules())).chunks[0]
+    assert places.fallback_name(before, "acs/0-acsmetadata.x.json") in after.leftovers
