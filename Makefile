@@ -49,7 +49,11 @@ format: setup ## let ruff write
 	$(BIN)/ruff format .
 
 test: check ## everything
-	$(BIN)/pytest --cov --cov-report=term-missing:skip-covered
+	$(BIN)/pytest --ignore=tests/stateful --cov --cov-report=term-missing:skip-covered
+
+.PHONY: stateful
+stateful: setup ## a Hypothesis state machine over real processes, some minutes
+	$(BIN)/pytest tests/stateful
 
 .PHONY: check-deploy
 check-deploy: setup .venv-deploy/.ready ## every az command through the real CLI's parser, properties through Azure's SDKs, workflows through actionlint
