@@ -49,7 +49,7 @@ format: setup ## let ruff write
 	$(BIN)/ruff format .
 
 test: check ## everything
-	$(BIN)/pytest --ignore=tests/stateful --cov --cov-report=term-missing:skip-covered
+	$(BIN)/pytest --ignore=tests/stateful --numprocesses=2 --dist=loadfile --cov --cov-report=term-missing:skip-covered
 
 .PHONY: stateful
 stateful: setup ## a Hypothesis state machine over real processes, some minutes
