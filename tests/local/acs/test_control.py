@@ -200,5 +200,5 @@ def test_a_faulty_configuration_is_refused(settings: dict[str, Any]) -> None:
 
 def test_a_taken_port_is_an_error_at_the_start(acs: AcsEmulator) -> None:
     port = int(acs.origin.rsplit(":", 1)[1])
-    with pytest.raises(OSError, match="address already in use"):
+    with pytest.raises(RuntimeError, match="address already in use"):
         AcsEmulator(AcsConfig(port=port)).start()
