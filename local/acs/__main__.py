@@ -50,10 +50,6 @@ def parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("webhook", str, None, "where Event Grid delivers the events; left out: nowhere")
     silent = environ.get(_ENV + "NO_CALL_STARTED", "").lower() in _YES
     made.add_argument("--no-call-started", action="store_true", default=silent, help="no event when a call begins")
-    loose = environ.get(_ENV + "LOOSE", "").lower() in _YES
-    made.add_argument(
-        "--loose", action="store_true", default=loose, help="take unknown fields, versions and header forms"
-    )
     return made
 
 
@@ -67,7 +63,6 @@ def config_from(options: argparse.Namespace) -> AcsConfig:
         retention=timedelta(hours=options.retention_hours),
         event_delay=timedelta(seconds=options.event_delay),
         storage_connection_string=options.storage_connection_string or None,
-        strict=not options.loose,
         event=_event_form(options.event_form),
         call_started=not options.no_call_started,
     )

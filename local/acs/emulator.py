@@ -78,7 +78,7 @@ class AcsEmulator:
     def _router(self) -> Router:
         config, plane = self.config, self.plane
         common: dict[str, Any] = {
-            "gate": Gate(config.resource_host, config.access_key, config.clock_skew),
+            "gate": Gate(config.resource_host, config.access_key),
             "misbehaviour": Misbehaviour(plane),
             "log": plane.log,
         }

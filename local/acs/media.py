@@ -102,10 +102,6 @@ class Media:
             digest.update(block)
         return digest.hexdigest()
 
-    def open(self) -> io.RawIOBase:
-        """A seekable binary stream over the bytes, as the storage SDK wants to read them."""
-        return MediaStream(self)
-
 
 def _stamp(form: MediaFormat, cells: bytes | bytearray, stamp: bytes, *, first_digit: int) -> bytearray:
     """The cells with these digits written into the stamp of each, from `first_digit` on."""

@@ -178,8 +178,6 @@ def test_a_faulty_configuration_is_refused() -> None:
     for name, value in (
         ("resource_host", "example.org"),
         ("media_host", "example.org"),
-        ("delete_host", "asm.skype.com.example.org"),
-        ("start_status", 201),
         ("access_key", "no base64!"),
     ):
         settings: dict[str, Any] = {name: value}

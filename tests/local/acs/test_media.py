@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from local.acs.formats import SHAPES
-from local.acs.media import MAX_SIZE, Media
+from local.acs.media import MAX_SIZE, Media, MediaStream
 
 KINDS = tuple(SHAPES)
 
@@ -211,7 +211,7 @@ def test_the_end_of_the_largest_recording_is_as_near_as_its_beginning(kind: str)
 
 def test_the_stream_reads_seeks_and_tells_like_a_file() -> None:
     made = media("mp3", 50_000)
-    with made.open() as stream:
+    with MediaStream(made) as stream:
         assert stream.readable()
         assert stream.seekable()
         assert stream.read(10) == made.read(0, 10)

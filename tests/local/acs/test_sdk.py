@@ -1,9 +1,7 @@
-"""The real SDK for Python against the emulator, sync and async."""
+"""The real SDK for Python against the emulator."""
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +13,6 @@ from azure.communication.callautomation import (
     CommunicationUserIdentifier,
     PhoneNumberIdentifier,
 )
-from azure.communication.callautomation.aio import CallAutomationClient as AsyncClient
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import (
     ClientAuthenticationError,
@@ -25,8 +22,8 @@ from azure.core.exceptions import (
 )
 from azure.core.rest import HttpRequest
 
-from local.acs import AcsConfig, AcsEmulator, ChunkPlan, EndPlan
-from local.acs.transport import AsyncEmulatorTransport, EmulatorTransport
+from local.acs import AcsConfig, AcsEmulator
+from local.acs.transport import EmulatorTransport
 from tests.local.acs import raw
 from tests.local.acs.raw import jwt
 
@@ -171,31 +168,6 @@ def test_a_body_cut_short_is_noticed(acs: AcsEmulator, client: CallAutomationCli
     answer: Any = client.download_recording(finished.url)
     with pytest.raises(IncompleteReadError):
         b"".join(answer.iter_bytes())
-
-
-def test_the_async_client_does_all_of_it(acs: AcsEmulator) -> None:
-    async def run() -> tuple[bytes, str]:
-        transport = AsyncEmulatorTransport(acs.origin)
-        async with AsyncClient.from_connection_string(acs.connection_string, transport=transport) as client:
-            call = acs.create_call()
-            started = await client.start_recording(
-                call_connection_id=call.call_connection_id, recording_storage=CONTAINER
-            )
-            recording_id = str(started.recording_id)
-            await client.pause_recording(recording_id)
-            await client.resume_recording(recording_id)
-            assert (await client.get_recording_properties(recording_id)).recording_state == "active"
-            plan = EndPlan(chunks=(ChunkPlan(size=70_000),))
-            ended = await asyncio.to_thread(acs.end_call, call.call_id, plan=plan)
-            chunk = ended[0].chunks[0]
-            answer: Any = await client.download_recording(chunk.content_location)
-            data = b"".join([block async for block in answer.iter_bytes()])
-            await client.delete_recording(str(chunk.delete_location))
-            assert chunk.deleted
-            return data, chunk.media.sha256
-
-    data, digest = asyncio.run(run())
-    assert hashlib.sha256(data).hexdigest() == digest
 
 
 def test_other_hosts_are_left_alone_by_the_transport(acs: AcsEmulator) -> None:
