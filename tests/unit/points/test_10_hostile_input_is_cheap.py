@@ -64,6 +64,8 @@ LONG = {
     "query": "https://us-storage.asm.skype.com/x?" + "a=b&" * (MIB // 4),
     "subject": "/recording/call/" + "x/recordingId/" * (MIB // 14),
     "base64": "QUFB" * (MIB // 4),
+    "schemes": "http://" * (MIB // 7),
+    "words of secrets": "sig=eyJ.8:acs-+1" * (MIB // 16),
 }
 FIELDS = {
     "id": ["id"],

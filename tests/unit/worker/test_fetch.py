@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared.domain import places
 from shared.domain.errors import (
     ContainerMissing,
     MediaNotFound,
@@ -217,12 +218,7 @@ def test_a_worker_that_died_before_it_could_say_so_has_stored_it(rig: Rig) -> No
 def test_another_file_at_the_chunks_name_is_kept_and_the_bytes_are_safe(rig: Rig) -> None:
     data = rig.put_media()
     rig.receive(event())
-    recording = rig.recording
-    folder = f"20261122/call-1/{rig.process.views.one('rec-1')['key']}"
-    assert folder
-    from shared.domain import places  # noqa: PLC0415 - read here only
-
-    name = places.media_name(recording, recording.chunks[0], "mp3")
+    name = places.media_name(rig.recording, rig.chunk, "mp3")
     rig.destination.put(name, b"<html>another</html>" * 9, content_type="text/html", overwrite=False)
     rig.live(3 * HOUR)
     assert rig.files()[name] == b"<html>another</html>" * 9
