@@ -12,13 +12,14 @@ setup: $(VENV)/.ready local/node_modules/.ready ## install all that the laptop n
 
 $(VENV)/.ready: requirements.txt requirements-dev.txt
 	@echo "1/2 Python's packages, into $(VENV): about a minute"
-	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --disable-pip-version-check -r requirements-dev.txt
+	@$(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
 local/node_modules/.ready: local/package.json local/package-lock.json | $(VENV)/.ready
 	@echo "2/2 Azurite, into local/node_modules"
-	$(PY) -m local.node npm ci --prefix local
+	@$(PY) -m local.node npm ci --no-audit --no-fund --silent --prefix local
+	@echo "Ready. make help lists what there is."
 	@touch $@
 
 demo: setup ## the main job on the terminal: four recordings, one table

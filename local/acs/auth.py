@@ -130,6 +130,6 @@ def _json_part(part: str) -> dict[str, Any]:
         value = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     except (binascii.Error, UnicodeDecodeError) as error:
         raise ValueError("not base64url") from error
-    if not isinstance(value, dict):
-        raise ValueError("not an object")  # noqa: TRY004 - one kind of fault for one caller
-    return value
+    if isinstance(value, dict):
+        return value
+    raise ValueError("not an object")

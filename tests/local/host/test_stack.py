@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -95,7 +94,6 @@ def test_the_settings_file_is_made_from_the_example_once(tmp_path: Path) -> None
     assert "differs in: AzureWebJobsStorage" in write_settings({"AzureWebJobsStorage": "y"}, folder=tmp_path)
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="the printed commands use curl")
 def test_the_printed_commands_work_as_pasted(tmp_path: Path) -> None:
     """With the app itself: the recording whose export failed is rescued, and its file can be listened to."""
     with Stack(settings={"RESCUE_FIRST_DELAY_SECONDS": "0.1"}) as stack:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -238,8 +239,6 @@ def test_two_chunks_of_one_recording_are_both_rescued(rig: Rig) -> None:
 
 def json_of(rig: Rig) -> dict[str, list[object]]:
     """The manifest."""
-    import json  # noqa: PLC0415 - read here only
-
     [name] = [name for name in rig.destination.blobs if name.endswith("manifest.json")]
     found: dict[str, list[object]] = json.loads(rig.destination.blobs[name].data)
     return found
