@@ -1,4 +1,4 @@
-"""The emulator: a server on a thread of its own, and its control plane for other threads."""
+"""The emulator: a server on a separate thread, and its control plane for other threads."""
 
 from __future__ import annotations
 

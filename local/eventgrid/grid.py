@@ -1,4 +1,4 @@
-"""Event Grid in this process: a topic on a thread of its own, with a port for publishers."""
+"""Event Grid in this process: a topic on a separate thread, with a port for publishers."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A topic: its subscriptions, and what becomes of every event published to it.
 
-No HTTP server and no thread of its own: the topic works on the event loop on which `running` was entered. `add`
+It has no HTTP server and no thread: it works on the event loop on which `running` was entered. `add`
 and `remove` are for that loop; everything else may be called from any thread.
 """
 

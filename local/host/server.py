@@ -1,4 +1,4 @@
-"""`Host`: an app served in this process, on a thread of its own. For tests and small tools."""
+"""`Host`: an app served in this process, on a separate thread. For tests and small tools."""
 
 from __future__ import annotations
 
