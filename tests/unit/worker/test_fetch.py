@@ -205,8 +205,7 @@ def test_a_worker_that_died_before_it_could_say_so_has_stored_it(rig: Rig) -> No
     """The blob is found by its note, and not fetched again."""
     data = rig.put_media()
     rig.receive(event())
-    version = rig.process.store.load(rig.key)
-    assert version is not None
+    version = rig.ledger.version(rig.key)
     budget = Budget(rig.clock.now() + HOUR, rig.clock.now() + HOUR)
     rig.process.worker._steps.fetch.fetch(version.recording, version.recording.chunks[0], budget)
     asked = len(rig.media.asked)
