@@ -75,8 +75,10 @@ screenshots: setup ## the pictures of the page, of the real app with a day of re
 	$(PY) -m tests.pages.screenshots
 
 .PHONY: audit fuzz
-audit: setup ## known vulnerabilities of the deployed packages (prints NOT AUDITED without a network)
-	$(PY) -m local.audit
+audit: ## known vulnerabilities of the deployed packages and all that they need (asks PyPI)
+	@$(PYTHON) -m venv .local/audit
+	@.local/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	@.local/audit/bin/pip-audit --strict --requirement requirements.txt --progress-spinner off
 
 fuzz: setup ## atheris over everything that strangers can send (SECONDS=60 for each target)
 	$(PY) -m fuzz $(or $(SECONDS),60)
