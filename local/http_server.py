@@ -1,4 +1,4 @@
-"""The HTTP server of the emulators: aiohttp on its own thread and event loop, for use from other threads."""
+"""Servers on their own thread and event loop, for use from other threads: any (`LoopThread`), and aiohttp's."""
 
 from __future__ import annotations
 
@@ -18,55 +18,40 @@ _BACKLOG = 1024
 _SHUTDOWN_SECONDS = 1.0
 
 
-class HttpServer:
-    """Answers requests by `handle`, which runs on the server's loop; a body over 1 MiB is aiohttp's 413.
+class LoopThread:
+    """Runs `_serve`, which calls `_ready` once it serves, and returns soon after `stop` is set. May be started again.
 
-    `port` 0: a free one, kept over `stop` and `start`. `beside`: entered on the loop before the port opens, left after
-    it closed.
+    `stop_seconds`: how long `stop` waits for the end.
     """
 
-    def __init__(
-        self,
-        handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
-        *,
-        name: str,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        beside: Callable[[], AbstractAsyncContextManager[Any]] = nullcontext,
-    ) -> None:
-        self._handle, self._beside = handle, beside
-        self._name, self._host, self._port = name, host, port
+    def __init__(self, name: str, *, start_seconds: float = _SECONDS, stop_seconds: float = _SECONDS) -> None:
+        self._name, self._start_seconds, self._stop_seconds = name, start_seconds, stop_seconds
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_up, self._stop = threading.Event(), asyncio.Event()
         self._failure: BaseException | None = None
 
-    @property
-    def origin(self) -> str:
-        """Where it listens: `http://host:port`."""
-        return f"http://{self._host}:{self._port}"
-
     def start(self) -> Self:
-        """Returns once the port is open. RuntimeError, with its cause, if it cannot be opened."""
+        """Returns once it serves. RuntimeError, with its cause, if it cannot."""
         if self._thread is not None:
             raise RuntimeError(f"{self._name} is running already")
         self._is_up.clear()
         self._failure, self._stop = None, asyncio.Event()
         self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
         self._thread.start()
-        if not self._is_up.wait(_SECONDS) or self._loop is None:
+        if not self._is_up.wait(self._start_seconds) or self._loop is None:
             self.stop()
             raise RuntimeError(f"{self._name} did not start: {self._failure!r}") from self._failure
         return self
 
     def stop(self) -> None:
-        """Closes the port and ends the thread; does nothing if it does not run."""
+        """Ends what it serves and the thread; does nothing if it does not run."""
         thread, self._thread = self._thread, None
         loop, self._loop = self._loop, None
         if loop is not None:
             loop.call_soon_threadsafe(self._stop.set)
         if thread is not None:
-            thread.join(_SECONDS)
+            thread.join(self._stop_seconds)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -86,11 +71,18 @@ class HttpServer:
             future.cancel()
             raise
 
+    async def _serve(self, stop: asyncio.Event) -> None:
+        raise NotImplementedError
+
+    def _ready(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._is_up.set()
+
     def _run(self) -> None:
         # Not asyncio.run: at its end it waits for every thread that the loop has used, also for one that hangs.
         loop = asyncio.new_event_loop()
         try:
-            loop.run_until_complete(self._main())
+            loop.run_until_complete(self._serve(self._stop))
         except BaseException as error:  # noqa: BLE001 - raised by `start` in its thread
             self._failure = error
         finally:
@@ -100,7 +92,33 @@ class HttpServer:
                 loop.run_until_complete(asyncio.wait({task}))
             loop.close()
 
-    async def _main(self) -> None:
+
+class HttpServer(LoopThread):
+    """Answers requests by `handle`, which runs on the server's loop; a body over 1 MiB is aiohttp's 413.
+
+    `port` 0: a free one, kept over `stop` and `start`. `beside`: entered on the loop before the port opens, left after
+    it closed.
+    """
+
+    def __init__(
+        self,
+        handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        *,
+        name: str,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        beside: Callable[[], AbstractAsyncContextManager[Any]] = nullcontext,
+    ) -> None:
+        super().__init__(name)
+        self._handle, self._beside = handle, beside
+        self._host, self._port = host, port
+
+    @property
+    def origin(self) -> str:
+        """Where it listens: `http://host:port`."""
+        return f"http://{self._host}:{self._port}"
+
+    async def _serve(self, stop: asyncio.Event) -> None:
         async with self._beside():
             server = web.Server(self._handle, access_log=None)
             runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=_SHUTDOWN_SECONDS)
@@ -108,8 +126,7 @@ class HttpServer:
             try:
                 await web.TCPSite(runner, self._host, self._port, backlog=_BACKLOG).start()
                 self._port = runner.addresses[0][1]
-                self._loop = asyncio.get_running_loop()
-                self._is_up.set()
-                await self._stop.wait()
+                self._ready()
+                await stop.wait()
             finally:
                 await runner.cleanup()
