@@ -35,7 +35,6 @@ class AcsConfig:
     REST and media answer, in real time. `retention` and `event_delay` pass on the emulator's clock.
     `storage_connection_string`: how exports write into the customer's account; without it every export fails
     with `role-missing`.
-    `document_id_in_names`: the documented blob names; False: the shorter ones seen in the field (`0-audiomp3.mp3`).
     `chunk_limit`: the longest chunk. `event`: the form of the recording events.
     `call_started`: whether an event is published when a call begins, too.
     """
@@ -51,7 +50,6 @@ class AcsConfig:
     chunk_limit: timedelta = timedelta(hours=4)
     storage_connection_string: str | None = field(default=None, repr=False)
     media_host: str = "us-storage.asm.skype.com"
-    document_id_in_names: bool = True
     event: EventForm = DEFAULT_FORM
     call_started: bool = True
 

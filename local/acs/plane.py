@@ -45,7 +45,7 @@ class ControlPlane:
         self.log = RequestLog(clock)
         self.call_end = CallEnd(
             self.resource,
-            exporter=Exporter(config.storage_connection_string, document_id_in_names=config.document_id_in_names),
+            exporter=Exporter(config.storage_connection_string),
             faults=self.faults,
             outages=self.outages,
             publish=publish or _discard,

@@ -16,7 +16,6 @@ from azure.communication.callautomation import (
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import (
     ClientAuthenticationError,
-    HttpResponseError,
     IncompleteReadError,
     ResourceNotFoundError,
 )
@@ -96,11 +95,6 @@ def test_a_connection_names_its_call(acs: AcsEmulator, client: CallAutomationCli
     assert [entry["operation"] for entry in acs.requests()] == ["connection"] * 4
 
 
-def test_a_delete_takes_the_documented_location(client: CallAutomationClient, finished: Finished) -> None:
-    client.delete_recording(f"{finished.chunk.delete_location}/content/deletedata")
-    assert finished.chunk.deleted
-
-
 def test_legacy_locators_work(acs: AcsEmulator, client: CallAutomationClient) -> None:
     group = "6a1b2c3d-0000-4000-8000-000000000001"
     acs.create_call(group_call_id=group)
@@ -152,15 +146,6 @@ def test_the_sdk_s_retries_sign_the_same_url_again(acs: AcsEmulator) -> None:
     ) as client:
         assert client.start_recording(server_call_id=call.server_call_id).recording_state == "active"
     assert [entry["status"] for entry in acs.requests()] == [503, 503, 200]
-
-
-def test_throttling_shows_its_retry_after(acs: AcsEmulator, client: CallAutomationClient) -> None:
-    acs.add_fault(kind="status", operation="get", status=429, code="8589", retry_after="7")
-    with pytest.raises(HttpResponseError) as caught:
-        client.get_recording_properties("any")
-    assert caught.value.status_code == 429
-    response: Any = caught.value.response
-    assert response.headers["Retry-After"] == "7"
 
 
 def test_a_body_cut_short_is_noticed(acs: AcsEmulator, client: CallAutomationClient, finished: Finished) -> None:
