@@ -40,7 +40,6 @@ def parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("host", str, "127.0.0.1", "address to listen on")
     flag("port", int, 9300, "port to listen on; 0: a free one")
     flag("seed", int, None, "the same seed gives the same ids and media; left out: a random one")
-    flag("latency", float, 0.0, "seconds added to every answer")
     flag("retention-hours", float, 24.0, "how long media are kept after a recording's end")
     flag("event-delay", float, 2.0, "seconds from a recording's end to its event")
     flag("clock-scale", float, 1.0, "clock seconds that pass in a real second; 0: by request only")
@@ -59,7 +58,6 @@ def config_from(options: argparse.Namespace) -> AcsConfig:
         host=options.host,
         port=options.port,
         access_key=options.access_key,
-        latency=timedelta(seconds=options.latency),
         retention=timedelta(hours=options.retention_hours),
         event_delay=timedelta(seconds=options.event_delay),
         storage_connection_string=options.storage_connection_string or None,

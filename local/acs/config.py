@@ -31,8 +31,7 @@ API_VERSIONS = (
 class AcsConfig:
     """The settings of one emulator.
 
-    `port` 0 takes a free one. `seed`: the same seed gives the same ids and media. `latency`: added to every
-    REST and media answer, in real time. `retention` and `event_delay` pass on the emulator's clock.
+    `port` 0 takes a free one. `seed`: the same seed gives the same ids and media. `retention` and `event_delay` pass on the emulator's clock.
     `storage_connection_string`: how exports write into the customer's account; without it every export fails
     with `role-missing`.
     `chunk_limit`: the longest chunk. `event`: the form of the recording events.
@@ -44,7 +43,6 @@ class AcsConfig:
     resource_host: str = "local.communication.azure.com"
     access_key: str = field(default=WELL_KNOWN_KEY, repr=False)
     seed: int = field(default_factory=lambda: random.SystemRandom().getrandbits(32))
-    latency: timedelta = timedelta(0)
     retention: timedelta = timedelta(hours=24)
     event_delay: timedelta = timedelta(0)
     chunk_limit: timedelta = timedelta(hours=4)

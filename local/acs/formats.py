@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 # The stamp of a cell: the document's key, the tile's number, the cell's number in the tile; 7 bits a digit,
 # written as 0x10-0x8F: never 00 (would need escaping in H.264), never FF (would look like an MP3 sync word).
 KEY_DIGITS, TILE_DIGITS, CELL_DIGITS = 8, 4, 2
-STAMP_DIGITS = KEY_DIGITS + TILE_DIGITS + CELL_DIGITS
 
 _SAMPLE_RATE = 16_000
 _MP3_FRAME = 216

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import http.client
-import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from local.acs import AcsConfig, AcsEmulator
 from tests.local.acs import raw
 from tests.local.acs.finished import Finished
 
 if TYPE_CHECKING:
+    from local.acs import AcsEmulator
     from local.clock import Clock
 
 SIZE = 300_000
@@ -124,11 +123,3 @@ def test_several_requests_share_a_connection(finished: Finished) -> None:
         assert answer.status == 206
         assert answer.read() == (b"" if method == "HEAD" else finished.data[5:70_005])
     connection.close()
-
-
-def test_latency_is_added_to_every_answer() -> None:
-    with AcsEmulator(AcsConfig(latency=timedelta(seconds=0.2))) as acs:
-        finished = Finished.make(acs)
-        began = time.monotonic()
-        assert finished.get().status == 200
-        assert time.monotonic() - began >= 0.2

@@ -78,8 +78,6 @@ FIELDS = {
     "duration": ["data", "recordingDurationMs"],
     "format": ["data", "recordingFormatType"],
 }
-# Fields that are taken apart; the others are kept or compared as they are.
-PARSED = {"subject", "recording id", "start"}
 ARRAYS: dict[str, Callable[[int], Any]] = {
     "empty objects": lambda _: {},
     "numbers": lambda number: number,
