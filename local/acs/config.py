@@ -31,11 +31,10 @@ API_VERSIONS = (
 class AcsConfig:
     """The settings of one emulator.
 
-    `port` 0 takes a free one. `seed`: the same seed gives the same ids and media. `retention` and `event_delay` pass on the emulator's clock.
-    `storage_connection_string`: how exports write into the customer's account; without it every export fails
-    with `role-missing`.
-    `chunk_limit`: the longest chunk. `event`: the form of the recording events.
-    `call_started`: whether an event is published when a call begins, too.
+    `port` 0 takes a free one. `seed`: the same seed gives the same ids and media. `retention` and `event_delay` pass
+    on the emulator's clock. `storage_connection_string`: how exports write into the customer's account; without it
+    every export fails with `role-missing`. `chunk_limit`: the longest chunk. `event`: the form of the recording
+    events. `call_started`: whether an event is published when a call begins, too.
     """
 
     host: str = "127.0.0.1"
