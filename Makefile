@@ -12,13 +12,14 @@ setup: $(VENV)/.ready local/node_modules/.ready ## install all that the laptop n
 
 $(VENV)/.ready: requirements.txt requirements-dev.txt
 	@echo "1/2 Python's packages, into $(VENV): about a minute"
-	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --disable-pip-version-check -r requirements-dev.txt
+	@$(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
 local/node_modules/.ready: local/package.json local/package-lock.json | $(VENV)/.ready
 	@echo "2/2 Azurite, into local/node_modules"
-	$(PY) -m local.node npm ci --prefix local
+	@$(PY) -m local.node npm ci --no-audit --no-fund --silent --prefix local
+	@echo "Ready. make help lists what there is."
 	@touch $@
 
 demo: setup ## the main job on the terminal: four recordings, one table
@@ -74,8 +75,10 @@ screenshots: setup ## the pictures of the page, of the real app with a day of re
 	$(PY) -m tests.pages.screenshots
 
 .PHONY: audit fuzz
-audit: setup ## known vulnerabilities of the deployed packages (prints NOT AUDITED without a network)
-	$(PY) -m local.audit
+audit: ## known vulnerabilities of the deployed packages and all that they need (asks PyPI)
+	@$(PYTHON) -m venv .local/audit
+	@.local/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	@.local/audit/bin/pip-audit --strict --requirement requirements.txt --progress-spinner off
 
 fuzz: setup ## atheris over everything that strangers can send (SECONDS=60 for each target)
 	$(PY) -m fuzz $(or $(SECONDS),60)

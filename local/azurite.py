@@ -52,26 +52,15 @@ class AzuriteError(RuntimeError):
 class Azurite:
     """One Azurite: blob and queue on 127.0.0.1.
 
-    `in_memory`: keep all data in RAM, not in `folder`. `blob_port`, `queue_port`: 0: a free port, known once started
-    and the same after `stop` and `start`, so that an outage ends at the same address. `folder`: of data and log;
-    default: a temporary one until `stop`. `memory_mb`: limit of the blobs in memory; default: half of the machine's.
+    All data are in memory. `blob_port`, `queue_port`: 0: a free port, known once started and the same after `stop` and
+    `start`, so that an outage ends at the same address. `folder`: of the log; default: a temporary one until `stop`.
     """
 
-    def __init__(
-        self,
-        *,
-        in_memory: bool = True,
-        blob_port: int = 0,
-        queue_port: int = 0,
-        folder: Path | None = None,
-        memory_mb: int | None = None,
-    ) -> None:
+    def __init__(self, *, blob_port: int = 0, queue_port: int = 0, folder: Path | None = None) -> None:
         self.blob_port = blob_port
         self.queue_port = queue_port
         self.account_key = ACCOUNT_KEY
-        self._in_memory = in_memory
         self._folder = folder
-        self._memory_mb = memory_mb
         self._temporary: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._is_paused = False
@@ -122,7 +111,7 @@ class Azurite:
 
     def _launch(self, script: Path) -> Path:
         """Starts the process; returns its log file."""
-        folder = self._folder and self._folder.resolve()
+        folder = self._folder
         if folder is None:
             folder = self._temporary = Path(tempfile.mkdtemp(prefix="azurite-"))
         folder.mkdir(parents=True, exist_ok=True)
@@ -130,7 +119,7 @@ class Azurite:
         node = find_node()
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                node.command("node", "--import", _EXIT_WITH_PARENT, str(script), *self._options(folder)),
+                node.command("node", "--import", _EXIT_WITH_PARENT, str(script), *self._options()),
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -141,20 +130,12 @@ class Azurite:
         return log
 
     def stop(self) -> None:
-        """Ends the process, if any: at once if its data is in memory, else after it has written its data."""
+        """Ends the process, if any, at once: its data are in memory."""
         process, self._process = self._process, None
         self._is_paused = False
         if process is not None:
-            process.send_signal(signal.SIGCONT)
-            if self._in_memory:
-                process.kill()
-            else:
-                process.terminate()
-            try:
-                process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(_STOP_SECONDS)
+            process.kill()
+            process.wait(_STOP_SECONDS)
             if process.stdin is not None:
                 process.stdin.close()
         if self._temporary is not None:
@@ -182,16 +163,12 @@ class Azurite:
             raise AzuriteError("this Azurite is not running")
         return self._process
 
-    def _options(self, folder: Path) -> list[str]:
-        options = ["--silent", "--disableTelemetry", "--skipApiVersionCheck"]
+    def _options(self) -> list[str]:
+        options = ["--silent", "--disableTelemetry", "--skipApiVersionCheck", "--inMemoryPersistence"]
         ports = {"blob": self.blob_port, "queue": self.queue_port, "table": 0}
         for service, port in ports.items():
             options += [f"--{service}Host", HOST, f"--{service}Port", str(port)]
-        if not self._in_memory:
-            return [*options, "--location", str(folder)]
-        if self._memory_mb is not None:
-            options += ["--extentMemoryLimit", str(self._memory_mb)]
-        return [*options, "--inMemoryPersistence"]
+        return options
 
     def _wait_until_listening(self, log: Path) -> None:
         """Reads the chosen ports from the log, so that no other program can take them first."""

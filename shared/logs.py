@@ -59,7 +59,7 @@ def describe(error: BaseException) -> str:
 
 
 def stack_summary(error: BaseException) -> str:
-    """Where it was raised, innermost call first, without the texts of errors: nobody cleaned those."""
+    """Where it was raised, innermost call first, without the texts of errors, which are not cleaned."""
     frames = traceback.extract_tb(error.__traceback__)
     return " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames[:-9:-1])
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SWEEP, RECORDING_EVENT, OTHER_EVENT = "sweep", "recording-event", "other-event"
 _PREFIX = "seen/"
-# One write a minute and process at most: events come by the thousand.
+# One write a minute and process at most: events come in thousands.
 _APART = timedelta(minutes=1)
 
 

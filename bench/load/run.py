@@ -156,7 +156,7 @@ class Load:
                     "recordingDestinationContainerUrl": url,
                 },
             }
-            stack.acs.resource.start(read_start_request(body, strict=True), body=b"", repeat_id=None)
+            stack.acs.resource.start(read_start_request(body), body=b"", repeat_id=None)
             found.append(call.call_id)
         return found
 

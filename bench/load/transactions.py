@@ -54,8 +54,8 @@ class LoggedAzurite(Azurite):
             else:
                 os.environ["NODE_OPTIONS"] = before
 
-    def _options(self, folder: Path) -> list[str]:
-        return [option for option in super()._options(folder) if option != "--silent"]
+    def _options(self) -> list[str]:
+        return [option for option in super()._options() if option != "--silent"]
 
 
 def transactions(log: Path, *, skip: int = 0) -> tuple[Counter[str], int]:

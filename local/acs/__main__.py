@@ -40,7 +40,6 @@ def parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("host", str, "127.0.0.1", "address to listen on")
     flag("port", int, 9300, "port to listen on; 0: a free one")
     flag("seed", int, None, "the same seed gives the same ids and media; left out: a random one")
-    flag("latency", float, 0.0, "seconds added to every answer")
     flag("retention-hours", float, 24.0, "how long media are kept after a recording's end")
     flag("event-delay", float, 2.0, "seconds from a recording's end to its event")
     flag("clock-scale", float, 1.0, "clock seconds that pass in a real second; 0: by request only")
@@ -50,10 +49,6 @@ def parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("webhook", str, None, "where Event Grid delivers the events; left out: nowhere")
     silent = environ.get(_ENV + "NO_CALL_STARTED", "").lower() in _YES
     made.add_argument("--no-call-started", action="store_true", default=silent, help="no event when a call begins")
-    loose = environ.get(_ENV + "LOOSE", "").lower() in _YES
-    made.add_argument(
-        "--loose", action="store_true", default=loose, help="take unknown fields, versions and header forms"
-    )
     return made
 
 
@@ -63,11 +58,9 @@ def config_from(options: argparse.Namespace) -> AcsConfig:
         host=options.host,
         port=options.port,
         access_key=options.access_key,
-        latency=timedelta(seconds=options.latency),
         retention=timedelta(hours=options.retention_hours),
         event_delay=timedelta(seconds=options.event_delay),
         storage_connection_string=options.storage_connection_string or None,
-        strict=not options.loose,
         event=_event_form(options.event_form),
         call_started=not options.no_call_started,
     )

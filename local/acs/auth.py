@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _AUDIENCES = {"https://communication.azure.com", "https://communication.azure.com/"}
 _SIGNED_HEADERS = {"x-ms-date;host;x-ms-content-sha256": "x-ms-date", "date;host;x-ms-content-sha256": "date"}
+_SKEW = timedelta(minutes=15)
 
 HMAC_REFUSED, BEARER_REFUSED = "7509", "7510"
 
@@ -42,17 +43,14 @@ class Gate:
 
     resource_host: str
     access_key: str
-    skew: timedelta
 
-    def check(
-        self, headers: Mapping[str, str], *, method: str, target: str, body: bytes, bearer: bool = True
-    ) -> Refused | None:
+    def check(self, headers: Mapping[str, str], *, method: str, target: str, body: bytes) -> Refused | None:
         """None when the request may pass. `target` is the path and query exactly as sent."""
         scheme, _, rest = headers.get("Authorization", "").partition(" ")
         if scheme == "HMAC-SHA256":
             return self._check_hmac(headers, rest, method=method, target=target, body=body)
         if scheme.lower() == "bearer":
-            reason = _bearer_fault(rest) if bearer else "this host does not take bearer tokens"
+            reason = _bearer_fault(rest)
             return Refused(BEARER_REFUSED, reason) if reason else None
         if not scheme:
             return Refused(HMAC_REFUSED, "the Authorization header is missing")
@@ -89,8 +87,8 @@ class Gate:
             moment = datetime.strptime(date, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
         except ValueError:
             return "the signed date must look like 'Sun, 06 Nov 1994 08:49:37 GMT'"
-        if abs(datetime.now(UTC) - moment) > self.skew:
-            return f"the signed date is more than {self.skew} away from now"
+        if abs(datetime.now(UTC) - moment) > _SKEW:
+            return f"the signed date is more than {_SKEW} away from now"
         if digest != base64.b64encode(hashlib.sha256(body).digest()).decode():
             return "x-ms-content-sha256 is not the hash of the body"
         return None
@@ -132,6 +130,6 @@ def _json_part(part: str) -> dict[str, Any]:
         value = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     except (binascii.Error, UnicodeDecodeError) as error:
         raise ValueError("not base64url") from error
-    if not isinstance(value, dict):
-        raise ValueError("not an object")  # noqa: TRY004 - one kind of fault for one caller
-    return value
+    if isinstance(value, dict):
+        return value
+    raise ValueError("not an object")

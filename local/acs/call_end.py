@@ -126,7 +126,6 @@ class CallEnd:
             now=self._resource.clock.now(),
             form=form or recording.plan.event_form or config.event,
             chunks=chunks,
-            document_id_in_names=config.document_id_in_names,
         )
         recording.events.append(event)
         for _ in range(times):

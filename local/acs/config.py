@@ -15,7 +15,7 @@ WELL_KNOWN_KEY = base64.b64encode(b"local acs emulator, well-known key, no secre
 MEDIA_SUFFIXES = (".asm.skype.com", ".asyncgw.teams.microsoft.com", ".ams.gov.teams.microsoft.us")
 REST_SUFFIX = ".communication.azure.com"
 
-# Read in the SDK for Python 1.6.0 (`_api_versions.py`). Previews are taken in strict mode by their form only.
+# Read in the SDK for Python 1.6.0 (`_api_versions.py`). Previews are taken by their form only.
 API_VERSIONS = (
     "2023-03-06",
     "2023-10-15",
@@ -31,14 +31,10 @@ API_VERSIONS = (
 class AcsConfig:
     """The settings of one emulator.
 
-    `port` 0 takes a free one. `seed`: the same seed gives the same ids and media. `latency`: added to every
-    REST and media answer, in real time. `retention` and `event_delay` pass on the emulator's clock.
-    `storage_connection_string`: how exports write into the customer's account; without it every export fails
-    with `role-missing`. `strict` False takes unknown fields, versions and header forms silently.
-    `media_bearer` False refuses Entra tokens on media hosts (whether the service takes them is unproven).
-    `document_id_in_names`: the documented blob names; False: the shorter ones seen in the field (`0-audiomp3.mp3`).
-    `start_status` is 200 or 202. `chunk_limit`: the longest chunk. `event`: the form of the recording events.
-    `call_started`: whether an event is published when a call begins, too.
+    `port` 0 takes a free one. `seed`: the same seed gives the same ids and media. `retention` and `event_delay` pass
+    on the emulator's clock. `storage_connection_string`: how exports write into the customer's account; without it
+    every export fails with `role-missing`. `chunk_limit`: the longest chunk. `event`: the form of the recording
+    events. `call_started`: whether an event is published when a call begins, too.
     """
 
     host: str = "127.0.0.1"
@@ -46,31 +42,19 @@ class AcsConfig:
     resource_host: str = "local.communication.azure.com"
     access_key: str = field(default=WELL_KNOWN_KEY, repr=False)
     seed: int = field(default_factory=lambda: random.SystemRandom().getrandbits(32))
-    latency: timedelta = timedelta(0)
     retention: timedelta = timedelta(hours=24)
     event_delay: timedelta = timedelta(0)
     chunk_limit: timedelta = timedelta(hours=4)
     storage_connection_string: str | None = field(default=None, repr=False)
-    strict: bool = True
-    media_bearer: bool = True
-    start_status: int = 200
-    clock_skew: timedelta = timedelta(minutes=15)
     media_host: str = "us-storage.asm.skype.com"
-    delete_host: str = "us-storage.asm.skype.com"
-    region: str = "eus"
-    document_id_in_names: bool = True
     event: EventForm = DEFAULT_FORM
     call_started: bool = True
-    request_log_size: int = 5000
 
     def __post_init__(self) -> None:
         if not self.resource_host.endswith(REST_SUFFIX):
             raise ValueError(f"resource_host must end with {REST_SUFFIX}")
-        for name in (self.media_host, self.delete_host):
-            if not name.endswith(MEDIA_SUFFIXES):
-                raise ValueError(f"{name} is not a media host: it must end with one of {MEDIA_SUFFIXES}")
-        if self.start_status not in {200, 202}:
-            raise ValueError("start_status must be 200 or 202")
+        if not self.media_host.endswith(MEDIA_SUFFIXES):
+            raise ValueError(f"media_host must end with one of {MEDIA_SUFFIXES}")
         base64.b64decode(self.access_key, validate=True)
 
     @property

@@ -90,7 +90,6 @@ class ControlHost:
             "status": "ok",
             "seed": config.seed,
             "resourceHost": config.resource_host,
-            "strict": config.strict,
             "eventForm": form_json(config.event),
             "callStarted": config.call_started,
             "retentionHours": config.retention.total_seconds() / 3600,

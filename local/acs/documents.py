@@ -41,7 +41,6 @@ def file_status_event(
     now: datetime,
     form: EventForm,
     chunks: frozenset[int] | None = None,
-    document_id_in_names: bool = True,
 ) -> dict[str, Any]:
     """The event that a recording is there, in Event Grid's schema, for success and failure alike.
 
@@ -49,7 +48,7 @@ def file_status_event(
     """
     call, request = recording.call, recording.request
     named = [chunk for chunk in recording.chunks if chunks is None or chunk.index in chunks]
-    entries = [_event_chunk(recording, chunk, form=form, document_id_in_names=document_id_in_names) for chunk in named]
+    entries = [_event_chunk(recording, chunk, form=form) for chunk in named]
     entries += [_invented_chunk(recording, number, form) for number in range(form.invented_chunks)]
     data: dict[str, Any] = {
         "recordingStorageInfo": {"recordingChunks": entries},
@@ -80,10 +79,10 @@ def file_status_event(
     return form.applied(event, ENVELOPE_FIELDS)
 
 
-def _event_chunk(recording: Recording, chunk: Chunk, *, form: EventForm, document_id_in_names: bool) -> dict[str, Any]:
+def _event_chunk(recording: Recording, chunk: Chunk, *, form: EventForm) -> dict[str, Any]:
     content = chunk.content_location
     if form.content_location == "missing-blob":
-        content = blob_urls(recording, chunk, with_document_id=document_id_in_names)[0]
+        content = blob_urls(recording, chunk)[0]
     value: dict[str, Any] = {
         "documentId": chunk.document_id,
         "index": chunk.index,

@@ -38,8 +38,7 @@ class Exporter:
     `{account}.blob.…`. Every other URL ends as `role-missing`: ACS's identity may not write there.
     """
 
-    def __init__(self, connection_string: str | None, *, document_id_in_names: bool = True) -> None:
-        self._with_document_id = document_id_in_names
+    def __init__(self, connection_string: str | None) -> None:
         self._service = (
             BlobServiceClient.from_connection_string(
                 connection_string, retry_total=1, retry_connect=0, connection_timeout=5, read_timeout=20
@@ -55,7 +54,7 @@ class Exporter:
 
     def export(self, recording: Recording, chunk: Chunk, *, kind: str = "ok") -> Exported:
         """Exports one chunk; `kind` is one of `model.EXPORT_KINDS`. Never raises for what a container does."""
-        claimed = Exported(*blob_urls(recording, chunk, with_document_id=self._with_document_id))
+        claimed = Exported(*blob_urls(recording, chunk))
         if kind == "claimed-missing":
             return claimed
         if not kind.startswith(("ok", "claimed")):
@@ -64,7 +63,7 @@ class Exporter:
         if location is None or self._service is None:
             return Exported(failure="role-missing")
         container, prefix = location
-        media_name, metadata_name = blob_names(recording, chunk, with_document_id=self._with_document_id)
+        media_name, metadata_name = blob_names(recording, chunk)
         content = _content(chunk, kind, most=recording.plan.export_bytes)
         try:
             with self._service.get_container_client(container) as client:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 # The stamp of a cell: the document's key, the tile's number, the cell's number in the tile; 7 bits a digit,
 # written as 0x10-0x8F: never 00 (would need escaping in H.264), never FF (would look like an MP3 sync word).
 KEY_DIGITS, TILE_DIGITS, CELL_DIGITS = 8, 4, 2
-STAMP_DIGITS = KEY_DIGITS + TILE_DIGITS + CELL_DIGITS
 
 _SAMPLE_RATE = 16_000
 _MP3_FRAME = 216
@@ -117,7 +116,7 @@ def _mp3_frame(rate: int, *, is_padded: bool = False) -> bytes:
     return header.ljust(rate * _MP3_UNIT + is_padded, b"\x00")
 
 
-def _id3_head(*, size: int, channels: int) -> bytes:  # noqa: ARG001 - one signature for all formats
+def _id3_head(*, size: int, **_: int) -> bytes:
     shortest = 10 + len(_ID3_TITLE)
     if size >= shortest + _MP3_FRAME:
         return _id3_tag(shortest + (size - shortest) % _MP3_FRAME)
@@ -133,7 +132,7 @@ def _id3_tag(length: int) -> bytes:
     return (b"ID3\x03\x00\x00" + size + content).ljust(length, b"\x00")
 
 
-def _bare_head(*, size: int, channels: int) -> bytes:  # noqa: ARG001 - one signature for all formats
+def _bare_head(*, size: int, **_: int) -> bytes:
     """As many padded frames as `size` is over whole units, and a short one for the units over whole frames."""
     odd = size % _MP3_UNIT
     units = (size - odd * (_MP3_UNIT + 1)) // _MP3_UNIT
@@ -143,7 +142,7 @@ def _bare_head(*, size: int, channels: int) -> bytes:  # noqa: ARG001 - one sign
     return _mp3_frame(1, is_padded=True) * odd + (_mp3_frame(short) if short else b"")
 
 
-def _padded_head(*, size: int, channels: int) -> bytes:  # noqa: ARG001 - one signature for all formats
+def _padded_head(*, size: int, **_: int) -> bytes:
     if size < _MP3_FRAME:
         return _mp3_frame(6)[:size]
     return bytes(size % _MP3_FRAME + (_MP3_PADDING if size >= _MP3_PADDING + _MP3_FRAME else 0))
@@ -237,7 +236,7 @@ def _ftyp(name: bytes = b"ftyp") -> bytes:
     return _box(name, b"isom", struct.pack(">I", 512), b"isomiso2avc1mp41")
 
 
-def _mp4_head(*, size: int, channels: int) -> bytes:  # noqa: ARG001 - one signature for all formats
+def _mp4_head(*, size: int, **_: int) -> bytes:
     kind = _ftyp()
     empty = len(kind + _moov(samples=0, at=0)) + 16
     if size < empty:
@@ -247,7 +246,7 @@ def _mp4_head(*, size: int, channels: int) -> bytes:  # noqa: ARG001 - one signa
     return kind + _moov(samples=samples, at=empty) + struct.pack(">I4sQ", 1, b"mdat", size - empty + 16)
 
 
-def _fragments_head(*, size: int, channels: int, cell_size: int, is_segment: bool) -> bytes:  # noqa: ARG001 - as above
+def _fragments_head(*, size: int, cell_size: int, is_segment: bool, **_: int) -> bytes:
     head = _ftyp(b"styp") if is_segment else _ftyp() + _moov(samples=0, at=0, is_fragmented=True)
     over = (size - len(head)) % cell_size
     if 0 < over < 8:

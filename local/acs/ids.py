@@ -12,9 +12,8 @@ import uuid
 class IdMaker:
     """Makes ids; the same seed gives the same row of them. Safe for threads."""
 
-    def __init__(self, seed: int, *, region: str = "eus") -> None:
+    def __init__(self, seed: int) -> None:
         self._rng = random.Random(seed)
-        self._region = region
         self._lock = threading.Lock()
 
     def guid(self) -> str:
@@ -24,7 +23,7 @@ class IdMaker:
 
     def server_call_id(self) -> str:
         """base64url of a conversation's URL."""
-        url = f"https://conv-{self._region}-01.conv.skype.com/conv/{self.guid()}?i=10-60-{self._number()}&e=638"
+        url = f"https://conv-eus-01.conv.skype.com/conv/{self.guid()}?i=10-60-{self._number()}&e=638"
         return base64.urlsafe_b64encode(url.encode()).decode()
 
     def recording_id(self) -> str:
@@ -35,7 +34,7 @@ class IdMaker:
     def document_id(self) -> str:
         """Like `0-eus-d12-801b3f3fc462fe8a01e6810cbff729b8`."""
         with self._lock:
-            return f"0-{self._region}-d{self._rng.randint(1, 20)}-{self._rng.getrandbits(128):032x}"
+            return f"0-eus-d{self._rng.randint(1, 20)}-{self._rng.getrandbits(128):032x}"
 
     def _number(self) -> int:
         with self._lock:

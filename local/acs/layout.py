@@ -17,17 +17,19 @@ _WORDS = {"mp3": "audiomp3", "wav": "audiowav", "mp4": "audiovideomp4"}
 _NO_CONTAINER = "https://local.blob.core.windows.net/recordings"
 
 
-def blob_names(recording: Recording, chunk: Chunk, *, with_document_id: bool) -> tuple[str, str]:
+def blob_names(recording: Recording, chunk: Chunk) -> tuple[str, str]:
     """The names of the media blob and of the metadata blob, below the location that the caller gave."""
     day = recording.chunks[0].started_at.strftime("%Y%m%d")
     folder = f"{day}/{recording.call.call_id}/{recording.recording_id[:8]}-{recording.folder_guid}"
     kind = chunk.media.kind
-    name = f".{chunk.document_id}" if with_document_id else ""
-    return f"{folder}/{chunk.index}-{_WORDS[kind]}{name}.{kind}", f"{folder}/{chunk.index}-acsmetadata{name}.json"
+    return (
+        f"{folder}/{chunk.index}-{_WORDS[kind]}.{chunk.document_id}.{kind}",
+        f"{folder}/{chunk.index}-acsmetadata.{chunk.document_id}.json",
+    )
 
 
-def blob_urls(recording: Recording, chunk: Chunk, *, with_document_id: bool = True) -> tuple[str, str]:
+def blob_urls(recording: Recording, chunk: Chunk) -> tuple[str, str]:
     """The URLs of the two. Where the request named no container, they lie in a made-up one."""
     base = (recording.request.container_url or _NO_CONTAINER).rstrip("/")
-    media, metadata = blob_names(recording, chunk, with_document_id=with_document_id)
+    media, metadata = blob_names(recording, chunk)
     return f"{base}/{quote(media)}", f"{base}/{quote(metadata)}"

@@ -82,7 +82,7 @@ class Media:
         first = start // form.cell_size * form.cell_size
         last = -(-stop // form.cell_size) * form.cell_size
         if self.size < len(form.tile):
-            # Not worth a tile of its own: storms of small recordings are read once each.
+            # Not worth its own tile: storms of small recordings are read once each.
             cells = _stamp(form, form.tile[first:last], self._key, first_digit=0)
         else:
             keyed = _keyed_tile(form, self._key)
@@ -101,10 +101,6 @@ class Media:
         for block in self.blocks():
             digest.update(block)
         return digest.hexdigest()
-
-    def open(self) -> io.RawIOBase:
-        """A seekable binary stream over the bytes, as the storage SDK wants to read them."""
-        return MediaStream(self)
 
 
 def _stamp(form: MediaFormat, cells: bytes | bytearray, stamp: bytes, *, first_digit: int) -> bytearray:

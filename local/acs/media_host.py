@@ -74,13 +74,7 @@ class MediaHost:
 
     async def _refusal(self, request: web.BaseRequest, fault: Fault | None) -> web.Response | None:
         body = await read_body(request)
-        refused = self._gate.check(
-            request.headers,
-            method=request.method,
-            target=request.raw_path,
-            body=body,
-            bearer=self._resource.config.media_bearer,
-        )
+        refused = self._gate.check(request.headers, method=request.method, target=request.raw_path, body=body)
         if refused is None and (fault is None or fault.kind != "401"):
             return None
         reason = refused.reason if refused else "a scripted fault"
@@ -100,7 +94,7 @@ class MediaHost:
         self, request: web.BaseRequest, body: Media | Bytes, target: Target, fault: Fault | None
     ) -> web.StreamResponse:
         try:
-            plan = self._plan(request, body)
+            plan = _plan(request, body)
         except UnsatisfiableRange:
             answer = problem(416, "RequestedRangeNotSatisfiable", "The range begins behind the end.")
             answer.headers["Content-Range"] = f"bytes */{body.size}"
@@ -117,17 +111,6 @@ class MediaHost:
         self._log.add(request, target, status=answer.status, fault=fault)
         return answer
 
-    def _plan(self, request: web.BaseRequest, body: Media | Bytes) -> Plan:
-        try:
-            span = read_range(request.headers.get("Range"), body.size)
-        except UnknownRangeForm:
-            if self._resource.config.strict:
-                raise
-            span = None
-        if request.headers.get("If-Range", body.etag) != body.etag:
-            span = None
-        return plan_answer(body, span)
-
     async def _delete(
         self, request: web.BaseRequest, _: Recording, chunk: Chunk, target: Target, fault: Fault | None
     ) -> web.StreamResponse:
@@ -136,6 +119,13 @@ class MediaHost:
         if fault is not None and fault.kind == "lost-answer":
             hang_up(request)
         return web.Response(status=200)
+
+
+def _plan(request: web.BaseRequest, body: Media | Bytes) -> Plan:
+    span = read_range(request.headers.get("Range"), body.size)
+    if request.headers.get("If-Range", body.etag) != body.etag:
+        span = None
+    return plan_answer(body, span)
 
 
 def _scripted_problem(fault: Fault) -> web.Response:

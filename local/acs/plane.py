@@ -42,10 +42,10 @@ class ControlPlane:
         self.resource = Resource(config, clock=clock)
         self.faults = Faults()
         self.outages: list[Outage] = []
-        self.log = RequestLog(clock, size=config.request_log_size)
+        self.log = RequestLog(clock)
         self.call_end = CallEnd(
             self.resource,
-            exporter=Exporter(config.storage_connection_string, document_id_in_names=config.document_id_in_names),
+            exporter=Exporter(config.storage_connection_string),
             faults=self.faults,
             outages=self.outages,
             publish=publish or _discard,
@@ -73,7 +73,7 @@ class ControlPlane:
     async def record(self, call_id: str, body: dict[str, Any]) -> Recording:
         """Starts a recording of a call; `body` is that of a start request, without a locator."""
         call = self.resource.call(call_id)
-        start = read_start_request(body | {"callConnectionId": call.call_connection_id}, strict=True)
+        start = read_start_request(body | {"callConnectionId": call.call_connection_id})
         recording, _ = self.resource.start(start, body=b"", repeat_id=None)
         self.call_end.spawn(self.call_end.state_changed(recording))
         return recording

@@ -66,11 +66,11 @@ class Faults(ValueError):
         self.found = found
 
 
-def read_start_request(body: Any, *, strict: bool) -> StartRequest:
-    """The request in `body` (decoded JSON). Raises `Faults`. Unknown fields are faults when `strict`."""
+def read_start_request(body: Any) -> StartRequest:
+    """The request in `body` (decoded JSON). Raises `Faults`, also for unknown fields."""
     if not isinstance(body, dict):
         raise Faults([("body", "must be a JSON object")])
-    reader = _Reader(strict=strict)
+    reader = _Reader()
     reader.known(body, _FIELDS, "")
     locator = reader.locator(body)
     content, channel, form = reader.kind(body)
@@ -88,17 +88,15 @@ def read_start_request(body: Any, *, strict: bool) -> StartRequest:
 class _Reader:
     """Reads parts of the body; gathers what is wrong in `found`."""
 
-    def __init__(self, *, strict: bool) -> None:
-        self.strict = strict
+    def __init__(self) -> None:
         self.found: list[tuple[str, str]] = []
 
     def add(self, name: str, text: str) -> None:
         self.found.append((name, text))
 
     def known(self, value: dict[str, Any], fields: set[str], where: str) -> None:
-        if self.strict:
-            for name in sorted(set(value) - fields):
-                self.add(f"{where}{name}", "unknown field")
+        for name in sorted(set(value) - fields):
+            self.add(f"{where}{name}", "unknown field")
 
     def locator(self, body: dict[str, Any]) -> tuple[str, str] | None:
         locator, connection = body.get("callLocator"), body.get("callConnectionId")
@@ -121,7 +119,7 @@ class _Reader:
         if not isinstance(value, str) or not value:
             self.add(where + name, "must be a text that is not empty")
             return None
-        if self.strict and name == "groupCallId" and not re.fullmatch(r"[0-9A-Fa-f-]{36}", value):
+        if name == "groupCallId" and not re.fullmatch(r"[0-9A-Fa-f-]{36}", value):
             self.add(where + name, "must be a GUID")
             return None
         return name, value

@@ -13,13 +13,15 @@ if TYPE_CHECKING:
     from local.acs.faults import Fault, Target
     from local.clock import Clock
 
+_SIZE = 5000
+
 
 class RequestLog:
     """The last requests to REST and media: no headers, no query, no body."""
 
-    def __init__(self, clock: Clock, *, size: int) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._entries: deque[dict[str, Any]] = deque(maxlen=size)
+        self._entries: deque[dict[str, Any]] = deque(maxlen=_SIZE)
 
     def add(
         self,

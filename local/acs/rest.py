@@ -107,7 +107,7 @@ class RestHost:
             error = RestError((401, refused.code), f"Unauthorized: {refused.reason}.")
             error.headers["WWW-Authenticate"] = "HMAC-SHA256, Bearer"
             raise error
-        version = self._version(request)
+        version = _version(request)
         if identity is not None:
             answer: web.Response = await handle(identity)
         else:
@@ -116,24 +116,12 @@ class RestHost:
         answer.headers["X-Microsoft-Skype-Chain-ID"] = str(uuid.uuid4())
         return answer
 
-    def _version(self, request: web.BaseRequest) -> str:
-        known = {"api-version"}
-        if self._resource.config.strict and (others := sorted(set(request.query) - known)):
-            raise RestError(errors.INVALID_ARGUMENT, "Unknown query parameter.", target=others[0])
-        version = request.query.get("api-version")
-        if version is None:
-            raise RestError(errors.NO_API_VERSION, "The query parameter api-version is needed.")
-        preview = re.fullmatch(r"\d{4}-\d{2}-\d{2}(-preview|-beta)", version)
-        if self._resource.config.strict and version not in API_VERSIONS and not preview:
-            raise RestError(errors.UNKNOWN_API_VERSION, f"Unknown api-version. Known: {', '.join(API_VERSIONS)}.")
-        return version
-
     async def _start(self, request: web.BaseRequest, body: bytes, version: str, *, fails: bool) -> web.Response:
         if request.content_type != "application/json":
             raise RestError(errors.WRONG_MEDIA_TYPE, "Content-Type must be application/json.")
-        repeat_id = self._repeat_id(request)
+        repeat_id = _repeat_id(request)
         try:
-            start = read_start_request(json.loads(body), strict=self._resource.config.strict)
+            start = read_start_request(json.loads(body))
         except BodyFaults as faults:
             details = [f"{name}: {text}" for name, text in faults.found]
             raise RestError(
@@ -150,32 +138,10 @@ class RestHost:
         recording, repeated = self._resource.start(start, body=body, repeat_id=repeat_id, fails=fails)
         if not repeated and not fails:
             self._call_end.spawn(self._call_end.state_changed(recording))
-        answer = _state(recording, status=self._resource.config.start_status)
+        answer = _state(recording)
         if repeat_id is not None:
             answer.headers["Repeatability-Result"] = "accepted"
         return answer
-
-    def _repeat_id(self, request: web.BaseRequest) -> str | None:
-        repeat_id = request.headers.get("Repeatability-Request-ID")
-        first_sent = request.headers.get("Repeatability-First-Sent")
-        if not self._resource.config.strict:
-            return repeat_id
-        if (repeat_id is None) != (first_sent is None):
-            raise RestError(
-                errors.INVALID_ARGUMENT, "Repeatability-Request-ID and -First-Sent come together or not at all."
-            )
-        if repeat_id is None or first_sent is None:
-            return None
-        try:
-            uuid.UUID(repeat_id)
-            datetime.strptime(first_sent, "%a, %d %b %Y %H:%M:%S GMT")  # noqa: DTZ007 - only its form is looked at
-        except ValueError as error:
-            raise RestError(
-                errors.INVALID_ARGUMENT,
-                "Repeatability-Request-ID must be a UUID, Repeatability-First-Sent an HTTP date.",
-                target="Repeatability-Request-ID",
-            ) from error
-        return repeat_id
 
     async def _get(self, recording_id: str) -> web.Response:
         return _state(self._resource.recording(recording_id))
@@ -205,10 +171,43 @@ class RestHost:
         return json_answer(value)
 
 
-def _state(recording: Recording, *, status: int = 200) -> web.Response:
+def _version(request: web.BaseRequest) -> str:
+    if others := sorted(set(request.query) - {"api-version"}):
+        raise RestError(errors.INVALID_ARGUMENT, "Unknown query parameter.", target=others[0])
+    version = request.query.get("api-version")
+    if version is None:
+        raise RestError(errors.NO_API_VERSION, "The query parameter api-version is needed.")
+    preview = re.fullmatch(r"\d{4}-\d{2}-\d{2}(-preview|-beta)", version)
+    if version not in API_VERSIONS and not preview:
+        raise RestError(errors.UNKNOWN_API_VERSION, f"Unknown api-version. Known: {', '.join(API_VERSIONS)}.")
+    return version
+
+
+def _repeat_id(request: web.BaseRequest) -> str | None:
+    repeat_id = request.headers.get("Repeatability-Request-ID")
+    first_sent = request.headers.get("Repeatability-First-Sent")
+    if (repeat_id is None) != (first_sent is None):
+        raise RestError(
+            errors.INVALID_ARGUMENT, "Repeatability-Request-ID and -First-Sent come together or not at all."
+        )
+    if repeat_id is None or first_sent is None:
+        return None
+    try:
+        uuid.UUID(repeat_id)
+        datetime.strptime(first_sent, "%a, %d %b %Y %H:%M:%S GMT")  # noqa: DTZ007 - only its form is looked at
+    except ValueError as error:
+        raise RestError(
+            errors.INVALID_ARGUMENT,
+            "Repeatability-Request-ID must be a UUID, Repeatability-First-Sent an HTTP date.",
+            target="Repeatability-Request-ID",
+        ) from error
+    return repeat_id
+
+
+def _state(recording: Recording) -> web.Response:
     value = {
         "recordingId": recording.recording_id,
         "recordingState": recording.service_state,
         "recordingKind": "azureCommunicationServices",
     }
-    return json_answer(value, status=status)
+    return json_answer(value)

@@ -96,10 +96,8 @@ class Misbehaviour:
         self._plane = plane
 
     async def strike(self, target: Target) -> Fault | None:
-        """Waits for the latency; the outage or fault that strikes this request."""
+        """The outage or fault that strikes this request."""
         plane, now = self._plane, self._plane.clock.now()
-        if plane.config.latency:
-            await asyncio.sleep(plane.config.latency.total_seconds())
         for outage in list(plane.outages):
             if outage.strikes(target.operation, now):
                 return outage.as_fault(target.operation)

@@ -39,7 +39,7 @@ class Resource:
     def __init__(self, config: AcsConfig, *, clock: Clock) -> None:
         self.config, self.clock = config, clock
         self.lock = threading.RLock()
-        self.ids = IdMaker(config.seed, region=config.region)
+        self.ids = IdMaker(config.seed)
         self._calls: OrderedDict[str, Call] = OrderedDict()
         self._recordings: OrderedDict[str, Recording] = OrderedDict()
         self._documents: dict[str, tuple[Recording, Chunk]] = {}
@@ -278,7 +278,7 @@ class Resource:
             objects = f"v1/objects/{media.document_id}"
             chunk.content_location = f"https://{config.media_host}/{objects}/content/video"
             chunk.metadata_location = f"https://{config.media_host}/{objects}/content/acsmetadata"
-            chunk.delete_location = f"https://{config.delete_host}/{objects}"
+            chunk.delete_location = f"https://{config.media_host}/{objects}"
             chunks.append(chunk)
         return chunks
 

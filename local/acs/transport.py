@@ -1,4 +1,4 @@
-"""azure.core transports that send what is meant for ACS and its media hosts to the emulator instead.
+"""An azure.core transport that sends what is meant for ACS and its media hosts to the emulator instead.
 
 Only where a request goes is changed: the URL that the SDK builds, checks and signs stays https on the
 service's own host name, which travels in the Host header.
@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-# The package itself loads these on first use, untyped.
-from azure.core.pipeline.transport._aiohttp import AioHttpTransport
+# The package itself loads it on first use, untyped.
 from azure.core.pipeline.transport._requests_basic import RequestsTransport
 
 from local.acs.config import MEDIA_SUFFIXES, REST_SUFFIX
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class EmulatorTransport(RequestsTransport):
-    """The transport for the sync clients: `CallAutomationClient…(…, transport=EmulatorTransport(origin))`."""
+    """For the sync clients: `CallAutomationClient…(…, transport=EmulatorTransport(origin))`."""
 
     def __init__(self, origin: str, **kwargs: Any) -> None:
         super().__init__(use_env_settings=False, **kwargs)
@@ -31,19 +30,6 @@ class EmulatorTransport(RequestsTransport):
         """Sends one request, rewritten while it is under way."""
         with rewritten(request, self._origin):
             return super().send(request, **kwargs)
-
-
-class AsyncEmulatorTransport(AioHttpTransport):
-    """The same for the async clients."""
-
-    def __init__(self, origin: str, **kwargs: Any) -> None:
-        super().__init__(use_env_settings=False, **kwargs)
-        self._origin = origin
-
-    async def send(self, request: Any, **kwargs: Any) -> Any:
-        """Sends one request, rewritten while it is under way."""
-        with rewritten(request, self._origin):
-            return await super().send(request, **kwargs)
 
 
 @contextmanager

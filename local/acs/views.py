@@ -66,7 +66,7 @@ def recording_view(resource: Resource, recording: Recording, *, sha256: bool, ev
 
 
 def _chunk_view(resource: Resource, recording: Recording, chunk: Chunk, *, sha256: bool) -> dict[str, Any]:
-    media_name, metadata_name = blob_names(recording, chunk, with_document_id=resource.config.document_id_in_names)
+    media_name, metadata_name = blob_names(recording, chunk)
     return {
         "index": chunk.index,
         "documentId": chunk.document_id,

@@ -4,7 +4,7 @@ from local.eventgrid.delivery_log import Attempt, Delivery, State
 from local.eventgrid.grid import EventGrid
 from local.eventgrid.schedule import RETRY_DELAYS, Outcome
 from local.eventgrid.schema import CLOUD_EVENTS, EVENT_GRID, EventError, Schema
-from local.eventgrid.subscription import DeadLetter, Subscription
+from local.eventgrid.subscription import Subscription
 from local.eventgrid.webhook import HandshakeError
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "EVENT_GRID",
     "RETRY_DELAYS",
     "Attempt",
-    "DeadLetter",
     "Delivery",
     "EventError",
     "EventGrid",

@@ -8,30 +8,25 @@ import uuid
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
-
-from local.eventgrid.schema import Event, encoded, type_of
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from local.eventgrid.schedule import Outcome
+    from local.eventgrid.schema import Event
 
 _POLL_SECONDS = 0.005
+_HISTORY = 100_000
 
 
 class State(StrEnum):
-    """State of a delivery; the last three are final."""
+    """State of a delivery; the last two are final."""
 
     PENDING = "pending"
-    DEAD_LETTERING = "dead-lettering"
     DELIVERED = "delivered"
-    DEAD_LETTERED = "dead-lettered"
     DROPPED = "dropped"
-
-
-FINAL = frozenset({State.DELIVERED, State.DEAD_LETTERED, State.DROPPED})
 
 
 @dataclass(frozen=True)
@@ -48,8 +43,7 @@ class Attempt:
 class Delivery:
     """Snapshot of the delivery of one event to one subscription.
 
-    `next_attempt`: when it is due next (clock time); None once final. `reason`: why it was given up. `blob`: name of
-    its dead-letter blob.
+    `next_attempt`: when it is due next (clock time); None once final. `reason`: why it was given up.
     """
 
     id: str
@@ -60,31 +54,12 @@ class Delivery:
     next_attempt: datetime | None
     attempts: tuple[Attempt, ...]
     reason: str | None
-    blob: str | None
 
     @property
     def event_id(self) -> str:
         """The event's own id: the same in all its deliveries."""
         identity: str = self.event["id"]
         return identity
-
-    def as_json(self) -> dict[str, Any]:
-        """The control plane's form, without the event itself."""
-        return {
-            "id": self.id,
-            "subscription": self.subscription,
-            "eventId": self.event_id,
-            "eventType": type_of(self.event),
-            "state": self.state,
-            "publishTime": self.publish_time.isoformat(),
-            "nextAttempt": self.next_attempt.isoformat() if self.next_attempt else None,
-            "attempts": [
-                {"at": a.at.isoformat(), "outcome": a.outcome, "status": a.status, "seconds": a.seconds}
-                for a in self.attempts
-            ],
-            "reason": self.reason,
-            "blob": self.blob,
-        }
 
 
 @dataclass(eq=False, slots=True)
@@ -99,11 +74,6 @@ class Entry:
     state: State = State.PENDING
     attempts: list[Attempt] = field(default_factory=list)
     reason: str | None = None
-    blob: str | None = None
-    size: int = 0
-
-    def __post_init__(self) -> None:
-        self.size = len(encoded(self.event))
 
     def snapshot(self) -> Delivery:
         """An immutable copy of the present state."""
@@ -113,22 +83,20 @@ class Entry:
             event=self.event,
             state=self.state,
             publish_time=self.publish_time,
-            next_attempt=None if self.state in FINAL else self.due,
+            next_attempt=self.due if self.state is State.PENDING else None,
             attempts=tuple(self.attempts),
             reason=self.reason,
-            blob=self.blob,
         )
 
 
 class DeliveryLog:
-    """All entries, oldest first. Of the finished ones the newest `history` are kept.
+    """All entries, oldest first. Of the finished ones the newest 100,000 are kept.
 
     `changed` guards the entries and is notified when one finishes.
     """
 
-    def __init__(self, *, history: int) -> None:
+    def __init__(self) -> None:
         self.changed = threading.Condition()
-        self._history = history
         self._unfinished: OrderedDict[str, Entry] = OrderedDict()
         self._finished: OrderedDict[str, Entry] = OrderedDict()
 
@@ -144,7 +112,7 @@ class DeliveryLog:
             entry.reason = reason or entry.reason
             if self._unfinished.pop(entry.id, None) is not None:
                 self._finished[entry.id] = entry
-                if len(self._finished) > self._history:
+                if len(self._finished) > _HISTORY:
                     self._finished.popitem(last=False)
             self.changed.notify_all()
 

@@ -1,11 +1,7 @@
 """Delivers the events of one subscription: attempts, retries by the schedule, gives up.
 
-States of an entry, and the class that moves it on:
-
-    pending ─ response 200-204 ───────────────────────────────► delivered        (DeliveryWorker)
-            ─ not retryable, attempts or time used up ┬───────► dropped          (DeliveryWorker)
-                                                      └─► dead-lettering ┬──► dead-lettered  (DeadLetterWriter)
-                                                                         └──► dropped        (DeadLetterWriter)
+An entry is pending until a response of 200 to 204 (delivered), or until its attempts or its time are used up, or the
+response is not one to retry (dropped).
 """
 
 from __future__ import annotations
@@ -15,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from local.eventgrid.delivery_log import Attempt, DeliveryLog, Entry, State
-from local.eventgrid.schedule import DEAD_LETTER_DELAY, Outcome, probation, retry_delay
+from local.eventgrid.schedule import Outcome, probation, retry_delay
 from local.eventgrid.timer_queue import TimerQueue, wait_until
 
 if TYPE_CHECKING:
@@ -23,12 +19,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from local.clock import Clock
-    from local.eventgrid.dead_letter import DeadLetterWriter
     from local.eventgrid.schema import Event
     from local.eventgrid.subscription import Subscription
     from local.eventgrid.webhook import Response, Webhook
-
-_KIB = 1024
 
 
 class DeliveryWorker:
@@ -41,7 +34,6 @@ class DeliveryWorker:
         clock: Clock,
         log: DeliveryLog,
         webhook: Webhook,
-        dead_letters: DeadLetterWriter | None,
         rng: random.Random,
     ) -> None:
         self.subscription = subscription
@@ -49,7 +41,6 @@ class DeliveryWorker:
         self._clock = clock
         self._log = log
         self._webhook = webhook
-        self._dead_letters = dead_letters
         self._rng = rng
         self._queue = TimerQueue()
         self._in_progress = 0
@@ -77,8 +68,8 @@ class DeliveryWorker:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self.wake.clear()
-                while batch := self._take():
-                    tasks.create_task(self._deliver(batch))
+                while entry := self._take():
+                    tasks.create_task(self._deliver(entry))
                 await wait_until(self.wake, self._clock, until=self.next_due())
 
     def next_due(self) -> datetime | None:
@@ -102,79 +93,58 @@ class DeliveryWorker:
             for entry in self._queue.clear():
                 self._log.finish(entry, State.DROPPED, reason="SubscriptionDeleted")
 
-    def _take(self) -> list[Entry]:
-        """The entries of the next request, counted as in progress from now on; empty if none is due or may be sent."""
+    def _take(self) -> Entry | None:
+        """The next entry, counted as in progress from now on; None if none is due or may be sent."""
         with self._log.changed:
             now = self._clock.now()
             # A failing endpoint gets one request at a time until one succeeds (inference).
             at_most = 1 if self._rounds else self.subscription.concurrency
             if self._in_progress >= at_most or (self._probation_until or now) > now:
-                return []
-            batch: list[Entry] = []
-            room = self.subscription.batch_kilobytes * _KIB
+                return None
             while (entry := self._queue.first()) is not None and entry.due <= now:
-                if len(batch) == self.subscription.batch_size or (batch and entry.size > room):
-                    break
                 self._queue.pop()
                 # The time to live is checked only when an attempt is due (documented).
-                if now - entry.publish_time >= self.subscription.ttl:
-                    self._give_up(entry, "TimeToLiveExceeded")
-                    continue
-                batch.append(entry)
-                room -= entry.size
-            self._in_progress += bool(batch)
-            return batch
+                if now - entry.publish_time < self.subscription.ttl:
+                    self._in_progress += 1
+                    return entry
+                self._log.finish(entry, State.DROPPED, reason="TimeToLiveExceeded")
+            return None
 
-    async def _deliver(self, batch: list[Entry]) -> None:
+    async def _deliver(self, entry: Entry) -> None:
         at, began = self._clock.now(), time.monotonic()
         try:
             response = await self._webhook.notify(
-                self.subscription,
-                events=[entry.event for entry in batch],
-                delivery_id=batch[0].id,
-                earlier_attempts=len(batch[0].attempts),
+                self.subscription, event=entry.event, delivery_id=entry.id, earlier_attempts=len(entry.attempts)
             )
         except asyncio.CancelledError:
             with self._log.changed:
                 self._in_progress -= 1
-                for entry in batch:
-                    self._queue.add(entry)
+                self._queue.add(entry)
                 if self._is_gone:
                     self.abandon()
             raise
-        attempt = Attempt(at, response.outcome, response.status, round(time.monotonic() - began, 6))
         with self._log.changed:
             self._in_progress -= 1
             self._update_probation(response.outcome)
-            # One random number for all: a failed batch stays together (inference).
-            chance, now = self._rng.random(), self._clock.now()
-            for entry in batch:
-                entry.attempts.append(attempt)
-                self._settle(entry, response, chance=chance, now=now)
+            seconds = round(time.monotonic() - began, 6)
+            entry.attempts.append(Attempt(at, response.outcome, response.status, seconds))
+            self._settle(entry, response)
         self.wake.set()
 
-    def _settle(self, entry: Entry, response: Response, *, chance: float, now: datetime) -> None:
-        """Sets the state of an entry after an attempt. A batch succeeds or fails as a whole (documented)."""
+    def _settle(self, entry: Entry, response: Response) -> None:
+        """Sets the state of an entry after an attempt."""
         if response.outcome is Outcome.DELIVERED:
             self._log.finish(entry, State.DELIVERED)
             return
-        attempts, kind = len(entry.attempts), self.subscription.endpoint_type
-        delay = retry_delay(attempts, status=response.status, endpoint_type=kind, chance=chance)
+        attempts = len(entry.attempts)
+        delay = retry_delay(attempts, status=response.status, chance=self._rng.random())
         if delay is None:
-            self._give_up(entry, "UndeliverableDueToClientError")
+            self._log.finish(entry, State.DROPPED, reason="UndeliverableDueToClientError")
         elif attempts >= self.subscription.max_attempts:
-            self._give_up(entry, "MaxDeliveryAttemptsExceeded")
+            self._log.finish(entry, State.DROPPED, reason="MaxDeliveryAttemptsExceeded")
         else:
-            entry.due = now + delay
+            entry.due = self._clock.now() + delay
             self._queue.add(entry)
-
-    def _give_up(self, entry: Entry, reason: str) -> None:
-        if self._dead_letters is None:
-            self._log.finish(entry, State.DROPPED, reason=reason)
-            return
-        entry.state, entry.reason = State.DEAD_LETTERING, reason
-        entry.due = self._clock.now() + DEAD_LETTER_DELAY
-        self._dead_letters.take(entry)
 
     def _update_probation(self, outcome: Outcome) -> None:
         """Delays all deliveries to an endpoint that keeps failing; one success ends the delay."""
@@ -187,6 +157,6 @@ class DeliveryWorker:
         is_on_probation = self._probation_until is not None and self._probation_until > now
         delay_after = self.subscription.delay_after
         if delay_after and self._failures >= delay_after and not is_on_probation:
-            pause = probation(self._rounds, outcome=outcome, limit=self.subscription.delay_limit)
+            pause = probation(self._rounds, outcome=outcome)
             self._probation_until = now + pause
             self._rounds += 1

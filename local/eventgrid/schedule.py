@@ -8,10 +8,6 @@ from __future__ import annotations
 from datetime import timedelta
 from enum import StrEnum
 from http import HTTPStatus
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from local.eventgrid.subscription import EndpointType
 
 RETRY_DELAYS = (
     timedelta(seconds=10),
@@ -29,12 +25,6 @@ RETRY_DELAYS = (
 
 JITTER = 0.05
 """The documented "small randomization": up to this share is added to every pause (inference: its size)."""
-
-DEAD_LETTER_DELAY = timedelta(minutes=5)
-"""Between the last attempt and the dead-letter blob."""
-
-DEAD_LETTER_PATIENCE = timedelta(hours=4)
-"""How long a dead-letter container may be unreachable before its events are dropped."""
 
 
 class Outcome(StrEnum):
@@ -68,20 +58,9 @@ _BY_STATUS: dict[int, Outcome] = {
     HTTPStatus.SERVICE_UNAVAILABLE: Outcome.BUSY,
 }
 
-_NOT_RETRIED: dict[EndpointType, frozenset[int]] = {
-    "WebHook": frozenset({400, 401, 403, 413}),
-    "AzureFunction": frozenset({400, 403, 413}),
-}
-
-_AT_LEAST: dict[EndpointType, dict[int, timedelta]] = {
-    "WebHook": {408: timedelta(minutes=2), 503: timedelta(seconds=30)},
-    "AzureFunction": {
-        401: timedelta(minutes=5),
-        404: timedelta(minutes=5),
-        408: timedelta(minutes=2),
-        503: timedelta(seconds=30),
-    },
-}
+# Of a web hook; an Azure Function's 401 is retried.
+_NOT_RETRIED = frozenset({400, 401, 403, 413})
+_AT_LEAST = {408: timedelta(minutes=2), 503: timedelta(seconds=30)}
 
 _PROBATION = {
     Outcome.BUSY: timedelta(seconds=10),
@@ -93,6 +72,7 @@ _PROBATION = {
     Outcome.FORBIDDEN: timedelta(minutes=5),
 }
 _PROBATION_OTHERWISE = timedelta(seconds=10)
+_PROBATION_LIMIT = timedelta(hours=3)
 _MOST_DOUBLINGS = 20
 
 
@@ -103,24 +83,24 @@ def outcome_of(status: int) -> Outcome:
     return _BY_STATUS.get(status, Outcome.GENERIC_ERROR)
 
 
-def retry_delay(attempts: int, *, status: int | None, endpoint_type: EndpointType, chance: float) -> timedelta | None:
+def retry_delay(attempts: int, *, status: int | None, chance: float) -> timedelta | None:
     """The pause after `attempts` failed attempts (1 or more), the last with `status`; None: no retry.
 
     `status` None: there was no response. `chance`: 0 to 1, the share of the jitter that is added.
     """
-    if status in _NOT_RETRIED[endpoint_type]:
+    if status in _NOT_RETRIED:
         return None
     planned = RETRY_DELAYS[min(attempts, len(RETRY_DELAYS)) - 1]
-    least = _AT_LEAST[endpoint_type].get(status or 0, timedelta(0))
+    least = _AT_LEAST.get(status or 0, timedelta(0))
     return max(planned, least) * (1 + JITTER * chance)
 
 
-def probation(rounds: int, *, outcome: Outcome, limit: timedelta) -> timedelta:
+def probation(rounds: int, *, outcome: Outcome) -> timedelta:
     """How long an endpoint gets no delivery at all, after `rounds` earlier such pauses.
 
     Documented: the first length for each kind of failure, the start after about ten failures, and that it can
-    reach hours. Inference: it doubles.
+    reach hours. Inference: it doubles, up to three hours.
     """
     first = _PROBATION.get(outcome, _PROBATION_OTHERWISE)
     factor: int = 2 ** min(rounds, _MOST_DOUBLINGS)
-    return min(first * factor, limit)
+    return min(first * factor, _PROBATION_LIMIT)

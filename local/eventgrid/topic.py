@@ -1,7 +1,7 @@
 """A topic: its subscriptions, and what becomes of every event published to it.
 
-No HTTP server and no thread of its own: the topic works on the event loop on which `running` was entered. `add`,
-`remove` and `agree` are for that loop; everything else may be called from any thread.
+It has no HTTP server and no thread: it works on the event loop on which `running` was entered. `add`
+and `remove` are for that loop; everything else may be called from any thread.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from local.clock import Clock
-from local.eventgrid.dead_letter import DeadLetterWriter
 from local.eventgrid.delivery_log import Delivery, DeliveryLog
 from local.eventgrid.delivery_worker import DeliveryWorker
 from local.eventgrid.schema import Event, accepted, delivered_as, type_of
@@ -45,25 +44,19 @@ class _Subscribed:
     """A subscription at work."""
 
     worker: DeliveryWorker
-    dead_letters: DeadLetterWriter | None
-    tasks: tuple[asyncio.Task[None], ...]
+    task: asyncio.Task[None]
 
 
 class Topic:
     """Delivers published events to the subscriptions' endpoints, by the service's rules, in `clock` time.
 
     Everything is in memory: what was not delivered when `running` ends is gone. `seed` decides everything random.
-    `key`: what a publisher over HTTP must prove to know; None: no proof needed. `history`: how many finished
-    deliveries are kept.
     """
 
-    def __init__(
-        self, *, clock: Clock | None = None, seed: int = 0, key: str | None = None, history: int = 100_000
-    ) -> None:
+    def __init__(self, *, clock: Clock | None = None, seed: int = 0) -> None:
         self.clock = clock or Clock()
-        self.key = key
         self._rng = random.Random(seed)
-        self._log = DeliveryLog(history=history)
+        self._log = DeliveryLog()
         self._subscribed: dict[str, _Subscribed] = {}
         self._handshakes: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -78,7 +71,7 @@ class Topic:
             try:
                 yield
             finally:
-                tasks = [*self._handshakes, *(task for each in self._subscribed.values() for task in each.tasks)]
+                tasks = [*self._handshakes, *(each.task for each in self._subscribed.values())]
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
@@ -116,25 +109,17 @@ class Topic:
         finally:
             self._handshakes.discard(handshake)
         await self.remove(subscription.name)
-        dead_letters = None
-        if subscription.dead_letter is not None:
-            dead_letters = DeadLetterWriter(
-                subscription.name, subscription.dead_letter, clock=self.clock, log=self._log
-            )
         worker = DeliveryWorker(
             subscription,
             clock=self.clock,
             log=self._log,
             webhook=self._webhook,
-            dead_letters=dead_letters,
             rng=random.Random(self._rng.random()),
         )
-        runs = [worker.run()] + ([dead_letters.run()] if dead_letters else [])
         with self._log.changed:
-            tasks = tuple(asyncio.create_task(run) for run in runs)
-            self._subscribed[subscription.name] = _Subscribed(worker, dead_letters, tasks)
-        for task in tasks:
-            task.add_done_callback(_log_failure)
+            task = asyncio.create_task(worker.run())
+            self._subscribed[subscription.name] = _Subscribed(worker, task)
+        task.add_done_callback(_log_failure)
 
     def unsubscribe(self, name: str) -> bool:
         """Removes a subscription and drops its unfinished deliveries; False if there is none of this name."""
@@ -147,10 +132,8 @@ class Topic:
             gone = self._subscribed.pop(name, None)
             if gone is None:
                 return False
-            for task in gone.tasks:
-                task.cancel()
+            gone.task.cancel()
             gone.worker.abandon()
-            self._log.drop(name, reason="SubscriptionDeleted")  # unwritten dead letters, too
             return True
 
     def publish(self, event: Event) -> None:
@@ -203,9 +186,9 @@ class Topic:
         return self._log.unfinished
 
     def next_due(self) -> datetime | None:
-        """When (clock time) the next delivery or dead letter is due; None: there is none."""
+        """When (clock time) the next delivery is due; None: there is none."""
         with self._log.changed:
-            times = [each.next_due() for each in self._at_work()]
+            times = [each.worker.next_due() for each in self._subscribed.values()]
         return min((moment for moment in times if moment is not None), default=None)
 
     def wait_idle(self, timeout: float) -> bool:
@@ -217,22 +200,9 @@ class Topic:
 
         Returns whether that was reached within `timeout` real seconds.
         """
-        return self._log.wait_for(lambda: not any(each.is_busy() for each in self._at_work()), timeout=timeout)
-
-    def agree(self, code: str) -> bool:
-        """A visit of a validation URL; see `Webhook.agree`."""
-        return self._webhook is not None and self._webhook.agree(code)
-
-    def _validates_at(self, origin: str) -> None:
-        """`origin` (`http://host:port`) is where the validation URLs of handshakes point."""
-        if self._webhook is not None:
-            self._webhook.origin = origin
-
-    def _at_work(self) -> list[DeliveryWorker | DeadLetterWriter]:
-        found: list[DeliveryWorker | DeadLetterWriter] = []
-        for each in self._subscribed.values():
-            found += [each.worker, each.dead_letters] if each.dead_letters else [each.worker]
-        return found
+        return self._log.wait_for(
+            lambda: not any(each.worker.is_busy() for each in self._subscribed.values()), timeout=timeout
+        )
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:

@@ -12,7 +12,7 @@ import time
 import uuid
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import aiohttp
 
@@ -43,85 +43,50 @@ class Response:
     status: int | None = None
 
 
-@dataclass(frozen=True)
-class _Handshake:
-    """A pending handshake: its code and URL, when (monotonic seconds) it fails, and whether the URL was visited."""
-
-    code: str
-    url: str
-    give_up: float
-    visited: asyncio.Event
-
-
 class Webhook:
-    """Requests over one HTTP session, which its owner opens and closes.
-
-    `origin`: where the validation URLs point (`http://host:port`), set once the port is known.
-    """
+    """Requests over one HTTP session, which its owner opens and closes."""
 
     def __init__(self, session: aiohttp.ClientSession, *, clock: Clock, topic: str) -> None:
         self._session = session
         self._clock = clock
         self._topic = topic
-        self.origin = ""
-        self._handshakes: dict[str, _Handshake] = {}
-
-    def agree(self, code: str) -> bool:
-        """Completes a handshake whose validation URL was visited; False for an unknown code."""
-        handshake = self._handshakes.get(code)
-        if handshake is None:
-            return False
-        handshake.visited.set()
-        return True
 
     async def handshake(self, subscription: Subscription) -> None:
         """Returns once the endpoint has agreed. HandshakeError if it has not after `handshake_wait` seconds.
 
-        Until then the handshake is repeated while the endpoint is not up or responds with an error.
+        Until then the handshake is repeated, also where the endpoint responds without agreeing: the service waits for a
+        visit of the validation URL there, which is not emulated.
         """
-        code = str(uuid.uuid4())
-        handshake = self._handshakes[code] = _Handshake(
-            code=code,
-            url=f"{self.origin}/eventsubscriptions/{subscription.name}/validate?id={code}",
-            give_up=time.monotonic() + subscription.handshake_wait,
-            visited=asyncio.Event(),
-        )
+        give_up = time.monotonic() + subscription.handshake_wait
         validate = self._validate_by_options if subscription.schema == CLOUD_EVENTS else self._validate_by_event
-        try:
-            while True:
-                try:
-                    problem = await validate(subscription, handshake)
-                except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                    problem = str(error) or type(error).__name__
-                if not problem:
-                    return
-                if time.monotonic() >= handshake.give_up:
-                    raise HandshakeError(f"subscription {subscription.name}: {problem}")
-                await asyncio.sleep(_RETRY_SECONDS)
-        finally:
-            del self._handshakes[code]
+        while True:
+            try:
+                problem = await validate(subscription)
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                problem = str(error) or type(error).__name__
+            if not problem:
+                return
+            if time.monotonic() >= give_up:
+                raise HandshakeError(f"subscription {subscription.name}: {problem}")
+            await asyncio.sleep(_RETRY_SECONDS)
 
     async def notify(
-        self, subscription: Subscription, *, events: list[Event], delivery_id: str, earlier_attempts: int
+        self, subscription: Subscription, *, event: Event, delivery_id: str, earlier_attempts: int
     ) -> Response:
-        """Delivers `events` in one request. Failures of the endpoint are returned, not raised."""
-        is_batch = subscription.batch_size > 1
+        """Delivers `event`. Failures of the endpoint are returned, not raised."""
         headers = _headers(subscription, "Notification") | {
             "aeg-delivery-count": str(earlier_attempts),
             "aeg-output-event-id": delivery_id,
         }
-        body: Any = events
         if subscription.schema == EVENT_GRID:
             headers["Content-Type"] = "application/json; charset=utf-8"
-            headers["aeg-data-version"] = str(events[0].get("dataVersion", ""))
-            headers["aeg-metadata-version"] = str(events[0].get("metadataVersion", "1"))
-        else:
-            kind = "cloudevents-batch" if is_batch else "cloudevents"
-            headers["Content-Type"] = f"application/{kind}+json; charset=utf-8"
-            headers["aeg-metadata-version"] = "1.0"
-            headers["Origin"] = SENDER
-            body = events if is_batch else events[0]
-        return await self._post(subscription, encoded(body), headers)
+            headers["aeg-data-version"] = str(event.get("dataVersion", ""))
+            headers["aeg-metadata-version"] = str(event.get("metadataVersion", "1"))
+            return await self._post(subscription, encoded([event]), headers)
+        headers["Content-Type"] = "application/cloudevents+json; charset=utf-8"
+        headers["aeg-metadata-version"] = "1.0"
+        headers["Origin"] = SENDER
+        return await self._post(subscription, encoded(event), headers)
 
     async def _post(self, subscription: Subscription, body: bytes, headers: dict[str, str]) -> Response:
         try:
@@ -141,16 +106,14 @@ class Webhook:
             is_lookup = isinstance(getattr(error, "os_error", None), socket.gaierror)
             return Response(Outcome.RESOLUTION_ERROR if is_lookup else Outcome.SOCKET_ERROR)
 
-    async def _validate_by_event(self, subscription: Subscription, handshake: _Handshake) -> str:
-        """The synchronous handshake. Returns what is wrong, or "" if the code was echoed.
-
-        After a 200 without the code the validation URL may still be visited.
-        """
+    async def _validate_by_event(self, subscription: Subscription) -> str:
+        """The synchronous handshake. Returns what is wrong, or "" if the code was echoed."""
+        code = str(uuid.uuid4())
         event = {
             "id": str(uuid.uuid4()),
             "topic": self._topic,
             "subject": "",
-            "data": {"validationCode": handshake.code, "validationUrl": handshake.url},
+            "data": {"validationCode": code, "validationUrl": f"https://{SENDER}/not-emulated?id={code}"},
             "eventType": _VALIDATION_TYPE,
             "eventTime": self._clock.now().isoformat(),
             "metadataVersion": "1",
@@ -173,11 +136,11 @@ class Webhook:
             # A 202 is not an agreement (documented).
             if response.status != HTTPStatus.OK:
                 return f"the endpoint responded {response.status} to the validation event"
-        return "" if _echo(text) == handshake.code else await _visited(handshake)
+        return "" if _echo(text) == code else "the endpoint did not echo the validation code"
 
-    async def _validate_by_options(self, subscription: Subscription, handshake: _Handshake) -> str:
+    async def _validate_by_options(self, subscription: Subscription) -> str:
         """The CloudEvents handshake. Returns what is wrong, or "" if the endpoint allows this sender."""
-        headers = {"WebHook-Request-Origin": SENDER, "WebHook-Request-Callback": handshake.url}
+        headers = {"WebHook-Request-Origin": SENDER}
         async with self._session.options(
             subscription.endpoint,
             headers=headers,
@@ -188,16 +151,7 @@ class Webhook:
             status = response.status
         if status != HTTPStatus.OK:
             return f"the endpoint responded {status} to OPTIONS"
-        return "" if allowed in {"*", SENDER} else await _visited(handshake)
-
-
-async def _visited(handshake: _Handshake) -> str:
-    """Waits for a visit of the validation URL. Returns what is wrong, or "" after the visit."""
-    try:
-        await asyncio.wait_for(handshake.visited.wait(), handshake.give_up - time.monotonic())
-    except TimeoutError:
-        return "the endpoint neither agreed nor visited the validation URL"
-    return ""
+        return "" if allowed in {"*", SENDER} else f"the endpoint allows the origin {allowed!r}, not {SENDER}"
 
 
 def _headers(subscription: Subscription, kind: str) -> dict[str, str]:

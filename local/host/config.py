@@ -65,9 +65,9 @@ def _number(low: int, high: int) -> Callable[[Any], int]:
 
 
 def _prefix(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("must be a string")  # noqa: TRY004 - a fault of the file, like its others
-    return value.strip("/")
+    if isinstance(value, str):
+        return value.strip("/")
+    raise ValueError("must be a string")
 
 
 def _base64(value: Any) -> None:

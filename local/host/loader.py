@@ -41,11 +41,10 @@ class FunctionError(Exception):
 
 @dataclass
 class Loaded:
-    """The app's functions, those disabled by a setting, and the refused ones with the reason."""
+    """The app's functions, and the refused ones with the reason."""
 
     functions: list[Function] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
-    disabled: list[str] = field(default_factory=list)
 
 
 def load(app_dir: Path, *, environ: Mapping[str, str] = os.environ) -> Loaded:
@@ -61,10 +60,9 @@ def load(app_dir: Path, *, environ: Mapping[str, str] = os.environ) -> Loaded:
         except FunctionError as error:
             loaded.refused[name] = str(error)
         else:
-            if environ.get(f"AzureWebJobs.{name}.Disabled", "").lower() in {"true", "1"}:
-                loaded.disabled.append(name)
-            else:
-                loaded.functions.append(function)
+            if f"AzureWebJobs.{name}.Disabled" in environ:
+                raise IndexingError(f"this host does not support the setting AzureWebJobs.{name}.Disabled")
+            loaded.functions.append(function)
     return loaded
 
 

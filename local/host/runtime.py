@@ -118,8 +118,6 @@ class Runtime:
         front = WebFront(loaded.functions, config=config, invoker=invoker, log=self._log, refused=loaded.refused)
         for name, why in loaded.refused.items():
             self._report(f"The '{name}' function is in error: {why}")
-        for name in loaded.disabled:
-            self._log.warning(f"{name} is disabled by a setting: not started")
         self.listing = front.listing(self.origin)
         return front.application()
 

@@ -292,7 +292,7 @@ def _closed(cause: BaseException | None) -> str | None:
 
 
 def _as_it_is(response: Any) -> Any:
-    """The answer, unless it is compressed though nobody asked for that: its bytes are not the recording's."""
+    """The answer, unless it is compressed without being asked for: its bytes are not the recording's."""
     coding = (response.headers.get("Content-Encoding") or "identity").strip().lower()
     if coding != "identity":
         response.close()

@@ -164,7 +164,7 @@ class Connection:
             stream.close()
 
     def __del__(self) -> None:
-        # An answer that nobody read to its end nor closed.
+        # An answer that was neither read to its end nor closed.
         self.close()
 
 

@@ -148,7 +148,7 @@ def pieces(reader: Reader, head: Head, *, size: int) -> Iterator[bytes]:
             if count:
                 yield bytes(memoryview(piece)[:count])
             return
-        # Not copied, as it is a block: nobody writes into it, and a caller that needs `bytes` makes them.
+        # Not copied, as it is a block: nothing writes into it, and a caller that needs `bytes` makes them.
         yield cast("bytes", piece)
         left = None if left is None else left - count
 

@@ -69,7 +69,7 @@ _BLOB_CODES: dict[str, type[e.StorageError]] = {
     "ResourceNotFound": e.BlobMissing,
     "BlobAlreadyExists": e.BlobExists,
     "PathAlreadyExists": e.BlobExists,
-    "InvalidBlobType": e.BlobExists,  # a page or append blob stands there
+    "InvalidBlobType": e.BlobExists,  # a page or append blob is there
     "ContainerAlreadyExists": e.BlobExists,
     "QueueAlreadyExists": e.BlobExists,
     "ResourceAlreadyExists": e.BlobExists,

@@ -47,8 +47,8 @@ _LATE = timedelta(minutes=15)
 _SWEEP_MISSED = timedelta(minutes=12)
 # Signatures of storage and ACS are refused beyond 15 and 5 minutes.
 _SKEW_WARN, _SKEW_FAIL = timedelta(seconds=30), timedelta(minutes=4)
-# Well formed, and nobody's: ACS answers that it knows none, once it has accepted the credential.
-_NOBODYS = (
+# Well formed, and of no recording: ACS answers that it knows none, once it has accepted the credential.
+_UNKNOWN_ID = (
     "eyJQbGF0Zm9ybUVuZHBvaW50SWQiOiIwMDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDAiLCJSZXNvdXJjZVNwZWNpZmljSWQiOiIw"
     "MDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDAifQ=="
 )
@@ -243,7 +243,7 @@ class Doctor:
     def _of_acs(self) -> list[Check]:
         how = "its key" if self._settings.acs_key else "the app's identity"
         try:
-            self._acs.recording_state(_NOBODYS)
+            self._acs.recording_state(_UNKNOWN_ID)
         except (RecordingNotFound, AcsInvalidArgument):
             pass  # it was let in, and there is no such recording
         except AcsError as error:

@@ -1,4 +1,4 @@
-"""Who asks: for timelines and log lines. Nobody is let in here, the Functions host does that.
+"""Who asks: for timelines and log lines. It decides about no access: the Functions host does that.
 
 `X-MS-CLIENT-PRINCIPAL` is set by App Service's authentication (Entra sign-in), which takes away one that a caller
 sends; so it counts only where that is on (`WEBSITE_AUTH_ENABLED`, set by App Service). Without it a holder of the key

@@ -143,7 +143,7 @@ def _unproven(recording: Recording, chunk: Chunk, fact: f.Stored, c: Context) ->
 
 
 def copied(recording: Recording, chunk: Chunk, fact: f.Copied, c: Context) -> Recording:
-    """Delivered where the bytes were compared on the way; else that is a step of its own."""
+    """Delivered where the bytes were compared on the way; else that is a separate step."""
     if chunk.state not in IN_FALLBACK_STATES:
         return recording
     if not fact.is_same or chunk.sha256 is None:

@@ -10,7 +10,7 @@
     ├── StorageError               a container or queue: of the destination, the fallback or the app itself
     │   ├── StorageRefused         a person must mend it (role, network, policy, space)
     │   └── StorageUnavailable …   passes by itself
-    └── DestinationConflict        another file stands where the recording belongs
+    └── DestinationConflict        another file is where the recording belongs
 
 `blame` says who can mend it: `caller`, `destination` (the customer's container), `acs`, or `app` (this app and
 its own storage or configuration). `code` is stable and appears in answers, the ledger and log lines.
@@ -269,7 +269,7 @@ class ContainerNotReady(RecorderError):
 
 
 class DestinationConflict(RecorderError):
-    """A file with other bytes stands where the recording belongs; it is kept as it is."""
+    """A file with other bytes is where the recording belongs; it is kept as it is."""
 
     code = "destination_conflict"
     blame = Blame.DESTINATION
@@ -311,7 +311,7 @@ class AlertNotSent(RecorderError):
 
 
 class Unexpected(RecorderError):
-    """Something failed that nobody thought of: a bug, of ours or of a library's. The log says where."""
+    """An unforeseen failure: a bug, of ours or of a library's. The log says where."""
 
     code = "unexpected"
     blame = Blame.APP

@@ -132,7 +132,7 @@ class Failed(ChunkFact):
     """`step` failed. `progress`: blocks that were staged all the same. `also`: why the way before it failed, too.
 
     `refuted`: URLs that gave nothing of the chunk's media; `is_confirmed`: something showed that the chunk exists;
-    `staged`: how much of it is staged, None where nobody counted.
+    `staged`: how much of it is staged, None where it was not counted.
     """
 
     step: Step

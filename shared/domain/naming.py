@@ -1,4 +1,4 @@
-"""Names of blobs: the layout that ACS itself writes, so that nobody downstream can tell a rescue from an export.
+"""Names of blobs: the layout that ACS itself writes, so that a rescue looks like an export to whatever reads it.
 
     [prefix/]YYYYMMDD/{callId}/{first 8 of recordingId}-{guid}/{index}-audiomp3.{documentId}.mp3
     [prefix/]YYYYMMDD/{callId}/{first 8 of recordingId}-{guid}/{index}-acsmetadata.{documentId}.json
@@ -17,7 +17,7 @@ import uuid
 from datetime import datetime, timedelta
 from urllib.parse import unquote
 
-# An id made only of these stands as it is. No dot at either end: Azure trims trailing dots of a segment.
+# An id made only of these is kept as it is. No dot at either end: Azure trims trailing dots of a segment.
 # No tilde: it marks the ids that were rewritten, so that none can pose as one of those.
 _SAFE = re.compile(r"[A-Za-z0-9_=-]([A-Za-z0-9_.=-]{0,118}[A-Za-z0-9_=-])?")
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "acs-byos-recorder")

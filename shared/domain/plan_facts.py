@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _VERIFY_ATTEMPTS = 5
 # For so long after the window a chunk is not called lost while a container that may hold it cannot be asked.
 _LATE_LOOKS = timedelta(hours=6)
-# The export is not there, as opposed to: nobody could say.
+# The export is not there, as opposed to: the container gave no answer.
 _ABSENT = frozenset({"export_not_found", "export_empty", "export_broken"})
 # Answers that say no more than "not here": what gave nothing else may never have been a chunk.
 _NOT_HERE = frozenset(

@@ -25,7 +25,7 @@ from shared.domain.recording import (
 URGENT_LEFT = timedelta(hours=3)
 # Steps that move many bytes: only these are leased (docs/adr/0013).
 LEASED_STEPS = frozenset({Step.FETCH, Step.DELIVER, Step.PROVE, Step.CHECK})
-# What nothing waits for: a queue of its own, so that a long digest is never in front of a rescue.
+# What nothing waits for: a separate queue, so that a long digest is never in front of a rescue.
 BACKGROUND_STEPS = frozenset({Step.PROVE, Step.CHECK, Step.DELIVER, Step.CLEAN, Step.ASK_ACS, Step.PUBLISH})
 
 

@@ -82,7 +82,7 @@ class RecordingFileStatus:
 def parse_envelopes(raw: str) -> list[Envelope | EventRejected]:
     """The events in `raw`: one JSON object or an array of them, Event Grid schema or CloudEvents 1.0.
 
-    What is no event (reason `not_an_event`) stands among the others, and loses none of them.
+    What is no event (reason `not_an_event`) is among the others, and loses none of them.
     Raises EventRejected (`too_large`, `not_json`, `not_an_event`) where there is nothing in `raw` at all.
     """
     if len(raw) > MAX_EVENT_CHARACTERS:

@@ -87,7 +87,7 @@ class Container(Protocol):
     ) -> BlobFacts:
         """Writes a small blob (at most 100 MiB) in one step, with a checksum as in `stage`.
 
-        BlobExists where it stands and `overwrite` is False. `sha256` is noted in its metadata.
+        BlobExists where there is one and `overwrite` is False. `sha256` is noted in its metadata.
         """
         ...
 

@@ -10,7 +10,7 @@ from azure.monitor.opentelemetry.exporter import AzureMonitorMetricExporter, Azu
 if TYPE_CHECKING:
     from shared.telemetry.otel import Exporters
 
-# The exporter would report on itself, and take orders, over connections of its own.
+# The exporter would report on itself, and take orders, over further connections.
 _QUIET = ("APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL", "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED")
 
 

@@ -31,7 +31,7 @@ class Span(Protocol):
 
 
 class Telemetry(Protocol):
-    """Nothing here raises, waits, or makes a request of its own."""
+    """Nothing here raises, waits, or makes a request."""
 
     def span(
         self, name: str, about: Mapping[str, Attribute], *, parent: str | None = None, link: str | None = None

@@ -1,7 +1,7 @@
 """A committed blob read back once: its SHA-256 and its structure, for the proof in the ledger.
 
 A digest cannot be continued in another process (hashlib keeps no state between them), so this is one pass with a
-budget of its own, and a background step: no transfer waits for it.
+separate budget, and a background step: no transfer waits for it.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ commit itself happens only where no blob exists.
 
 The bytes name their format, not the event. They are whole when a length says so: the total of Content-Range,
 Content-Length, or the end of a chunked body. SHA-256 of the whole is computed as the blocks arrive, in order. After a
-resume some blocks were another worker's: there is none then, and reading back (`digest`) is a step of its own.
+resume some blocks were another worker's: there is none then, and reading back (`digest`) is a separate step.
 """
 
 from __future__ import annotations

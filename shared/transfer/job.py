@@ -100,13 +100,13 @@ class InOrderHash:
                 self._turn.wait()
             if self._is_off:
                 return
-        self._hash.update(data)  # outside the lock: it is this block's turn, and nobody else's
+        self._hash.update(data)  # outside the lock: it is this block's turn, and no other's
         with self._turn:
             self._next = start + len(data)
             self._turn.notify_all()
 
     def switch_off(self) -> None:
-        """Nobody waits any more; the digest is not asked for."""
+        """The digest is not asked for; nothing waits for it any more."""
         with self._turn:
             self._is_off = True
             self._turn.notify_all()

@@ -35,7 +35,7 @@ _M_ARENA_MAX = -8  # <malloc.h>
 def _share_heap() -> None:
     """Lets threads that are made from now on share one heap (glibc; elsewhere nothing happens).
 
-    By default each gets a heap of its own and keeps there what its last block took: with twelve slots and six
+    By default each gets its own heap and keeps there what its last block took: with twelve slots and six
     rescues that was 84 MB resident for 46 MB of blocks, and 52 with one heap, at the same speed (docs/performance.md).
     """
     import ctypes  # noqa: PLC0415 - milliseconds that a cold start need not wait for
@@ -77,7 +77,7 @@ class ThreadSlots:
     def _let_in(self, *, freed: int = 0) -> None:
         """Starts those who wait, first come first served, as far as there is room.
 
-        Nobody is let in past another: a block waits in its lane until the blocks before it are hashed, so those must
+        No block passes another: a block waits in its lane until the blocks before it are hashed, so those must
         have got their room earlier.
         """
         with self._lock:

@@ -44,12 +44,12 @@ class Throttle:
 class HostThrottle:
     """How fast this process may ask one media host (what that host redirects to counts as the host).
 
-    After a 429 nobody asks before its Retry-After is over, and the number of requests at once is halved; each
+    After a 429 there is no request before its Retry-After is over, and the number of requests at once is halved; each
     request that succeeds lets it grow again, by one for as many as are allowed.
 
-    The hold is for everybody, so it is short, whatever one answer says: that chunk's own next try waits as long as
-    the answer says (`backoff.py`), and the others ask for themselves when the hold is over. Nobody is held beyond the
-    deadline of the recording: its last tries are made, come what may.
+    The hold is for all requests, so it is short, whatever one answer says: that chunk's own next try waits as long as
+    the answer says (`backoff.py`), and the others go on when the hold is over. No request is held beyond the deadline
+    of its recording.
     """
 
     # A hold this short is waited for within the try; for a longer one the try ends and keeps its progress.
@@ -71,7 +71,7 @@ class HostThrottle:
         return max(1, int(self._limit))
 
     def hold(self) -> timedelta:
-        """How long nobody may ask; zero when everybody may."""
+        """How long no request may be made; zero when there is no hold."""
         until = self._hold_until
         return max(timedelta(0), until - self._clock.now()) if until else timedelta(0)
 

@@ -86,7 +86,7 @@ function update(node, next) {
   morph(node, [...next.childNodes]);
 }
 
-/** What a screen reader says and nobody sees. */
+/** What a screen reader says and the page does not show. */
 export function hidden(text) {
   return h("span", { class: "hidden" }, text);
 }

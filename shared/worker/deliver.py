@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from shared.transfer.copy import Copier
     from shared.worker.metadata import MetadataStep
 
-# So small a file is compared at once; the digest of a larger one is a step of its own.
+# So small a file is compared at once; the digest of a larger one is a separate step.
 _COMPARED_AT_ONCE = 8 * 1024 * 1024
 
 
@@ -129,7 +129,7 @@ class Deliver:
         return digest.sha256 == chunk.sha256
 
     def _place_metadata(self, destination: Container, recording: Recording, chunk: Chunk, name: str) -> None:
-        """Beside the media; what is not in the fallback (any more) is a step of its own afterwards."""
+        """Beside the media; what is not in the fallback (any more) is a separate step afterwards."""
         if chunk.metadata_state != "saved" or not chunk.metadata_blob:
             return
         file = chunk.metadata_blob.rpartition("/")[2]

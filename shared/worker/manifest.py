@@ -119,4 +119,4 @@ def put_manifest(container: Container, recording: Recording, *, now: datetime) -
                 continue
             container.put(full, data, content_type="application/json", overwrite=True)
         return full
-    raise DestinationConflict(f"another file stands at {full}; it is kept")
+    raise DestinationConflict(f"another file is at {full}; it is kept")

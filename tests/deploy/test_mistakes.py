@@ -22,9 +22,13 @@ PARTS = (
 )
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_seen(mistake: str, tmp_path: Path) -> None:
-    name, right, wrong, check = MISTAKES[mistake]
+EVERY = [(file, *rest) for file, mistakes in MISTAKES.items() for _, *rest in mistakes]
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong", "check"), EVERY, ids=[mistake for of in MISTAKES.values() for mistake, *_ in of]
+)
+def test_a_mistake_is_seen(name: str, right: str, wrong: str, check: str, tmp_path: Path) -> None:
     for part in PARTS:
         source = ROOT / part
         if source.is_dir():
@@ -39,4 +43,4 @@ def test_a_mistake_is_seen(mistake: str, tmp_path: Path) -> None:
 
 
 def test_every_check_is_tried() -> None:
-    assert {check for *_, check in MISTAKES.values()} == set(CHECKS)
+    assert {check for *_, check in EVERY} == set(CHECKS)

@@ -6,9 +6,7 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
-from tests.e2e.support import plan
 from tests.local.host.support import call
-from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.e2e.support import World
@@ -68,17 +66,6 @@ def test_acs_errors_are_mapped_as_for_a_start(strict_world: World) -> None:
     again = _post(strict_world, f"{path}/stop")
     assert (again.status, again.json()["code"]) == (404, "recording_not_found")
     assert (_post(strict_world, "/api/recordings/unknown/stop").json()["code"]) == "recording_unknown"
-
-
-def test_who_replays_is_in_the_timeline(strict_world: World) -> None:
-    recorded = strict_world.start()
-    fault = strict_world.stack.acs.add_fault(kind="status", status=503, operation="media", recording_id=recorded.id)
-    recorded.end(plan(5_000, export="service-outage"))
-    eventually(lambda: recorded.story()["attempts"])
-    strict_world.stack.acs.faults.remove(fault.fault_id)
-    answer = _post(strict_world, f"/api/recordings/{recorded.key}/replay")
-    assert answer.status in (200, 202), answer.body
-    assert _timeline(recorded.whole(), "replayed") == [("replayed", f"entra:{OBJECT_ID}")]
 
 
 def test_without_a_sign_in_in_front_nobody_can_write_a_name_into_a_timeline(world: World) -> None:

@@ -64,22 +64,6 @@ def test_an_event_that_comes_late_and_out_of_order_changes_nothing(world: World)
     assert (after["state"], after["closedAt"]) == (story["state"], story["closedAt"])
 
 
-def test_chunks_told_in_two_events_belong_to_one_recording(world: World) -> None:
-    """The first event knows one chunk, the second one both; all are saved under one manifest."""
-    recorded = world.start()
-    recorded.end(plan(30_000, 50_000, export="firewall", publish_event=False))
-    world.stack.acs.wait_idle()
-    both, first = _event(recorded), _event(recorded)
-    del first["data"]["recordingStorageInfo"]["recordingChunks"][1]
-    assert world.deliver(first) == 202
-    eventually(lambda: recorded.story().get("closedAt"))
-    assert world.deliver(both) == 202
-    eventually(lambda: len(recorded.story()["chunks"]) == 2)
-    recorded.wait_for("rescued", index=1)
-    assert len(recorded.whole()["chunks"]) == 2
-    assert len(recorded.manifest()["chunks"]) == 2
-
-
 def test_the_cloud_events_schema_is_understood(world: World) -> None:
     """A subscription in the CloudEvents schema does the same as one in Event Grid's."""
     endpoint = f"{world.stack.host_url}/runtime/webhooks/EventGrid?functionName={EVENT_FUNCTION}"
@@ -163,26 +147,3 @@ def test_a_forged_location_is_never_asked(world: World) -> None:
     # The true event of the same recording comes, and all is well.
     world.stack.acs.publish_again(recorded.id)
     assert recorded.whole()["state"] == "complete"
-
-
-def test_the_ids_in_the_subject_are_enough(world: World) -> None:
-    """Without recordingId in its data, as older events came, the event still finds its recording."""
-    recorded = world.start()
-    recorded.end(plan(9_000, export="firewall", publish_event=False))
-    world.stack.acs.wait_idle()
-    event = _event(recorded)
-    del event["data"]["recordingId"]
-    assert world.deliver(event) == 202
-    assert recorded.whole()["route"] == "rescued"
-
-
-def test_a_server_call_id_alone_leads_to_what_was_started_for_it(world: World) -> None:
-    """The poorest subject that was seen: the call id, and the server call id; no recording id anywhere."""
-    recorded = world.start()
-    recorded.end(plan(9_000, export="firewall", publish_event=False))
-    world.stack.acs.wait_idle()
-    event = _event(recorded)
-    del event["data"]["recordingId"]
-    event["subject"] = event["subject"].partition("/recordingId/")[0]
-    assert world.deliver(event) == 202
-    assert recorded.whole()["route"] == "rescued"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import pytest
-
 from tests.e2e.support import plan
 from tests.support.waiting import eventually
 
@@ -100,28 +98,6 @@ def test_a_recording_shows_what_was_asked_for_and_what_became_of_it(world: World
     assert done["attempts"] == len(done["chunks"][0]["errors"]) + 1 or done["attempts"] > 8
     assert done["bytesDone"] == done["bytesTotal"] == done["size"]
     assert "cause" not in done
-
-
-def test_every_fault_of_a_query_is_named_at_once(world: World) -> None:
-    answer = world.get("/api/recordings?sate=lost&state=odd&limit=x&limit=2&callId=")
-    assert answer.status == 400
-    assert [one["field"] for one in answer.json()["errors"]] == ["sate", "limit", "callId", "state", "limit"]
-
-
-@pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=x", "state=odd", "cursor=%25%25", "limit=1.5"])
-def test_a_query_that_cannot_be_meant_is_a_400(world: World, query: str) -> None:
-    """With the field that is wrong."""
-    answer = world.get(f"/api/recordings?{query}")
-    assert answer.status == 400, answer.body
-    assert answer.json()["errors"][0]["field"] == query.partition("=")[0]
-
-
-@pytest.mark.parametrize("identity", ["0" * 32, "unknown", "..%2Fopen", "a" * 3000])
-def test_a_recording_nobody_heard_of_is_a_404(world: World, identity: str) -> None:
-    """Whatever is asked for."""
-    answer = world.get(f"/api/recordings/{identity}")
-    assert answer.status == 404
-    assert answer.json()["code"] == "recording_unknown"
 
 
 def test_the_sweep_runs_by_hand_and_disturbs_nothing(world: World) -> None:

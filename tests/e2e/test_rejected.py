@@ -33,12 +33,6 @@ def test_a_rejected_event_is_listed_and_replayed(world: World) -> None:
     assert again["replayed"]["by"] == "api"
 
 
-def test_what_is_not_kept_is_unknown(world: World) -> None:
-    for identity in ("x", "20260101-no_chunks-0123456789abcdef", "..%2F..%2Frecording-ledger"):
-        answer = call(world.stack.host_url, f"/api/rejected-events/{identity}/replay", method="POST")
-        assert (answer.status, answer.json()["code"]) == (404, "rejected_event_unknown")
-
-
 def test_health_is_a_word_and_no_more(world: World) -> None:
     answer = world.get("/api/health")
     assert (answer.status, answer.json()) == (200, {"status": "ok"})

@@ -72,7 +72,7 @@ class Reader:
         """Opens a view with a key in the address, and waits for its content."""
         fragment = f"#key={key}&{route}" if key else f"#{route}"
         self.page.goto("about:blank")
-        self.page.goto(f"{self.gate.url}/api/ui{fragment}")
+        self.page.goto(f"{self.gate.origin}/api/ui{fragment}")
         return self.ready()
 
     def ready(self) -> Reader:

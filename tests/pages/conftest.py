@@ -11,7 +11,7 @@ from local.stack import Stack
 from tests.e2e.conftest import QUICK
 from tests.e2e.support import ARCHIVE, World
 from tests.pages.browser import MISSING, Reader, browsing, chromium
-from tests.pages.gate import KEY, Gate, gate_before
+from tests.pages.gate import KEY, Gate
 from tests.pages.scene import SECOND, Scene, build
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def scene(browser: Browser) -> Iterator[Scene]:
 
 @pytest.fixture(scope="package")
 def _gate(scene: Scene) -> Iterator[Gate]:
-    with gate_before(scene.world.stack.host_url) as gate:
+    with Gate(scene.world.stack.host_url) as gate:
         yield gate
 
 
@@ -49,7 +49,7 @@ def gate(_gate: Gate) -> Iterator[Gate]:
     """Open again, and with an empty memory, at the end of each test."""
     yield _gate
     _gate.is_down = False
-    _gate.seen.clear()
+    _gate.asked.clear()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tests.e2e.conftest import QUICK
 from tests.e2e.support import ARCHIVE, Recorded, World, plan
 from tests.e2e.test_replay import _days_pass
 from tests.pages.browser import MISSING, PHONE, Reader, browsing, chromium
-from tests.pages.gate import KEY, Gate, gate_before
+from tests.pages.gate import KEY, Gate
 from tests.pages.scene import rejected_event
 from tests.support.waiting import eventually
 
@@ -138,7 +138,7 @@ def main() -> int:
         day = Day(world)
         day.pass_by()
         one = f"/recordings/{day.looked_at.key}"
-        with gate_before(stack.host_url) as gate, browsing(program) as browser:
+        with Gate(stack.host_url) as gate, browsing(program) as browser:
             shoot(browser, gate, "unfinished", "/", size=_WIDE)
             shoot(browser, gate, "unfinished-dark", "/", size=_WIDE, scheme="dark")
             shoot(browser, gate, "unfinished-phone", "/", size=PHONE)

@@ -97,8 +97,8 @@ def test_hostile_addresses_open_nothing_but_text(quiet: Reader, route: str) -> N
     quiet.open(route)
     assert quiet.text("h1")
     assert is_text_only(quiet)
-    assert quiet.page.url.startswith(f"{quiet.gate.url}/api/ui")
+    assert quiet.page.url.startswith(f"{quiet.gate.origin}/api/ui")
 
 
 def test_another_page_may_not_frame_it(quiet: Reader) -> None:
-    assert quiet.page.request.get(f"{quiet.gate.url}/api/ui").headers["x-frame-options"] == "DENY"
+    assert quiet.page.request.get(f"{quiet.gate.origin}/api/ui").headers["x-frame-options"] == "DENY"

@@ -28,14 +28,14 @@ def test_the_shell_asks_for_a_key_and_shows_no_data(stranger: Reader) -> None:
 def test_a_key_in_the_address_is_removed_at_once_and_sent_as_a_header_only(stranger: Reader) -> None:
     stranger.open(key=quote(KEY, safe=""))
     assert stranger.text("h1") == "Unfinished"
-    assert stranger.page.url == f"{stranger.gate.url}/api/ui#/"
+    assert stranger.page.url == f"{stranger.gate.origin}/api/ui#/"
     assert stranger.page.evaluate(STORED) == KEY
     assert stranger.page.evaluate("localStorage.length") == 0
     assert stranger.context.cookies() == []
-    asked = [one for one in stranger.gate.seen if not one.target.startswith("/api/ui")]
+    asked = [one for one in stranger.gate.asked if not one.target.startswith("/api/ui")]
     assert asked
     assert {one.headers.get("x-functions-key") for one in asked} == {KEY}
-    for one in stranger.gate.seen:
+    for one in stranger.gate.asked:
         assert "a-key-that" not in one.target
         assert "a-key-that" not in one.headers.get("referer", "")
     stranger.page.go_back()
@@ -77,15 +77,15 @@ def test_the_key_can_be_forgotten(reader: Reader) -> None:
 
 def test_another_tab_does_not_have_the_key(reader: Reader) -> None:
     tab = reader.context.new_page()
-    tab.goto(f"{reader.gate.url}/api/ui")
+    tab.goto(f"{reader.gate.origin}/api/ui")
     tab.wait_for_selector("h1:has-text('A key, please')")
 
 
 def test_a_sign_in_in_front_needs_no_key(stranger: Reader) -> None:
-    stranger.context.add_cookies([{"name": COOKIE, "value": "x", "url": stranger.gate.url, "httpOnly": True}])
+    stranger.context.add_cookies([{"name": COOKIE, "value": "x", "url": stranger.gate.origin, "httpOnly": True}])
     stranger.open()
     assert stranger.text("h1") == "Unfinished"
-    assert all("x-functions-key" not in one.headers for one in stranger.gate.seen)
+    assert all("x-functions-key" not in one.headers for one in stranger.gate.asked)
 
 
 @pytest.mark.parametrize("route", LISTS)

@@ -78,8 +78,8 @@ def test_nothing_is_asked_while_the_tab_is_hidden(reader: Reader, scene: Scene) 
     hide = "Object.defineProperty(document, 'hidden', {value: %s, configurable: true});"
     tell = "document.dispatchEvent(new Event('visibilitychange'))"
     reader.page.evaluate(hide % "true" + tell)
-    before = len(reader.gate.seen)
+    before = len(reader.gate.asked)
     reader.page.wait_for_timeout(6_500)
-    assert len(reader.gate.seen) == before
+    assert len(reader.gate.asked) == before
     with reader.page.expect_request("**/api/recordings/*"):
         reader.page.evaluate(hide % "false" + tell)

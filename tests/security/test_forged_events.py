@@ -225,22 +225,6 @@ def test_a_recording_takes_no_more_chunks_than_one_event_may_have() -> None:
     assert len(tower.world.ledger.recording(KEY).chunks) == half
 
 
-def test_no_invented_chunk_keeps_a_genuine_one_out() -> None:
-    """Where all room is taken, the genuine event comes again; by then an invented chunk was tried and makes room."""
-    tower = Watchtower()
-    tower.hears(event(*(chunk(document=f"invented-{i}", index=i) for i in range(MAX_CHUNKS))))
-    with pytest.raises(TooManyUntried):
-        tower.hears(event())
-    tower.works(messages=5)
-    tower.has_at_acs()
-    tower.hears(event())
-    tower.works(messages=2 * MAX_CHUNKS)
-    tower.check()
-    chunks = tower.world.ledger.recording(KEY).chunks
-    assert next(one.state for one in chunks if one.document_id == DOCUMENT) is ChunkState.RESCUED
-    assert len(chunks) <= MAX_CHUNKS
-
-
 def test_notes_do_not_grow_without_end() -> None:
     tower = Watchtower()
     for i in range(9):

@@ -111,20 +111,6 @@ def test_a_redirect_off_the_list_is_not_followed(
     assert trap.visits == 0
 
 
-def test_a_redirect_to_another_media_host_is_followed_and_signed_anew(
-    acs: AcsEmulator, media: AcsMedia, url: str
-) -> None:
-    another = "https://eu-storage.asm.skype.com" + url.partition(".asm.skype.com")[2]
-    acs.add_fault(kind="redirect", operation="any", url=another, count=1)
-    assert len(_first_byte(media, url)) == 1
-
-
-def test_redirects_without_end_are_given_up(acs: AcsEmulator, media: AcsMedia, url: str) -> None:
-    acs.add_fault(kind="redirect", operation="any", url=url)
-    with pytest.raises(MediaRedirected, match="too often"):
-        _first_byte(media, url)
-
-
 @pytest.mark.parametrize("location", OFF_THE_LIST.values(), ids=OFF_THE_LIST.keys())
 def test_the_adapter_itself_asks_nobody_off_the_list(media: AcsMedia, location: str) -> None:
     """A second lock behind the first: no event's location comes this far (`test_forged_events`)."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TEXT = (HERE.parent.parent / "SECURITY.md").read_text(encoding="utf-8")
-TESTS = "\n".join(file.read_text(encoding="utf-8") for file in HERE.glob("test_*.py"))
+TESTS = "\n".join(file.read_text(encoding="utf-8") for file in HERE.parent.rglob("test_*.py"))
 
 
 def _rows() -> list[str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import threading
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from tests.contract.scripted import Answer, Asked, Scripted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,37 +29,27 @@ class Received:
     links: tuple[str, ...]
 
 
-@dataclass
-class Collector:
+class Collector(Scripted):
     """Serves on a free port of 127.0.0.1 while the block runs. `bodies`: what came, as it came, unzipped."""
 
-    spans: list[Received] = field(default_factory=list)
-    metrics: list[ExportMetricsServiceRequest] = field(default_factory=list)
-    bodies: list[bytes] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(10)
+    def __init__(self) -> None:
+        self.spans: list[Received] = []
+        self.metrics: list[ExportMetricsServiceRequest] = []
+        self.bodies: list[bytes] = []
+        super().__init__(self._take)
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return self.origin
 
-    def take(self, path: str, body: bytes) -> None:
+    def _take(self, asked: Asked) -> Answer:
+        body = gzip.decompress(asked.body) if asked.headers.get("content-encoding") == "gzip" else asked.body
         self.bodies.append(body)
-        if path == "/v1/metrics":
+        if asked.target == "/v1/metrics":
             self.metrics.append(ExportMetricsServiceRequest.FromString(body))
-        elif path == "/v1/traces":
+        elif asked.target == "/v1/traces":
             self.spans += _spans(ExportTraceServiceRequest.FromString(body))
+        return Answer(200, headers={"Content-Type": "application/x-protobuf"})
 
     def series(self, name: str) -> dict[tuple[tuple[str, Any], ...], float]:
         """The newest value of each series of a metric: a sum, a gauge, or the count of a histogram."""
@@ -101,21 +91,3 @@ def _spans(request: Any) -> Iterable[Received]:
 
 def _attributes(pairs: Any) -> dict[str, Any]:
     return {pair.key: getattr(pair.value, pair.value.WhichOneof("value")) for pair in pairs}
-
-
-def _handler(collector: Collector) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            if self.headers.get("Content-Encoding") == "gzip":
-                body = gzip.decompress(body)
-            collector.take(self.path, body)
-            self.send_response(200)
-            self.send_header("Content-Type", "application/x-protobuf")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Tests are quiet."""
-
-    return Handler

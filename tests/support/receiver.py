@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
-from contextlib import suppress
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.contract.scripted import Answer, Asked, Scripted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,96 +32,37 @@ class Received:
         return [event["id"] for event in events]
 
 
-@dataclass
-class Receiver:
+class Receiver(Scripted):
     """`answer`: the status of a notification, given its number (from 1) and the request."""
 
-    answer: Callable[[int, Received], int] = lambda _number, _request: 200
-    echo: Callable[[str], tuple[int, Any]] = lambda code: (200, {"validationResponse": code})
-    allowed_origin: str | None = "eventgrid.azure.net"
-    content_type: str | None = None
-    port: int = 0
-    requests: list[Received] = field(default_factory=list)
-    notifications: list[Received] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
+    def __init__(self, *, port: int = 0) -> None:
+        self.answer: Callable[[int, Received], int] = lambda _number, _request: 200
+        self.echo: Callable[[str], tuple[int, Any]] = lambda code: (200, {"validationResponse": code})
+        self.allowed_origin = "eventgrid.azure.net"
+        self.content_type: str | None = None
+        self.requests: list[Received] = []
+        self.notifications: list[Received] = []
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", self.port), _handler(self))
-        self.port = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.end_connections()
-        self._server.server_close()
-        self._thread.join(10)
+        super().__init__(self._respond, port=port)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/hook?functionName=recorder"
+        return f"{self.origin}/hook?functionName=recorder"
 
-    def respond(self, request: Received) -> tuple[int, dict[str, str], Any]:
+    def _respond(self, asked: Asked) -> Answer:
+        request = Received(asked.method, asked.target, asked.headers, json.loads(asked.body) if asked.body else None)
         with self._lock:
             self.requests.append(request)
             if request.kind == "Notification":
                 self.notifications.append(request)
             number = len(self.notifications)
-        if request.kind == "SubscriptionValidation":
-            status, body = self.echo(request.body[0]["data"]["validationCode"])
-            return status, {}, body
         if request.method == "OPTIONS":
-            return 200, {"WebHook-Allowed-Origin": self.allowed_origin} if self.allowed_origin else {}, None
-        return self.answer(number, request), {}, None
-
-
-class _Server(ThreadingHTTPServer):
-    """One that can be gone: its open connections end with it."""
-
-    daemon_threads = True
-
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
-        self._connections: list[socket.socket] = []
-        super().__init__(address, handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self._connections.append(request)
-        super().process_request(request, client_address)
-
-    def end_connections(self) -> None:
-        for connection in self._connections:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-
-def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def _serve(self) -> None:
-            content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            body = json.loads(content) if content else None
-            status, extra, answer = receiver.respond(Received(self.command, self.path, headers, body))
-            data = json.dumps(answer).encode() if answer is not None else b""
-            self.send_response(status)
-            if receiver.content_type:
-                self.send_header("Content-Type", receiver.content_type)
-            for name, value in extra.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        do_POST = do_OPTIONS = _serve  # noqa: N815 - names that http.server looks for
-
-        def log_message(self, *_: object) -> None:
-            """Tests are quiet."""
-
-    return Handler
+            return Answer(200, headers={"WebHook-Allowed-Origin": self.allowed_origin})
+        if request.kind != "SubscriptionValidation":
+            return Answer(self.answer(number, request))
+        status, body = self.echo(request.body[0]["data"]["validationCode"])
+        headers = {"Content-Type": self.content_type} if self.content_type else {}
+        return Answer(status, json.dumps(body).encode(), headers)
 
 
 def event(number: int = 1, *, kind: str = "Microsoft.Communication.RecordingFileStatusUpdated") -> dict[str, Any]:

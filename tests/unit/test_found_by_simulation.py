@@ -196,7 +196,7 @@ def _no_answer(*_given: object, **_named: object) -> None:
 
 
 @pytest.mark.parametrize("is_ours", [True, False])
-def test_a_file_is_not_taken_for_a_copy_whose_digest_is_unknown(is_ours: bool) -> None:  # noqa: FBT001
+def test_a_file_is_not_taken_for_a_copy_whose_digest_is_unknown(*, is_ours: bool) -> None:
     """A transfer in parts knows no digest: any file of that size was taken for it, and the only copy was removed."""
     kept = chunk(
         state=ChunkState.IN_FALLBACK, proof=Proof.LENGTH, size=9, blob="d/b.mp3", placed=Placed("d/b.mp3", "e", is_ours)

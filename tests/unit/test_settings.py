@@ -236,9 +236,3 @@ def test_the_readme_explains_every_setting(name: str) -> None:
 def test_digests_of_exports_are_made_unless_they_are_switched_off() -> None:
     assert load_settings(LEAST).digest_exports
     assert not load_settings(LEAST | {"DIGEST_EXPORTS": "false"}).digest_exports
-
-
-@pytest.mark.parametrize("name", ["LEDGER_CONTAINER", "REJECTED_EVENTS_CONTAINER"])
-def test_point_9_one_container_for_two_purposes_is_refused_with_the_reason(name: str) -> None:
-    given = faults(FALLBACK_CONTAINER="same-container", **{name: "same-container"})
-    assert [fault for fault in given if name in fault and "FALLBACK_CONTAINER" in fault]

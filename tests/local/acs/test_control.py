@@ -15,50 +15,49 @@ if TYPE_CHECKING:
     from tests.local.acs.finished import Finished
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body", "status"),
-    [
-        ("GET", "/nothing", None, 404),
-        ("PUT", "/calls", {}, 405),
-        ("POST", "/calls", {"surprise": 1}, 400),
-        ("POST", "/calls", {"state": "odd"}, 400),
-        ("POST", "/calls", {"plan": {"export": "odd"}}, 400),
-        ("POST", "/calls", {"plan": {"surprise": 1}}, 400),
-        ("POST", "/calls", {"plan": {"chunks": [{"hours": 1}]}}, 400),
-        ("POST", "/calls", {"plan": {"chunks": [{"bytes": 5_000_000_000}]}}, 400),
-        ("POST", "/calls", {"plan": {"chunks": [{"bytes": -1}]}}, 400),
-        ("POST", "/calls", {"plan": {"chunks": [{"seconds": 30_000}]}}, 400),
-        ("POST", "/calls", {"plan": {"chunks": [{"shape": "odd"}]}}, 400),
-        ("POST", "/calls", {"plan": {"chunks": [{"seconds": 1e300}]}}, 400),
-        ("POST", "/calls/none/end", {}, 404),
-        ("POST", "/calls/none/state", {"state": "connecting"}, 404),
-        ("POST", "/calls/none/recordings", {}, 404),
-        ("GET", "/recordings/none", None, 404),
-        ("POST", "/recordings/none/late-export", {}, 404),
-        ("POST", "/faults", {"kind": "odd"}, 400),
-        ("POST", "/faults", {"kind": "drop", "fromSeconds": "soon"}, 400),
-        ("POST", "/faults", {"kind": "drop", "start": "2026-11-22T00:00:00"}, 400),
-        ("POST", "/faults", {"kind": "drop", "start": 5}, 400),
-        ("POST", "/faults", {"kind": "status", "status": "abc"}, 400),
-        ("POST", "/faults", {"kind": "status", "status": True}, 400),
-        ("POST", "/faults", {"kind": "status", "status": 99}, 400),
-        ("POST", "/faults", {"kind": "status", "status": 500, "body": {}}, 400),
-        ("POST", "/faults", {"kind": "cut", "bytes": -1}, 400),
-        ("POST", "/faults", {"kind": "export", "reason": "bogus"}, 400),
-        ("DELETE", "/faults/none", None, 404),
-        ("GET", "/requests?limit=-1", None, 400),
-        ("POST", "/outages", {"service": "media"}, 400),
-        ("POST", "/outages", {"service": "odd", "seconds": 1}, 400),
-        ("POST", "/outages", {"mode": "odd", "seconds": 1}, 400),
-        ("POST", "/clock", {"advanceSeconds": -1}, 400),
-        ("POST", "/clock", [1], 400),
-        ("POST", "/clock", {"advanceSeconds": 1e300}, 400),
-    ],
+REFUSED: tuple[tuple[str, str, Any, int], ...] = (
+    ("GET", "/nothing", None, 404),
+    ("PUT", "/calls", {}, 405),
+    ("POST", "/calls", {"surprise": 1}, 400),
+    ("POST", "/calls", {"state": "odd"}, 400),
+    ("POST", "/calls", {"plan": {"export": "odd"}}, 400),
+    ("POST", "/calls", {"plan": {"surprise": 1}}, 400),
+    ("POST", "/calls", {"plan": {"chunks": [{"hours": 1}]}}, 400),
+    ("POST", "/calls", {"plan": {"chunks": [{"bytes": 5_000_000_000}]}}, 400),
+    ("POST", "/calls", {"plan": {"chunks": [{"bytes": -1}]}}, 400),
+    ("POST", "/calls", {"plan": {"chunks": [{"seconds": 30_000}]}}, 400),
+    ("POST", "/calls", {"plan": {"chunks": [{"shape": "odd"}]}}, 400),
+    ("POST", "/calls", {"plan": {"chunks": [{"seconds": 1e300}]}}, 400),
+    ("POST", "/calls/none/end", {}, 404),
+    ("POST", "/calls/none/state", {"state": "connecting"}, 404),
+    ("POST", "/calls/none/recordings", {}, 404),
+    ("GET", "/recordings/none", None, 404),
+    ("POST", "/recordings/none/late-export", {}, 404),
+    ("POST", "/faults", {"kind": "odd"}, 400),
+    ("POST", "/faults", {"kind": "drop", "fromSeconds": "soon"}, 400),
+    ("POST", "/faults", {"kind": "drop", "start": "2026-11-22T00:00:00"}, 400),
+    ("POST", "/faults", {"kind": "drop", "start": 5}, 400),
+    ("POST", "/faults", {"kind": "status", "status": "abc"}, 400),
+    ("POST", "/faults", {"kind": "status", "status": True}, 400),
+    ("POST", "/faults", {"kind": "status", "status": 99}, 400),
+    ("POST", "/faults", {"kind": "status", "status": 500, "body": {}}, 400),
+    ("POST", "/faults", {"kind": "cut", "bytes": -1}, 400),
+    ("POST", "/faults", {"kind": "export", "reason": "bogus"}, 400),
+    ("DELETE", "/faults/none", None, 404),
+    ("GET", "/requests?limit=-1", None, 400),
+    ("POST", "/outages", {"service": "media"}, 400),
+    ("POST", "/outages", {"service": "odd", "seconds": 1}, 400),
+    ("POST", "/outages", {"mode": "odd", "seconds": 1}, 400),
+    ("POST", "/clock", {"advanceSeconds": -1}, 400),
+    ("POST", "/clock", [1], 400),
+    ("POST", "/clock", {"advanceSeconds": 1e300}, 400),
 )
-def test_what_makes_no_sense_is_refused(acs: AcsEmulator, method: str, path: str, body: Any, status: int) -> None:
-    answer = raw.control(acs, method, path, body)
-    assert answer.status == status, answer.body
-    assert answer.json["error"]["message"]
+
+
+def test_what_makes_no_sense_is_refused(acs: AcsEmulator) -> None:
+    for method, path, body, status in REFUSED:
+        answer = raw.control(acs, method, path, body)
+        assert (answer.status, bool(answer.json["error"]["message"])) == (status, True), (path, body)
 
 
 def test_health_tells_the_published_key_only() -> None:
@@ -92,14 +91,16 @@ def test_a_plan_given_with_the_call_holds_for_a_stop(acs: AcsEmulator) -> None:
 
 
 def test_a_call_may_be_established_later_and_ended_twice(acs: AcsEmulator) -> None:
-    call_id = raw.control(acs, "POST", "/calls", {"state": "connecting"}).json["callId"]
-    assert raw.control(acs, "POST", f"/calls/{call_id}/recordings").code == "8501"
-    assert raw.control(acs, "POST", f"/calls/{call_id}/state", {"state": "established"}).status == 200
-    assert raw.control(acs, "POST", f"/calls/{call_id}/recordings").status == 201
-    assert raw.control(acs, "POST", f"/calls/{call_id}/state", {"state": "terminated"}).status == 400
-    ended = raw.control(acs, "POST", f"/calls/{call_id}/end").json
-    assert (ended["state"], len(ended["recordings"])) == ("terminated", 1)
-    assert raw.control(acs, "POST", f"/calls/{call_id}/end").json["recordings"] == []
+    call = f"/calls/{raw.control(acs, 'POST', '/calls', {'state': 'connecting'}).json['callId']}"
+    assert raw.control(acs, "POST", f"{call}/recordings").code == "8501"
+    for action, body, status in (
+        ("state", {"state": "established"}, 200),
+        ("recordings", None, 201),
+        ("state", {"state": "terminated"}, 400),
+    ):
+        assert raw.control(acs, "POST", f"{call}/{action}", body).status == status
+    ended = [raw.control(acs, "POST", f"{call}/end").json for _ in range(2)]
+    assert [(one["state"], len(one["recordings"])) for one in ended] == [("terminated", 1), ("terminated", 0)]
 
 
 def test_an_end_that_is_refused_changes_nothing(acs: AcsEmulator, events: list[dict[str, object]]) -> None:
@@ -144,20 +145,10 @@ def test_idle_says_when_it_waited_in_vain(acs: AcsEmulator) -> None:
     assert (answer.status, answer.json) == (504, {"idle": False})
 
 
-def test_the_clock_is_moved_and_paced(acs: AcsEmulator, clock: Clock) -> None:
-    before = clock.now()
-    raw.control(acs, "POST", "/clock", {"advanceSeconds": 90})
-    assert (clock.now() - before).total_seconds() == 90
-    assert raw.control(acs, "POST", "/clock", {"scale": 100}).json["scale"] == 100
-
-
-def test_an_outage_may_be_planned_until_a_moment(finished: Finished, clock: Clock) -> None:
-    until = clock.now().isoformat()
-    assert raw.control(finished.acs, "POST", "/outages", {"service": "all", "until": until}).status == 201
+def test_planned_outages_outlive_the_end_of_others(finished: Finished, clock: Clock) -> None:
+    acs = finished.acs
+    raw.control(acs, "POST", "/outages", {"service": "all", "until": clock.now().isoformat()})
     assert finished.get().status == 200, "it is over already"
-
-
-def test_planned_outages_outlive_the_end_of_others(acs: AcsEmulator) -> None:
     raw.control(acs, "POST", "/outages", {"service": "media", "seconds": 60})
     raw.control(acs, "POST", "/outages", {"service": "rest", "seconds": 60, "fromSeconds": 60})
     (left,) = raw.control(acs, "DELETE", "/outages").json["outages"]
@@ -183,22 +174,18 @@ def test_the_same_seed_gives_the_same_ids_and_media() -> None:
     assert reported[0] == reported[1]
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"resource_host": "example.org"},
-        {"media_host": "example.org"},
-        {"delete_host": "asm.skype.com.example.org"},
-        {"start_status": 201},
-        {"access_key": "no base64!"},
-    ],
-)
-def test_a_faulty_configuration_is_refused(settings: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r".+"):
-        AcsConfig(**settings)
+def test_a_faulty_configuration_is_refused() -> None:
+    for name, value in (
+        ("resource_host", "example.org"),
+        ("media_host", "example.org"),
+        ("access_key", "no base64!"),
+    ):
+        settings: dict[str, Any] = {name: value}
+        with pytest.raises(ValueError, match=r".+"):
+            AcsConfig(**settings)
 
 
 def test_a_taken_port_is_an_error_at_the_start(acs: AcsEmulator) -> None:
     port = int(acs.origin.rsplit(":", 1)[1])
-    with pytest.raises(OSError, match="address already in use"):
+    with pytest.raises(RuntimeError, match="address already in use"):
         AcsEmulator(AcsConfig(port=port)).start()

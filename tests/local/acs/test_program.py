@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import json
-import os
-import queue
-import re
 import signal
-import subprocess
-import sys
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import pytest
 from azure.communication.callautomation import CallAutomationClient
@@ -23,6 +15,8 @@ from local.acs import AcsConfig, AcsEmulator
 from local.acs.__main__ import config_from, parser
 from local.acs.transport import EmulatorTransport
 from local.clock import Clock
+from tests.local.host.support import call
+from tests.support.processes import Terminal, typed
 from tests.support.receiver import Receiver
 from tests.support.waiting import eventually
 
@@ -30,89 +24,35 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Program:
-    """A running `python -m local.acs`; a thread keeps what it prints."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        self._lines: queue.Queue[str] = queue.Queue()
-        self._seen: list[str] = []
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self._lines.put(line.strip())
-
-    def printed(self, pattern: str) -> str:
-        """The first printed line that fits, waited for."""
-        for line in self._seen:
-            if re.search(pattern, line):
-                return line
-        while True:
-            self._seen.append(self._lines.get(timeout=20))
-            if re.search(pattern, self._seen[-1]):
-                return self._seen[-1]
-
-    @property
-    def origin(self) -> str:
-        found = re.search(r"http://[\d.:]+", self.printed("emulator on"))
-        assert found is not None
-        return found.group()
-
-    def ends(self, number: signal.Signals) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(10)
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait(10)
-        self._reader.join(10)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-
-
 @contextmanager
-def program(*flags: str, **environment: str) -> Iterator[Program]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "local.acs", "--port", "0", "--event-delay", "0", *flags],
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    running = Program(process)
-    try:
+def program(*flags: str, **environment: str) -> Iterator[tuple[Terminal, str]]:
+    """The running program, and where it listens."""
+    with typed("local.acs", "--port", "0", "--event-delay", "0", *flags, environment=environment) as running:
         running.printed("^ready$")
-        yield running
-    finally:
-        running.close()
+        yield running, running.printed(r"emulator on (http://[\d.:]+)")
 
 
 def control(origin: str, method: str, path: str, body: Any = None) -> Any:
-    connection = http.client.HTTPConnection(urlsplit(origin).netloc, timeout=10)
-    try:
-        connection.request(method, f"/_control{path}", None if body is None else json.dumps(body))
-        return json.load(connection.getresponse())
-    finally:
-        connection.close()
+    data = None if body is None else json.dumps(body).encode()
+    return call(origin, f"/_control{path}", method=method, body=data).json()
+
+
+def ends(running: Terminal, number: signal.Signals) -> int:
+    running.process.send_signal(number)
+    return running.process.wait(10)
 
 
 def test_it_serves_until_a_signal() -> None:
-    with program("--seed", "5", "--clock-scale", "0", ACS_EMULATOR_LOOSE="true") as running:
-        origin = running.origin
+    with program("--seed", "5", "--clock-scale", "0") as (running, origin):
         reported = control(origin, "GET", "/health")
-        assert (reported["status"], reported["seed"], reported["strict"]) == ("ok", 5, False)
+        assert (reported["status"], reported["seed"]) == ("ok", 5)
         assert control(origin, "GET", "/clock")["scale"] == 0
-        assert running.ends(signal.SIGTERM) == 0
+        assert ends(running, signal.SIGTERM) == 0
 
 
 def test_its_events_go_to_the_webhook_through_event_grid() -> None:
-    with Receiver() as receiver, program("--webhook", receiver.url) as running:
+    with Receiver() as receiver, program("--webhook", receiver.url) as (running, origin):
         running.printed("^events are delivered to ")
-        origin = running.origin
         call_id = control(origin, "POST", "/calls", {})["callId"]
         recording_id = control(origin, "POST", f"/calls/{call_id}/recordings", {})["recordingId"]
         control(origin, "POST", f"/calls/{call_id}/end", {})
@@ -122,7 +62,7 @@ def test_its_events_go_to_the_webhook_through_event_grid() -> None:
         assert found["CallStarted"]["data"]["correlationId"] == call_id
         assert f"/recording/call/{call_id}/" in found["RecordingFileStatusUpdated"]["subject"]
         assert control(origin, "GET", f"/recordings/{recording_id}")["published"]
-        assert running.ends(signal.SIGINT) == 0
+        assert ends(running, signal.SIGINT) == 0
 
 
 @contextmanager
@@ -133,8 +73,8 @@ def in_process() -> Iterator[str]:
 
 @contextmanager
 def own_process() -> Iterator[str]:
-    with program("--seed", "5", "--clock-scale", "0") as running:
-        yield running.origin
+    with program("--seed", "5", "--clock-scale", "0") as (_, origin):
+        yield origin
 
 
 @pytest.mark.parametrize("form", [in_process, own_process])
@@ -167,10 +107,8 @@ def test_the_same_happens_in_either_form(form: Any) -> None:
 
 
 def test_flags_win_over_the_environment() -> None:
-    environment = {"ACS_EMULATOR_PORT": "1", "ACS_EMULATOR_LATENCY": "0.5", "ACS_EMULATOR_RETENTION_HOURS": "2"}
+    environment = {"ACS_EMULATOR_PORT": "1", "ACS_EMULATOR_RETENTION_HOURS": "2"}
     config = config_from(parser(environment).parse_args(["--port", "2", "--event-delay", "0"]))
     assert config.port == 2
-    assert config.latency.total_seconds() == 0.5
     assert config.retention.total_seconds() == 7200
     assert config.event_delay.total_seconds() == 0
-    assert config.strict

@@ -1,9 +1,7 @@
-"""The real SDK for Python against the emulator, sync and async."""
+"""The real SDK for Python against the emulator."""
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,18 +13,16 @@ from azure.communication.callautomation import (
     CommunicationUserIdentifier,
     PhoneNumberIdentifier,
 )
-from azure.communication.callautomation.aio import CallAutomationClient as AsyncClient
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import (
     ClientAuthenticationError,
-    HttpResponseError,
     IncompleteReadError,
     ResourceNotFoundError,
 )
 from azure.core.rest import HttpRequest
 
-from local.acs import AcsConfig, AcsEmulator, ChunkPlan, EndPlan
-from local.acs.transport import AsyncEmulatorTransport, EmulatorTransport
+from local.acs import AcsConfig, AcsEmulator
+from local.acs.transport import EmulatorTransport
 from tests.local.acs import raw
 from tests.local.acs.raw import jwt
 
@@ -99,11 +95,6 @@ def test_a_connection_names_its_call(acs: AcsEmulator, client: CallAutomationCli
     assert [entry["operation"] for entry in acs.requests()] == ["connection"] * 4
 
 
-def test_a_delete_takes_the_documented_location(client: CallAutomationClient, finished: Finished) -> None:
-    client.delete_recording(f"{finished.chunk.delete_location}/content/deletedata")
-    assert finished.chunk.deleted
-
-
 def test_legacy_locators_work(acs: AcsEmulator, client: CallAutomationClient) -> None:
     group = "6a1b2c3d-0000-4000-8000-000000000001"
     acs.create_call(group_call_id=group)
@@ -157,45 +148,11 @@ def test_the_sdk_s_retries_sign_the_same_url_again(acs: AcsEmulator) -> None:
     assert [entry["status"] for entry in acs.requests()] == [503, 503, 200]
 
 
-def test_throttling_shows_its_retry_after(acs: AcsEmulator, client: CallAutomationClient) -> None:
-    acs.add_fault(kind="status", operation="get", status=429, code="8589", retry_after="7")
-    with pytest.raises(HttpResponseError) as caught:
-        client.get_recording_properties("any")
-    assert caught.value.status_code == 429
-    response: Any = caught.value.response
-    assert response.headers["Retry-After"] == "7"
-
-
 def test_a_body_cut_short_is_noticed(acs: AcsEmulator, client: CallAutomationClient, finished: Finished) -> None:
     acs.add_fault(kind="cut", operation="media", bytes=1000)
     answer: Any = client.download_recording(finished.url)
     with pytest.raises(IncompleteReadError):
         b"".join(answer.iter_bytes())
-
-
-def test_the_async_client_does_all_of_it(acs: AcsEmulator) -> None:
-    async def run() -> tuple[bytes, str]:
-        transport = AsyncEmulatorTransport(acs.origin)
-        async with AsyncClient.from_connection_string(acs.connection_string, transport=transport) as client:
-            call = acs.create_call()
-            started = await client.start_recording(
-                call_connection_id=call.call_connection_id, recording_storage=CONTAINER
-            )
-            recording_id = str(started.recording_id)
-            await client.pause_recording(recording_id)
-            await client.resume_recording(recording_id)
-            assert (await client.get_recording_properties(recording_id)).recording_state == "active"
-            plan = EndPlan(chunks=(ChunkPlan(size=70_000),))
-            ended = await asyncio.to_thread(acs.end_call, call.call_id, plan=plan)
-            chunk = ended[0].chunks[0]
-            answer: Any = await client.download_recording(chunk.content_location)
-            data = b"".join([block async for block in answer.iter_bytes()])
-            await client.delete_recording(str(chunk.delete_location))
-            assert chunk.deleted
-            return data, chunk.media.sha256
-
-    data, digest = asyncio.run(run())
-    assert hashlib.sha256(data).hexdigest() == digest
 
 
 def test_other_hosts_are_left_alone_by_the_transport(acs: AcsEmulator) -> None:

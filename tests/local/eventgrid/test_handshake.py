@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def test_the_validation_event_is_the_services(grid: EventGrid, receiver: Receiver) -> None:
-    """An array of one event, with a code to echo and a URL to visit."""
+    """An array of one event, with a code to echo."""
     grid.subscribe(Subscription("recordings", receiver.url))
     (request,) = receiver.requests
     assert request.kind == "SubscriptionValidation"
@@ -66,7 +65,7 @@ def test_without_agreement_there_is_no_subscription(grid: EventGrid, receiver: R
 def test_an_origin_that_is_not_allowed_ends_the_handshake(grid: EventGrid, receiver: Receiver) -> None:
     """A 200 to OPTIONS alone is not an agreement."""
     receiver.allowed_origin = "elsewhere.example"
-    with pytest.raises(HandshakeError, match="neither agreed"):
+    with pytest.raises(HandshakeError, match="allows the origin"):
         grid.subscribe(Subscription("recordings", receiver.url, schema=CLOUD_EVENTS, handshake_wait=0.3))
 
 
@@ -93,25 +92,6 @@ def test_the_handshake_waits_for_an_endpoint_that_starts_later(grid: EventGrid) 
         grid.publish(event())
         assert grid.wait_idle(10)
         assert [r.ids for r in receiver.notifications] == [["event-1"]]
-
-
-def test_the_validation_url_can_be_visited_instead(grid: EventGrid, receiver: Receiver) -> None:
-    """The manual handshake: 200 without the code, then a GET of the URL."""
-    visits: list[int] = []
-
-    def visit() -> None:
-        eventually(lambda: receiver.requests)
-        url = receiver.requests[0].body[0]["data"]["validationUrl"]
-        with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - this test's own server
-            visits.append(response.status)
-
-    receiver.echo = lambda _code: (200, {})
-    thread = threading.Thread(target=visit)
-    thread.start()
-    grid.subscribe(Subscription("recordings", receiver.url, handshake_wait=10))
-    thread.join(5)
-    assert visits == [200]
-    assert len(grid.subscriptions) == 1
 
 
 def test_stopping_ends_a_handshake_that_waits(grid: EventGrid, receiver: Receiver) -> None:

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from local.eventgrid.schedule import JITTER, RETRY_DELAYS, Outcome, outcome_of, probation, retry_delay
 
-if TYPE_CHECKING:
-    from local.eventgrid.subscription import EndpointType
-
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 
 
-def _delay(attempts: int, status: int | None, endpoint_type: EndpointType = "WebHook") -> timedelta:
-    delay = retry_delay(attempts, status=status, endpoint_type=endpoint_type, chance=0.5)
+def _delay(attempts: int, status: int | None) -> timedelta:
+    delay = retry_delay(attempts, status=status, chance=0.5)
     assert delay is not None, status
     return delay
 
@@ -48,22 +44,20 @@ def test_the_pauses_grow_as_documented() -> None:
 
 def test_four_statuses_are_not_retried() -> None:
     for status in (400, 401, 403, 413):
-        assert retry_delay(1, status=status, endpoint_type="WebHook", chance=0.5) is None, status
+        assert retry_delay(1, status=status, chance=0.5) is None, status
 
 
 def test_some_statuses_have_a_longer_first_pause() -> None:
-    """The schedule's pause is raised to the one documented for the status; a function's 401 is retried."""
+    """The schedule's pause is raised to the one documented for the status."""
     for status, pause in ((503, 30 * SECOND), (408, 2 * MINUTE), (None, 10 * SECOND)):
         assert pause <= _delay(1, status) <= pause * (1 + JITTER), status
-    assert _delay(1, 401, "AzureFunction") >= 5 * MINUTE
 
 
 @given(rounds=st.integers(0, 10_000), outcome=st.sampled_from(list(Outcome)))
 def test_probation_grows_up_to_its_limit(rounds: int, outcome: Outcome) -> None:
     """Each pause is as long as the one before or longer, and never above the limit."""
-    limit = 3 * HOUR
-    now, later = (probation(r, outcome=outcome, limit=limit) for r in (rounds, rounds + 1))
-    assert timedelta(0) < now <= later <= limit
+    now, later = (probation(r, outcome=outcome) for r in (rounds, rounds + 1))
+    assert timedelta(0) < now <= later <= 3 * HOUR
 
 
 def test_eleven_attempts_fit_into_a_day() -> None:

@@ -169,12 +169,6 @@ def test_the_list_shows_methods_and_urls(host: Host) -> None:
     assert f"echo: [GET,POST] {host.url}/api/echo/{{id}}" in host.listing
 
 
-def test_the_environment_is_as_before_afterwards(make_app: AppMaker) -> None:
-    with Host(make_app("", settings={"ONLY_HERE": "1"})):
-        assert os.environ["ONLY_HERE"] == "1"
-    assert "ONLY_HERE" not in os.environ
-
-
 def test_a_host_can_be_started_again(make_app: AppMaker) -> None:
     """It serves when `start` returns, the second time, too; and after a failed start."""
     code = """
@@ -182,26 +176,18 @@ def test_a_host_can_be_started_again(make_app: AppMaker) -> None:
         def hello(req: func.HttpRequest) -> func.HttpResponse:
             return func.HttpResponse("hi")
     """
-    host = Host(make_app(code))
+    host = Host(make_app(code, host={"extensions": {"http": {"routePrefix": ""}}}, settings={"ONLY_HERE": "1"}))
     for _ in range(2):
         with host:
-            assert call(host.url, "/api/hello").body == b"hi"
+            assert call(host.url, "/hello").body == b"hi", "an empty prefix serves from the root"
+            assert os.environ["ONLY_HERE"] == "1"
+        assert "ONLY_HERE" not in os.environ, "the environment is as before"
     with Host(make_app(code)) as other:
         taken = Host(make_app(code), port=int(other.url.rpartition(":")[2]))
-        with pytest.raises(RuntimeError, match="cannot start"):
+        with pytest.raises(RuntimeError, match="did not start"):
             taken.start()
     with taken:
         assert call(taken.url, "/api/hello").body == b"hi"
-
-
-def test_an_empty_prefix_serves_from_the_root(make_app: AppMaker) -> None:
-    code = """
-        @app.route(route="hello")
-        def hello(req: func.HttpRequest) -> func.HttpResponse:
-            return func.HttpResponse("hi")
-    """
-    with Host(make_app(code, host={"extensions": {"http": {"routePrefix": ""}}})) as host:
-        assert call(host.url, "/hello").body == b"hi"
 
 
 def test_a_function_over_its_time_is_a_failure(make_app: AppMaker) -> None:

@@ -8,24 +8,21 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
 from local.stack import HostProcess
 from tests.local.host.support import Answer, base64_queue, call
-from tests.support.processes import end_group, gone
+from tests.support.processes import ROOT, Terminal, gone, typed
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from local.azurite import Azurite
     from tests.local.host.conftest import AppMaker
 
-ROOT = Path(__file__).resolve().parents[3]
 HTTP = """
     @app.route(route="pid")
     def pid(req: func.HttpRequest) -> func.HttpResponse:
@@ -42,49 +39,12 @@ QUEUE = """
 """
 
 
-@dataclass
-class Terminal:
-    """`python -m local.host` as typed on a terminal, and what it printed."""
-
-    process: subprocess.Popen[str]
-    lines: list[str] = field(default_factory=list)
-
-    @property
-    def text(self) -> str:
-        return "".join(self.lines)
-
-    def url(self) -> str:
-        """Waits for the ready line."""
-        found = eventually(lambda: [line for line in self.lines if line.startswith("ready ")], what=self.text)
-        return found[0].split()[1]
-
-    def workers(self) -> list[int]:
-        return [int(line.split()[3]) for line in self.lines if line.startswith("worker ")]
+def _host(app: Path, *arguments: str) -> AbstractContextManager[Terminal]:
+    return typed("local.host", "--app-dir", str(app), "--port", "0", *arguments)
 
 
-@contextmanager
-def typed(app: Path, *arguments: str, environment: dict[str, str] | None = None) -> Iterator[Terminal]:
-    command = [sys.executable, "-m", "local.host", "--app-dir", str(app), "--port", "0", *arguments]
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env={**os.environ, **(environment or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    terminal = Terminal(process)
-    reader = Thread(target=lambda: terminal.lines.extend(process.stdout or ()), daemon=True)
-    reader.start()
-    try:
-        yield terminal
-    finally:
-        end_group(process)
-        reader.join(10)
-        process.stdout.close()
+def _url(terminal: Terminal) -> str:
+    return terminal.printed("^ready (.*)$")
 
 
 def test_two_workers_share_port_and_queue(
@@ -140,12 +100,12 @@ def test_a_killed_worker_is_started_again_and_its_message_comes_back(
 
 
 def test_ctrl_c_ends_all_and_lets_running_functions_finish(make_app: AppMaker) -> None:
-    with typed(make_app(HTTP), "--workers", "2") as terminal:
-        url = terminal.url()
+    with _host(make_app(HTTP), "--workers", "2") as terminal:
+        url = _url(terminal)
         answers: list[Answer] = []
         caller = Thread(target=lambda: answers.append(call(url, "/api/pid?sleep=1")))
         caller.start()
-        eventually(lambda: "Executing 'Functions.pid'" in terminal.text)
+        terminal.printed("Executing 'Functions.pid'")
         os.killpg(terminal.process.pid, signal.SIGINT)
         assert terminal.process.wait(10) == 0
         caller.join(10)
@@ -154,11 +114,11 @@ def test_ctrl_c_ends_all_and_lets_running_functions_finish(make_app: AppMaker) -
 
 
 def test_a_second_ctrl_c_does_not_wait(make_app: AppMaker) -> None:
-    with typed(make_app(HTTP)) as terminal:
-        url = terminal.url()
+    with _host(make_app(HTTP)) as terminal:
+        url = _url(terminal)
         caller = Thread(target=_ignore_reset, args=(url, "/api/pid?sleep=20"), daemon=True)
         caller.start()
-        eventually(lambda: "Executing 'Functions.pid'" in terminal.text)
+        terminal.printed("Executing 'Functions.pid'")
         begun = time.monotonic()
         for _ in range(2):
             os.killpg(terminal.process.pid, signal.SIGINT)
@@ -176,8 +136,8 @@ def _ignore_reset(url: str, path: str) -> None:
 
 
 def test_no_worker_outlives_a_killed_supervisor(make_app: AppMaker) -> None:
-    with typed(make_app(HTTP), "--workers", "2") as terminal:
-        terminal.url()
+    with _host(make_app(HTTP), "--workers", "2") as terminal:
+        _url(terminal)
         terminal.process.kill()
         eventually(lambda: gone(terminal.workers(), count=2), seconds=10, what="the workers' end")
 
@@ -199,15 +159,15 @@ def test_the_host_ends_with_its_starter(make_app: AppMaker, tmp_path: Path) -> N
 def test_a_broken_host_json_ends_the_start_with_the_reason(make_app: AppMaker) -> None:
     app = make_app(HTTP)
     (app / "host.json").write_text("{", encoding="utf-8")
-    with typed(app, "--workers", "2") as terminal:
+    with _host(app, "--workers", "2") as terminal:
+        terminal.printed("failed host.json is not JSON")
         assert terminal.process.wait(20) == 1
-        eventually(lambda: "failed host.json is not JSON" in terminal.text)
 
 
 def test_a_function_that_exceeds_its_time_ends_the_worker(make_app: AppMaker) -> None:
     app = make_app(HTTP, host={"functionTimeout": "00:00:00.3"})
-    with typed(app) as terminal:
-        url = terminal.url()
+    with _host(app) as terminal:
+        url = _url(terminal)
         assert call(url, "/api/pid?sleep=5").status == 500
         first = terminal.workers()[0]
         eventually(lambda: len(terminal.workers()) == 2, what="the next worker")
@@ -216,11 +176,11 @@ def test_a_function_that_exceeds_its_time_ends_the_worker(make_app: AppMaker) ->
 
 
 def test_a_taken_port_ends_the_start_with_the_reason(make_app: AppMaker) -> None:
-    with typed(make_app(HTTP)) as terminal:
-        port = terminal.url().rsplit(":", 1)[1]
-        with typed(make_app(HTTP), "--port", port) as second:
+    with _host(make_app(HTTP)) as terminal:
+        port = _url(terminal).rsplit(":", 1)[1]
+        with _host(make_app(HTTP), "--port", port) as second:
+            second.printed(f"failed port {port} is unavailable")
             assert second.process.wait(20) == 1
-            eventually(lambda: f"failed port {port} is unavailable" in second.text)
 
 
 def test_only_the_first_worker_runs_timers(make_app: AppMaker, tmp_path: Path) -> None:
@@ -245,8 +205,8 @@ def test_the_output_lists_functions_with_urls_and_keeps_json_log_lines_whole(mak
             logging.warning(json.dumps({"event": "some.thing", "n": 1}))
             return func.HttpResponse("")
     """
-    with typed(make_app(code)) as terminal:
-        url = terminal.url()
+    with _host(make_app(code)) as terminal:
+        url = _url(terminal)
         lines = [line.strip() for line in terminal.lines]
         assert lines.index("Functions:") < lines.index(f"log: [ANY] {url}/api/log") < lines.index(f"ready {url}")
         call(url, "/api/log")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,13 +17,12 @@ import pytest
 from local.services import EVENT_FUNCTION, FIXED, Services, guide, write_settings
 from local.stack import Stack, StackError
 from tests.local.host.support import call
-from tests.support.processes import end_group, gone
+from tests.support.processes import ROOT, gone, typed
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from tests.local.host.conftest import AppMaker
 
-ROOT = Path(__file__).resolve().parents[3]
 CODE = f"""
     @app.event_grid_trigger(arg_name="event")
     def {EVENT_FUNCTION}(event: str):
@@ -97,7 +94,6 @@ def test_the_settings_file_is_made_from_the_example_once(tmp_path: Path) -> None
     assert "differs in: AzureWebJobsStorage" in write_settings({"AzureWebJobsStorage": "y"}, folder=tmp_path)
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="the printed commands use curl")
 def test_the_printed_commands_work_as_pasted(tmp_path: Path) -> None:
     """With the app itself: the recording whose export failed is rescued, and its file can be listened to."""
     with Stack(settings={"RESCUE_FIRST_DELAY_SECONDS": "0.1"}) as stack:
@@ -159,29 +155,11 @@ def test_make_start_serves_the_app_and_ends_whole(make_app: AppMaker) -> None:
     path = os.pathsep.join(
         folder for folder in os.environ["PATH"].split(os.pathsep) if not (Path(folder) / "func").exists()
     )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "local.start", "--app-dir", str(app), "--port", str(port), "--free-ports"],
-        cwd=ROOT,
-        env={**os.environ, "PATH": path},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    lines: list[str] = []
-    reader = Thread(target=lambda: lines.extend(process.stdout or ()), daemon=True)
-    reader.start()
-    try:
-        eventually(lambda: "Event Grid delivers" in "".join(lines) or process.poll() is not None, seconds=60)
-        assert process.poll() is None, "".join(lines)
+    command = ["local.start", "--app-dir", str(app), "--port", str(port), "--free-ports"]
+    with typed(*command, environment={"PATH": path}) as terminal:
+        terminal.printed("Event Grid delivers")
         assert call(f"http://127.0.0.1:{port}", "/api/setting/LOCAL_ACS_ORIGIN").body.startswith(b"http://127.0.0.1:")
         assert (app / "local.settings.json").is_file()
-        workers = [int(line.split()[3]) for line in lines if line.startswith("worker ")]
-        process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
-    finally:
-        end_group(process)
-        reader.join(10)
-        process.stdout.close()
-    eventually(lambda: gone(workers, count=1), what="the worker's end")
+        terminal.process.send_signal(signal.SIGINT)
+        assert terminal.process.wait(20) == 0
+        eventually(lambda: gone(terminal.workers(), count=1), what="the worker's end")

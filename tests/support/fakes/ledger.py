@@ -43,6 +43,12 @@ class FakeLedger:
         closed = self.closed.get(key)
         return Version(_decoded(key, closed[0]), closed[1], is_open=False) if closed else None
 
+    def version(self, key: str) -> Version:
+        """`load` of a document that is there."""
+        found = self.load(key)
+        assert found is not None, key
+        return found
+
     def create(self, recording: Recording, *, entry: OpenEntry, closed: str | None = None) -> str:
         if recording.key in self.open or (closed is not None and self._closed_etag(recording.key) != closed):
             raise PreconditionFailed

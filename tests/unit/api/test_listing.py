@@ -156,8 +156,7 @@ def test_a_recording_is_found_by_every_id_before_and_after_it_is_finished(world:
     assert listed(world, recordingId="unknown") == []
     for value in ids.values():
         index.remember(world.ledger, value, key=key, at=NOON, role=index.REPORTED)
-    version = world.ledger.load(key)
-    assert version is not None
+    version = world.ledger.version(key)
     done = chunk(0, ChunkState.EXPORTED, metadata_state="saved", next_attempt_at=None)
     world.app().store.commit(
         key,
@@ -218,8 +217,7 @@ def test_an_entry_of_a_state_that_is_over_is_dropped_and_removed(world: World) -
     """A closed recording that is opened again leaves the list of its old state; a stale entry of a crash, too."""
     key = closed(world, "r", ChunkState.LOST)
     [(name, metadata)] = world.ledger.index.items()
-    version = world.ledger.load(key)
-    assert version is not None
+    version = world.ledger.version(key)
     world.app().store.record(version, f.Replayed())
     reopened = world.ledger.recording(key)
     assert reopened.closed_at is None
@@ -253,8 +251,7 @@ def test_an_entry_that_cannot_be_removed_costs_nothing_but_itself(world: World) 
         return call()
 
     app = world.app(ledger=watched(world.ledger, failing))
-    version = world.ledger.load(key)
-    assert version is not None
+    version = world.ledger.version(key)
     app.store.record(version, f.Replayed())
     assert len(world.queue.waiting) == 1
     assert listed(app, state="lost") == []
@@ -319,8 +316,7 @@ def finished_names(world: World) -> set[str]:
 def test_one_entry_is_written_for_a_recording(world: World) -> None:
     key = closed(world, "r")
     assert finished_names(world) == {f"finished/complete/{index.place(NOON - HOUR, key)}"}
-    version = world.ledger.load(key)
-    assert version is not None
+    version = world.ledger.version(key)
     again: Recording = replace(version.recording, links=("other",))
     world.app().store.commit(key, version, lambda _: again)
     assert len(finished_names(world)) == 1

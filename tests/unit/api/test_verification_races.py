@@ -13,8 +13,7 @@ def test_what_happened_to_a_closed_recording_during_the_looks_is_not_written_ove
     rig.put_media()
     rig.receive(event())
     rig.run(until=HOUR)
-    version = rig.process.store.load(rig.key)
-    assert version is not None
+    version = rig.ledger.version(rig.key)
     assert not version.is_open
     looked = Check(containers=rig.containers, clock=rig.clock).look(version.recording)
     assert looked is not None

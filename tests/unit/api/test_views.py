@@ -49,8 +49,7 @@ def test_what_was_asked_for_at_the_start_is_shown(world: World) -> None:
 def test_a_lease_says_which_worker_since_when_and_until_when(world: World) -> None:
     one = recording(chunk())
     put(world, one)
-    version = world.ledger.load(one.key)
-    assert version is not None
+    version = world.ledger.version(one.key)
     world.clock.advance(HOUR)
     world.app().store.record(version, f.StepStarted(one.chunks[0].key, 1, Step.FETCH, "message-7", NOON + 2 * HOUR))
     assert shown(world)["chunks"][0]["lease"] == {
@@ -65,8 +64,7 @@ def test_the_newest_errors_are_kept_with_their_step_and_trace_id(world: World) -
     """Newest last, and no more than some: a document does not grow with its failures."""
     one = recording(chunk())
     put(world, one)
-    version = world.ledger.load(one.key)
-    assert version is not None
+    version = world.ledger.version(one.key)
     key, store = one.chunks[0].key, world.app().store
     for number in range(MOST_ERRORS + 3):
         generation = version.recording.chunks[0].generation
@@ -107,8 +105,7 @@ def test_staged_blocks_of_one_recording_count_as_done(world: World) -> None:
 def test_the_attempt_that_succeeds_counts(world: World) -> None:
     one = recording(chunk())
     put(world, one)
-    version = world.ledger.load(one.key)
-    assert version is not None
+    version = world.ledger.version(one.key)
     stored = f.Stored(one.chunks[0].key, 1, "x.mp3", is_fallback=False, size=3, proof=Proof.LENGTH)
     after = world.app().store.record(version, stored).recording
     assert [part.attempts for part in after.chunks] == [1]
@@ -119,8 +116,7 @@ def test_what_an_attempt_staged_is_known_without_asking_storage(world: World) ->
     """In lists, too: of how many bytes, as the source said."""
     one = recording(chunk(), chunk(1, ChunkState.IN_FALLBACK, size=1000))
     put(world, one)
-    version = world.ledger.load(one.key)
-    assert version is not None
+    version = world.ledger.version(one.key)
     failure = f.Failure("media_unavailable", Blame.ACS, "503")
     failed = f.Failed(one.chunks[0].key, 1, Step.FETCH, failure, progress=2, staged=Staged(200, 800))
     version = world.app().store.record(version, failed)

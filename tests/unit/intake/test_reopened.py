@@ -31,17 +31,3 @@ def test_a_chunk_of_a_later_event_has_its_own_window() -> None:
     first, second = rig.recording.chunks
     assert second.at_risk_from - first.at_risk_from == 5 * HOUR
     assert second.abandon_after - first.abandon_after == 5 * HOUR
-
-
-def test_a_forged_first_event_costs_the_genuine_chunk_nothing() -> None:
-    """Wrong URL, wrong format, a window that is over: the later, better event counts."""
-    rig = Rig()
-    data = rig.put_media("doc-0", wav())
-    forged = claim("doc-0", 0, contentLocation="https://evil.asm.skype.com/v1/objects/doc-0/content/video")
-    rig.receive(event(forged, recordingStartTime="2020-01-01T00:00:00Z", recordingFormatType="Mp4"))
-    rig.run()
-    rig.live(2 * HOUR)
-    rig.receive(event(claim("doc-0", 0)))
-    rig.live(HOUR)
-    assert list(rig.files().values()) == [data]
-    assert next(iter(rig.files())).endswith(".wav")

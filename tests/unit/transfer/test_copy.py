@@ -61,7 +61,7 @@ class Rig:
 
 @pytest.mark.parametrize("copies", [True, False])
 @pytest.mark.parametrize("size", SIZES)
-def test_a_copy_has_every_byte_and_its_checksum(size: int, copies: bool) -> None:  # noqa: FBT001 - a table
+def test_a_copy_has_every_byte_and_its_checksum(size: int, *, copies: bool) -> None:
     sha256 = hashlib.sha256(noise(size)).hexdigest()
     rig = Rig(size, copies=copies, sha256=sha256)
     made = rig.run()
@@ -80,7 +80,7 @@ def test_a_copy_without_a_known_checksum_notes_one_only_where_it_saw_all_bytes()
 
 
 @pytest.mark.parametrize("copies", [True, False])
-def test_an_invocation_without_time_hands_over_after_a_block(copies: bool) -> None:  # noqa: FBT001 - a table
+def test_an_invocation_without_time_hands_over_after_a_block(*, copies: bool) -> None:
     rig = Rig(5 * BLOCK, copies=copies)
     rig.seconds = 60
     for count in range(1, 5):
@@ -120,7 +120,7 @@ def test_blocks_that_the_server_copied_and_blocks_that_were_relayed_make_one_blo
 
 
 @pytest.mark.parametrize("copies", [True, False])
-def test_blocks_of_two_versions_of_the_source_never_make_one_blob(copies: bool) -> None:  # noqa: FBT001 - a table
+def test_blocks_of_two_versions_of_the_source_never_make_one_blob(*, copies: bool) -> None:
     """Without the ETag in the ids the second version was committed with blocks of the first."""
     rig = Rig(4 * BLOCK, copies=copies)
     rig.seconds = 1
@@ -135,7 +135,7 @@ def test_blocks_of_two_versions_of_the_source_never_make_one_blob(copies: bool) 
 
 @pytest.mark.parametrize("copies", [True, False])
 @pytest.mark.parametrize("size", [BLOCK, 3 * BLOCK])
-def test_a_source_that_changes_meanwhile_is_not_copied(size: int, copies: bool) -> None:  # noqa: FBT001 - a table
+def test_a_source_that_changes_meanwhile_is_not_copied(size: int, *, copies: bool) -> None:
     rig = Rig(size, copies=copies)
     facts = rig.facts
     rig.source.put("s", noise(size, seed=2), content_type="x", overwrite=True)

@@ -237,20 +237,6 @@ def test_metadata_that_never_comes_ends_as_absent_and_the_recording_closes() -> 
     rig.assert_at_rest()
 
 
-def test_a_large_export_has_its_digest_in_the_background_and_holds_nothing_up() -> None:
-    rig = Rig()
-    name = "20261122/call-1/rec-1-guid/0-audiowav.doc-0.wav"
-    data = wav(5 * MIB)
-    rig.destination.put(name, data, content_type="audio/wav", overwrite=False)
-    rig.receive(event(claim(contentLocation=CONTAINER.blob_url(name), metadataLocation=None), recordingDurationMs=None))
-    rig.deliver_one()
-    assert rig.recording.closed_at is not None
-    assert rig.chunk.digest_state == "pending"
-    rig.run()
-    assert (rig.chunk.digest_state, rig.chunk.proof) == ("done", Proof.STRUCTURE)
-    rig.assert_at_rest()
-
-
 def test_a_digest_that_cannot_be_had_says_why() -> None:
     """Three attempts; then it is unavailable, and a replay asks again."""
     rig = Rig()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from shared.domain import places
 from shared.domain.errors import (
     ContainerMissing,
     MediaNotFound,
@@ -203,8 +205,7 @@ def test_a_worker_that_died_before_it_could_say_so_has_stored_it(rig: Rig) -> No
     """The blob is found by its note, and not fetched again."""
     data = rig.put_media()
     rig.receive(event())
-    version = rig.process.store.load(rig.key)
-    assert version is not None
+    version = rig.ledger.version(rig.key)
     budget = Budget(rig.clock.now() + HOUR, rig.clock.now() + HOUR)
     rig.process.worker._steps.fetch.fetch(version.recording, version.recording.chunks[0], budget)
     asked = len(rig.media.asked)
@@ -217,12 +218,7 @@ def test_a_worker_that_died_before_it_could_say_so_has_stored_it(rig: Rig) -> No
 def test_another_file_at_the_chunks_name_is_kept_and_the_bytes_are_safe(rig: Rig) -> None:
     data = rig.put_media()
     rig.receive(event())
-    recording = rig.recording
-    folder = f"20261122/call-1/{rig.process.views.one('rec-1')['key']}"
-    assert folder
-    from shared.domain import places  # noqa: PLC0415 - read here only
-
-    name = places.media_name(recording, recording.chunks[0], "mp3")
+    name = places.media_name(rig.recording, rig.chunk, "mp3")
     rig.destination.put(name, b"<html>another</html>" * 9, content_type="text/html", overwrite=False)
     rig.live(3 * HOUR)
     assert rig.files()[name] == b"<html>another</html>" * 9
@@ -242,8 +238,6 @@ def test_two_chunks_of_one_recording_are_both_rescued(rig: Rig) -> None:
 
 def json_of(rig: Rig) -> dict[str, list[object]]:
     """The manifest."""
-    import json  # noqa: PLC0415 - read here only
-
     [name] = [name for name in rig.destination.blobs if name.endswith("manifest.json")]
     found: dict[str, list[object]] = json.loads(rig.destination.blobs[name].data)
     return found

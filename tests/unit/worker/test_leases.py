@@ -159,8 +159,7 @@ def test_of_two_that_take_a_lease_at_the_same_moment_one_works(rig: LeaseRig) ->
     [delivery] = rig.queue.waiting
     rig.queue.waiting.clear()
     lease = Lease(Step.FETCH, "2", rig.clock.now() + 5 * MINUTE)
-    version = rig.process.store.load(rig.key)
-    assert version is not None
+    version = rig.ledger.version(rig.key)
     started = f.StepStarted(rig.chunk.key, rig.chunk.generation, *_fields(lease))
 
     def between(name: str, call: Callable[[], Any], _arguments: tuple[Any, ...]) -> Any:
@@ -204,8 +203,7 @@ def test_a_look_that_comes_as_the_lease_is_renewed_counts_no_crash(rig: LeaseRig
     """It saw a lease that was over; what it decides is decided on the one that runs."""
     rig.receive(event())
     store, chunk = rig.process.store, rig.chunk
-    version = store.load(rig.key)
-    assert version is not None
+    version = rig.ledger.version(rig.key)
     lease = Lease(Step.FETCH, "1", rig.clock.now() + MINUTE)
     held = store.record(version, f.StepStarted(chunk.key, chunk.generation, *_fields(lease)))
     later = replace(lease, until=lease.until + HOUR)
@@ -222,8 +220,7 @@ def _fields(lease: Lease) -> tuple[Step, str, Any]:
 def test_a_lease_that_another_worker_has_by_now_is_not_kept(rig: LeaseRig) -> None:
     rig.receive(event())
     store, chunk = rig.process.store, rig.chunk
-    version = store.load(rig.key)
-    assert version is not None
+    version = rig.ledger.version(rig.key)
     until = rig.clock.now() + MINUTE
     held = store.record(version, f.StepStarted(chunk.key, chunk.generation, Step.FETCH, "1", until))
     lost = f.LeaseKept(chunk.key, chunk.generation, Step.FETCH, "2", until + timedelta(hours=1))
@@ -232,8 +229,7 @@ def test_a_lease_that_another_worker_has_by_now_is_not_kept(rig: LeaseRig) -> No
 
 def test_a_message_about_the_whole_recording_leaves_a_running_lease_alone(rig: LeaseRig) -> None:
     rig.receive(event())
-    version = rig.process.store.load(rig.key)
-    assert version is not None
+    version = rig.ledger.version(rig.key)
     until = rig.clock.now() + 30 * MINUTE
     started = f.StepStarted(rig.chunk.key, rig.chunk.generation, Step.FETCH, "1", until)
     rig.process.store.record(version, started)

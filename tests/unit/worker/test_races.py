@@ -135,8 +135,7 @@ def test_two_that_finish_at_once_close_it_once(rig: Rig) -> None:
     rig.deliver_one()
     closed = rig.recording
     fact = f.Finished(closed.manifest.blob, closed.revision - 1)
-    version = rig.process.store.load(rig.key)
-    assert version is not None
+    version = rig.ledger.version(rig.key)
     rig.process.store.record(version, fact)
     assert rig.recording.timeline == closed.timeline
 
@@ -187,8 +186,7 @@ def test_two_workers_that_deliver_at_once_deliver_once(rig: Rig) -> None:
     rig.destination.refusal = None
     other = rig.app()
     is_done: list[bool] = []
-    version = rig.process.store.load(rig.key)
-    assert version is not None
+    rig.ledger.version(rig.key)
     item = WorkItem(rig.key, rig.chunk.key, rig.chunk.generation)
 
     def both(name: str, call: Callable[[], Any], _arguments: tuple[Any, ...]) -> Any:

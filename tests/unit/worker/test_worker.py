@@ -48,15 +48,6 @@ def test_a_message_leads_to_a_closed_recording_with_its_bytes_in_place(world: Wo
     assert world.destination.blobs[done.blob or ""].data == MP3
 
 
-def test_a_doubled_message_does_nothing_while_a_lease_runs(world: World) -> None:
-    one = held(timedelta(minutes=5))
-    put(world, one)
-    serve(world, one.chunks[0])
-    world.app().worker.handle(item(one), message_id="2")
-    assert world.media.asked == []
-    assert world.ledger.recording(one.key) == one
-
-
 @pytest.mark.parametrize(("until", "message_id"), [(5, "1"), (0, "2"), (-1, "2")])
 def test_the_same_message_again_or_an_expired_lease_means_that_the_worker_died(
     world: World, until: int, message_id: str
