@@ -78,7 +78,7 @@ class RecordingStore:
         return self.settle(self.hold(version, fact, by=by))
 
     def hold(self, version: Version, fact: Fact, *, by: str = "app") -> Held:
-        """What `decide` makes of `fact`, unwritten: a crash before the next commit loses it, so its step is done again."""
+        """What `decide` makes of `fact`, unwritten: after a crash before the next commit its step is done again."""
         context = self.context(by=by)
         after = decide(version.recording, fact, context)
         written, facts = (version.written, version.facts) if isinstance(version, Held) else (version, ())
