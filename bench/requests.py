@@ -46,7 +46,7 @@ REASONS = {
     "open: delete": "only after the closed copy is there; a reader finds one of them at any time",
     "ids: put": "found by its call's id afterwards",
     "finished: put": "listed and searched once it is closed",
-    "recordings: list": "is the file there already, of ACS or of a dead attempt? A first attempt in time does not ask",
+    "recordings: list": "is it there? ACS may export late, or name its own URL all the same; an attempt may have died",
     "recordings: head": "is the metadata of the reported export there?",
     "recordings: get": "is the reported export there, and is it media: its structure and, of a small one, its SHA-256",
     "recordings: get blocklist": "is a file made of this app's blocks; after a commit, of those that were sent",

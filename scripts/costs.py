@@ -38,7 +38,7 @@ class Load:
 # Counted by `make bench-requests`, started here: Put Blob and List Blobs are billed as writes, a delete is free. And
 # 6 writes and 3 reads of the start (`start/start.py`: its probe, two ids, the document twice, the note of its answer).
 # Assumed: start, event, one try and half a hand-over; 10.8 MB (half an hour of mp3) within its second; 12 KB of logs.
-RESCUED = Load(executions=4, seconds=4.5, blob_writes=9 + 6, blob_reads=2 + 3, queue=3, log_bytes=12_000)
+RESCUED = Load(executions=4, seconds=4.5, blob_writes=10 + 6, blob_reads=2 + 3, queue=3, log_bytes=12_000)
 # Assumed: no hand-over; 8 KB of logs.
 EXPORTED = Load(executions=3, seconds=3.0, blob_writes=6 + 6, blob_reads=4 + 3, queue=3, log_bytes=8_000)
 SWEEPS = MONTH_SECONDS // 300

@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from shared.transfer.engine import Engine
     from shared.worker.circuit_breaker import CircuitBreaker
 
-# For so long after its event a failed export is one: whether ACS tries again later is not documented.
-_FRESH = timedelta(minutes=5)
 # Transfers longer than this look once more for ACS's own export before they commit.
 _LONG_TRANSFER = timedelta(seconds=10)
 
@@ -95,10 +93,9 @@ class Fetch:
         place = places.container_of(recording)
         self._breaker.check(place)
         destination = self._containers.destination(place)
-        if not self._is_fresh(chunk):
-            found = self._found(destination, recording, chunk, is_thorough=chunk.attempts > 0)
-            if found is not None:
-                return found
+        found = self._found(destination, recording, chunk, is_thorough=chunk.attempts > 0)
+        if found is not None:
+            return found
         try:
             done, source = self._from_sources(recording, chunk, attempt, destination, lambda name: name)
         except BlobExists as error:
@@ -108,13 +105,6 @@ class Fetch:
                 raise DestinationConflict("another file has the chunk's name; it is kept") from error
             return found
         return _stored(chunk, done, source, is_fallback=False)
-
-    def _is_fresh(self, chunk: Chunk) -> bool:
-        """Whether nothing but the commit, which overwrites nothing, need look for a file: no attempt left one, and ACS
-        has just said that it exported none.
-        """
-        is_known = bool(has_history(chunk) or chunk.exports or chunk.before_damage)
-        return not is_known and self._clock.now() - chunk.reported_at < _FRESH
 
     def _to_fallback(self, recording: Recording, chunk: Chunk, attempt: _Attempt, refusal: RecorderError) -> f.Fact:
         failure = f.Failure.of(refusal)

@@ -76,7 +76,6 @@ def given_up(rig: Rig) -> Rig:
     rig.media.lie(VIDEO, honest, *[lies.failing(MediaUnavailable("reset"))] * 3)
     rig.destination.refusal = StorageAccessDenied("403")
     rig.receive(event())
-    rig.clock.advance(6 * MINUTE)  # the refusal shows before bytes are asked for
     rig.live(HOUR)
     assert (rig.state(), rig.chunk.sha256) == (ChunkState.IN_FALLBACK, None)
     rig.live(50 * HOUR)
