@@ -26,7 +26,7 @@ print(time.perf_counter() - w, time.process_time() - c)
 """
 _FIRST = """
 import json, logging, sys, time
-sys.modules["aiohttp"] = None  # not deployed: the laptop's only
+sys.modules["aiohttp"] = sys.modules["yarl"] = None  # not deployed: the laptop's only
 import azure.functions, function_app
 from shared import app, handlers
 marks = [("", time.perf_counter())]
@@ -54,7 +54,7 @@ print(json.dumps({"parts": [[n, b - a] for (_, a), (n, b) in zip(marks, marks[1:
 # The same without taking the steps apart: what a caller waits.
 _WHOLE = """
 import json, sys, time
-sys.modules["aiohttp"] = None  # not deployed: the laptop's only
+sys.modules["aiohttp"] = sys.modules["yarl"] = None  # not deployed: the laptop's only
 import function_app
 from shared import handlers
 given = json.loads(sys.stdin.read())

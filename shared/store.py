@@ -9,8 +9,9 @@ race the decision is made again on what is there.
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from shared import index
@@ -40,6 +41,14 @@ _SOON = timedelta(minutes=10)
 _LONGEST_DELAY = timedelta(days=6)
 
 
+@dataclass(frozen=True)
+class Held(Version):
+    """A recording as facts make it that are not written yet, over the one that is: for a step that follows at once."""
+
+    written: Version | None = None
+    facts: tuple[tuple[Fact, Context], ...] = ()
+
+
 class RecordingStore:
     """Loads and commits recordings. One for the process; safe for many threads."""
 
@@ -65,12 +74,28 @@ class RecordingStore:
         return self.ledger.load(key)
 
     def record(self, version: Version, fact: Fact, *, by: str = "app") -> Version:
-        """Commits what `decide` makes of `fact`; the version that is current then. StorageError."""
+        """Commits what `decide` makes of what is held and of `fact`; the version that is current then. StorageError."""
+        return self.settle(self.hold(version, fact, by=by))
+
+    def hold(self, version: Version, fact: Fact, *, by: str = "app") -> Held:
+        """What `decide` makes of `fact`, unwritten: after a crash before the next commit its step is done again."""
         context = self.context(by=by)
-        written = self.commit(
-            version.recording.key, version, lambda now: decide(now, fact, context) if now is not None else None
-        )
-        return written or version
+        after = decide(version.recording, fact, context)
+        written, facts = (version.written, version.facts) if isinstance(version, Held) else (version, ())
+        return Held(after, version.etag, version.is_open, written, (*facts, (fact, context)))
+
+    def settle(self, version: Version) -> Version:
+        """Commits what is held, if anything is; the version that is current then. StorageError."""
+        if not isinstance(version, Held) or version.written is None:
+            return version
+        base, held = version.written, version
+
+        def decided(now: Recording | None) -> Recording | None:
+            if now is None or now is base.recording:
+                return now and held.recording
+            return reduce(lambda one, each: decide(one, *each), held.facts, now)
+
+        return self.commit(base.recording.key, base, decided) or base
 
     def context(self, *, by: str = "app") -> Context:
         """The moment and one random number, for one decision however often it is made again."""

@@ -130,6 +130,15 @@ class BlobContainer:
             return None
         return _facts(facts)
 
+    def glance(self, name: str) -> tuple[BlobFacts, bytes] | None:
+        """See the port: one request, `max_single_get_size` of `blob_service`."""
+        try:
+            with self._errors():
+                download = self._blob(name).download_blob()
+                return _facts(download.properties), next(download.chunks(), b"")
+        except BlobMissing:
+            return None
+
     def find(self, prefix: str, *, cursor: str | None = None) -> Blobs:
         """See the port. The service may answer with few, or none, and go on: its cursor says when that is all."""
         found = Blobs()

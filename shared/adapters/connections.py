@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
+from uuid import uuid4
 
 from azure.core.exceptions import ServiceResponseTimeoutError
 
@@ -246,6 +247,11 @@ class LateOnce:
     Once, because a connection from the pool may have died without a word. No more, because a server that is silent
     twice is silent, and the time is needed for the fallback.
     """
+
+    def configure_retries(self, request: Any) -> dict[str, Any]:
+        """The SDK's, with a request id that costs a quarter of its own, which asks for the clock and a lock."""
+        request.context.options.setdefault("client_request_id", str(uuid4()))
+        return cast("dict[str, Any]", cast("Any", super()).configure_retries(request))
 
     def increment(self, settings: dict[str, Any], request: Any, response: Any = None, error: Any = None) -> bool:
         """Whether to send it again, asked after each failure."""

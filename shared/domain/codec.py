@@ -22,7 +22,8 @@ T = TypeVar("T")
 
 def format_time(moment: datetime) -> str:
     """`2026-11-22T10:00:00.123Z`: milliseconds, UTC; sorts as text."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse_time(text: str) -> datetime:
@@ -63,10 +64,16 @@ def _dataclass_to_plain(value: Any) -> dict[str, Any]:
     plain = {}
     names: Any = _names
     for name, camel in names(type(value)):
-        item = to_plain(getattr(value, name))
-        if item is not None and item != []:
+        item = getattr(value, name)
+        if item is None or item == ():
+            continue
+        item = item if type(item) in _PLAIN else to_plain(item)
+        if item != []:
             plain[camel] = item
     return plain
+
+
+_PLAIN = frozenset({str, int, bool})
 
 
 def _same(value: Any) -> Any:

@@ -48,6 +48,10 @@ class Container(Protocol):
         """The committed blob, or None; ContainerMissing where there is no container."""
         ...
 
+    def glance(self, name: str) -> tuple[BlobFacts, bytes] | None:
+        """The committed blob and its first MiBs (of a small one all), or None; ContainerMissing."""
+        ...
+
     def find(self, prefix: str, *, cursor: str | None = None) -> Blobs:
         """Committed blobs whose name starts with `prefix`, by name: all of them, or those up to where `cursor` of the
         answer goes on. What is not among them is not there only if that is None.

@@ -38,11 +38,14 @@ def fact_of(
             etag=found.etag,
             format=found.name.rpartition(".")[2],
         )
-    whole: bytes | None = container.read(found.name) if found.size <= _READ_WHOLE else None
+    head = found.head
+    if len(head) < found.size <= _READ_WHOLE:
+        head = container.read(found.name)
+    is_whole = len(head) == found.size
 
     def read(start: int, length: int) -> bytes:
-        if whole is not None:
-            return whole[start : start + length]
+        if is_whole or start + length <= len(head):
+            return head[start : start + length]
         return container.read(found.name, start=start, length=length)
 
     duration = recording.duration if len(recording.chunks) == 1 else None
@@ -62,7 +65,7 @@ def fact_of(
         found.etag,
         proof,
         format=checked.format,
-        sha256=hashlib.sha256(whole).hexdigest() if whole is not None else None,
+        sha256=hashlib.sha256(head).hexdigest() if is_whole else None,
         metadata_blob=found.metadata_blob,
         detail=detail,
     )

@@ -35,7 +35,10 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True)
 class Sighting:
-    """A file that is the chunk's media by its name. `metadata_blob`: its metadata beside it, if that is there."""
+    """A file that is the chunk's media by its name. `metadata_blob`: its metadata beside it, if that is there.
+
+    `head`: its first bytes, where they were read with it.
+    """
 
     name: str
     size: int
@@ -43,6 +46,7 @@ class Sighting:
     origin: Origin
     sha256: str | None = None
     metadata_blob: str | None = None
+    head: bytes = b""
 
 
 def find_copies(
@@ -90,11 +94,11 @@ def reported_export(container: Container, chunk: Chunk) -> Sighting | None:
     For a chunk without a history: no attempt left blocks or a copy, so neither is asked for.
     """
     for name in chunk.exports:
-        facts = container.stat(name)
+        facts, head = container.glance(name) or (None, b"")
         if facts is not None and facts.size:
             metadata = _reported_metadata(container, chunk, name)
             origin = Origin.OURS if facts.sha256 else Origin.ACS
-            return Sighting(facts.name, facts.size, facts.etag, origin, facts.sha256, metadata)
+            return Sighting(facts.name, facts.size, facts.etag, origin, facts.sha256, metadata, head)
     return None
 
 

@@ -65,6 +65,8 @@ _NOW = {
 _CLOCKS_DIFFER = timedelta(seconds=2)
 # A pass of the audit begins a day after the one before it, and no run is punctual.
 AUDITED_ANEW_AFTER = timedelta(hours=23)
+# What is in the containers when it is known, so that the step that found or made it finds it there again.
+_FOUND_AGAIN = (f.ExportFound, f.Stored, f.MetadataSaved, f.MetadataAbsent)
 # No message leads to more steps than this: a step that changes nothing would be asked for again and again.
 _MOST_STEPS = 40
 
@@ -151,8 +153,26 @@ class Worker:
             for fact in self._attempted(lease.version.recording, chunk, step, budget):
                 if isinstance(fact, f.Failed):
                     span.fail(fact.failure.code)
-                lease.version = self._record(lease.version, fact)
+                held = self._store.hold(lease.version, fact)
+                report(lease.version.recording, held.recording, fact)
+                lease.version = held if self._leads_on(held, fact) else self._store.settle(held)
         return lease.version
+
+    def _leads_on(self, version: Version, fact: f.Fact) -> bool:
+        """Whether a small step of this worker follows at once, so that one commit does for both.
+
+        What is held back so is in the containers: after a crash the step that is done again finds it there.
+        """
+        if not isinstance(fact, _FOUND_AGAIN):
+            return False
+        chunk = version.recording.chunk(fact.chunk_key)
+        if chunk is None or chunk.generation != fact.generation:
+            return False
+        step = chunk_step(chunk)
+        if step is not None:
+            return step is Step.METADATA
+        due = next(iter(recording_steps(version.recording, self._store.rules)), None)
+        return due is not None and due.step is Step.FINISH and due.at <= self._clock.now()
 
     def _attempted(self, recording: Recording, chunk: Chunk, step: Step, budget: Budget) -> list[f.Fact]:
         """The facts that a step comes to, whatever happens. A bug costs an attempt, not the recording."""
@@ -205,12 +225,13 @@ class Worker:
             upcoming = recording_steps(version.recording, self._store.rules)
             due = next((one for one in upcoming if one.at <= self._clock.now() + _CLOCKS_DIFFER), None)
             if due is None or (due.step, version.recording.revision) in done:
-                return
+                break
             if due.step in BACKGROUND_STEPS and not in_background:
                 self._store.send_look(version.recording, is_background=True)
-                return
+                break
             done.add((due.step, version.recording.revision))
             version = self._recording_step(version, due.step)
+        self._store.settle(version)
 
     def _recording_step(self, version: Version, step: Step) -> Version:
         facts: list[f.Fact]
@@ -219,6 +240,9 @@ class Worker:
                 facts = self._steps.of_recording(step)(version.recording)
             except RecorderError as error:
                 facts = [f.StepFailed(step, f.Failure.of(error))]
+            except Exception:
+                self._store.settle(version)
+                raise
             for fact in facts:
                 if isinstance(fact, f.StepFailed):
                     span.fail(fact.failure.code)

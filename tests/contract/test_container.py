@@ -64,6 +64,7 @@ def test_staged_blocks_become_a_blob_by_one_commit(side: Side, name: str) -> Non
     for block, part in blocks:
         place.stage(name, block.id, part)
     assert place.stat(name) is None
+    assert place.glance(name) is None
     assert place.find("") == []
     assert sorted(place.staged(name), key=lambda block: block.id) == [block for block, _ in blocks]
     made = place.commit(name, [block for block, _ in blocks], sha256="5" * 64, content_type="audio/mpeg")
@@ -134,6 +135,7 @@ def test_a_small_blob_is_written_once_unless_told_to_overwrite(side: Side) -> No
     place = container(side)
     first = place.put("x", b"one", content_type="application/json", overwrite=False, sha256="1" * 64)
     assert first == place.stat("x")
+    assert place.glance("x") == (first, b"one")
     assert (first.size, first.sha256) == (3, "1" * 64)
     with pytest.raises(BlobExists):
         place.put("x", b"two", content_type="application/json", overwrite=False)
@@ -152,8 +154,19 @@ def test_an_empty_blob_can_be_written_and_read(side: Side) -> None:
     facts = place.stat("x")
     assert facts is not None
     assert facts.size == 0
+    assert place.glance("x") == (facts, b"")
     assert place.read("x") == b""
     assert place.read("x", length=1000) == b""
+
+
+def test_a_glance_at_a_large_blob_shows_its_beginning(side: Side) -> None:
+    place, data = container(side), bytes(range(250)) * 20_000
+    facts = place.put("x", data, content_type="audio/mpeg", overwrite=False)
+    seen = place.glance("x")
+    assert seen is not None
+    assert seen[0] == facts
+    assert 65_536 <= len(seen[1]) < len(data)
+    assert data.startswith(seen[1])
 
 
 def test_a_checksum_can_be_noted_later(side: Side) -> None:
@@ -253,6 +266,7 @@ MISSING: dict[str, Callable[[Container], object]] = {
 ALL: dict[str, Callable[[Container], object]] = MISSING | {
     "committed": lambda place: place.committed("x"),
     "stat": lambda place: place.stat("x"),
+    "glance": lambda place: place.glance("x"),
     "find": lambda place: place.find(""),
     "staged": lambda place: place.staged("x"),
     "stage": lambda place: place.stage("x", *_one_block()),

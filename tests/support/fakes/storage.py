@@ -80,6 +80,10 @@ class FakeContainer:
         blob = self.blobs.get(name)
         return BlobFacts(name, len(blob.data), blob.etag, blob.sha256) if blob else None
 
+    def glance(self, name: str) -> tuple[BlobFacts, bytes] | None:
+        facts = self.stat(name)
+        return (facts, self._readable(name, None).data[: 2 * _PIECE]) if facts else None
+
     def find(self, prefix: str, *, cursor: str | None = None) -> Blobs:
         self._check()
         names = sorted(name for name in self.blobs if name.startswith(prefix) and name > (cursor or ""))

@@ -201,6 +201,16 @@ def test_an_export_that_came_meanwhile_is_taken_and_nothing_fetched(rig: Rig) ->
     assert rig.state() is ChunkState.EXPORTED
 
 
+def test_an_export_is_not_fetched_though_its_event_names_acs(rig: Rig) -> None:
+    """A comment in the event's schema says that its location is ACS's, exported or not."""
+    name = "20261122/call-1/rec-1-acs/0-audiomp3.doc-0.mp3"
+    rig.destination.put(name, rig.put_media(), content_type="audio/mpeg", overwrite=False)
+    rig.receive(event())
+    rig.run()
+    assert rig.state() is ChunkState.EXPORTED
+    assert VIDEO not in [asked[0] for asked in rig.media.asked]
+
+
 def test_a_worker_that_died_before_it_could_say_so_has_stored_it(rig: Rig) -> None:
     """The blob is found by its note, and not fetched again."""
     data = rig.put_media()
