@@ -180,7 +180,10 @@ class Series:
             "cpu_per_gib": round(statistics.median(c.cpu / self.size * GIB for c in self.costs), 2),
             "peak_mb": round(max(c.peak for c in self.costs) / 1e6),
             "bytes": self.size,
-            "runs": len(self.costs),
+            "rounds": [
+                {"mb_per_s": round(speed, 1), "cpu_per_gib": round(cost.cpu / self.size * GIB, 3)}
+                for speed, cost in zip(speeds, self.costs, strict=True)
+            ],
         }
 
 

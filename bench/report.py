@@ -20,12 +20,16 @@ PAGE = ROOT / "docs" / "performance.md"
 
 @dataclass(frozen=True)
 class Goal:
-    """`reached` is to be at least `wanted`, or at most with `is_most`. None: not measured, neither met nor missed."""
+    """`reached` is to be at least `wanted`, or at most with `is_most`. None: not measured, neither met nor missed.
+
+    `limit`: what the C program reaches of the same.
+    """
 
     what: str
     reached: float | None
     wanted: float
     is_most: bool = False
+    limit: float | None = None
 
     @property
     def is_met(self) -> bool:
@@ -39,7 +43,8 @@ class Goal:
         """In a word."""
         if self.reached is None:
             return "not measured"
-        return "met" if self.is_met else "**missed**"
+        limit = "" if self.limit is None else f" (C limit: {self.limit:.2f})"
+        return ("met" if self.is_met else "**missed**") + limit
 
     def row(self) -> str:
         """As a line of a table."""

@@ -194,7 +194,8 @@ def measure(scenario: Scenario, *, rounds: int) -> dict[str, Any]:
                 absent.append(Series(name, 0, absent=str(error).splitlines()[-1]))
                 print(f"    {name:34} absent: {error}", flush=True)
                 continue
-            size = min(scenario.size, scenario.slow) if config["client"] == "sdk" else scenario.size
+            is_slow = config["client"] == "sdk" or (scenario.rate and config["client"] == "rclone")
+            size = min(scenario.size, scenario.slow) if is_slow else scenario.size
             subjects[name] = (runner, partial(_task, name, size, scenario.count))
         expected = sha256(scenario.size)
 

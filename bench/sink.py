@@ -35,7 +35,7 @@ _DATE = "Sun, 22 Nov 2026 12:00:00 GMT"
 # The most that one answer of List Blobs holds (service documentation).
 _PAGE = 5000
 _LEDGER = "recording-ledger"
-_QUEUES = "recording-rescues"
+_QUEUES = ("recording-rescues", "recording-background")
 _KINDS = ("list", "read", "write", "delete", "queue")
 
 

@@ -1,5 +1,6 @@
 """Rescues without end, a part of them refused by their source: memory, descriptors and threads stay flat.
 `.venv/bin/python -m bench.soak --minutes 30`. The app in this process, over the bench's source and sink.
+`--requests 100000` in place of it: so many small requests over the transport, by TLS.
 """
 
 from __future__ import annotations
@@ -7,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import statistics
 import threading
 import time
@@ -128,6 +130,34 @@ def soak(*, seconds: float) -> dict[str, Any]:
     }
 
 
+def requests(*, count: int) -> dict[str, Any]:
+    """What the process held while both SDKs made `count` requests over TLS, half of them GETs, half Put Blocks.
+
+    Of every tenth GET the answer is left unread, which costs its connection.
+    """
+    with Servers(tls=True) as servers, ThreadPoolExecutor(8) as pool:
+        os.environ["REQUESTS_CA_BUNDLE"] = str(servers.certificate)
+        app = Whole({"storage": servers.storage, "source": servers.source})
+        target = app.ports.containers.destination(app.settings.default_container)
+        location, block = app.location(f"/v1/objects/many/{MIB}/content/video"), bytes(16_384)
+
+        def both(number: int) -> None:
+            with app.ports.media.open(location, start=0, length=len(block)) as answer:
+                if number % 10 and sum(map(len, answer.pieces)) != len(block):
+                    raise RuntimeError("another length")
+            target.stage("many", "0" * 41, block)
+
+        began, used, samples = time.monotonic(), cpu_seconds(), []
+        for batch in range(50):
+            list(pool.map(both, range(count // 100)))
+            servers.empty()
+            samples.append(sample() | {"at": round(time.monotonic() - began)})
+            if batch % 10 == 9:
+                print(f"    {samples[-1]}, {(batch + 1) * count // 50} requests", flush=True)
+    cost = {"seconds": round(time.monotonic() - began), "cpu_seconds": round(cpu_seconds() - used, 1)}
+    return {"requests": count, **cost, "samples": samples, **_flatness(samples)}
+
+
 def _flatness(samples: list[dict[str, int]]) -> dict[str, Any]:
     """Medians of the second and of the last fifth."""
     fifth = max(1, int(len(samples) * _WARM))
@@ -139,24 +169,41 @@ def _flatness(samples: list[dict[str, int]]) -> dict[str, Any]:
     }
 
 
+def _goals(found: dict[str, Any]) -> list[Goal]:
+    return [
+        Goal("memory, last fifth of the run to the second", found["late_rss"] / found["early_rss"], 1.15, is_most=True),
+        Goal("descriptors more at the end", found["late_descriptors"] - found["early_descriptors"], 2, is_most=True),
+        Goal("threads more at the end", found["late_threads"] - found["early_threads"], 2, is_most=True),
+    ]
+
+
+def _transport(about: dict[str, Any], found: dict[str, Any]) -> None:
+    text = (
+        f"{found['requests']} requests over TLS in {found['seconds']} s, {found['cpu_seconds']} s of CPU: resident "
+        f"{found['early_rss'] / 1e6:.1f} MB in the second fifth and {found['late_rss'] / 1e6:.1f} MB in the last, "
+        f"descriptors {found['early_descriptors']} and {found['late_descriptors']}, "
+        f"threads {found['early_threads']} and {found['late_threads']}."
+    )
+    write("transport", about=about, results=found, text=text, goals=_goals(found))
+
+
 def main() -> None:
     """The program."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--quick", action="store_true", help="a few seconds, nothing published")
+    parser.add_argument("--requests", type=int, help="so many requests over the transport, and no rescues")
     chosen = parser.parse_args()
     about, at = machine(), datetime.now(UTC).strftime("%H:%M UTC")
+    if chosen.requests:
+        _transport(about, requests(count=chosen.requests))
+        return
     found = soak(seconds=3 if chosen.quick else chosen.minutes * 60)
     print(json.dumps({name: value for name, value in found.items() if name != "samples"}))
     if found["closed"] < found["recordings"]:
         raise SystemExit(f"{found['recordings']} recordings, and {found['closed']} closed")
     if chosen.quick:
         return
-    goals = [
-        Goal("memory, last fifth of the run to the second", found["late_rss"] / found["early_rss"], 1.15, is_most=True),
-        Goal("descriptors more at the end", found["late_descriptors"] - found["early_descriptors"], 2, is_most=True),
-        Goal("threads more at the end", found["late_threads"] - found["early_threads"], 2, is_most=True),
-    ]
     text = (
         f"From {at}, {found['seconds'] / 60:.1f} minutes: {found['recordings']} recordings, {found['gigabytes']} GB, "
         f"{found['failed_attempts']} attempts refused by the source and made again; all closed. Resident memory "
@@ -164,7 +211,7 @@ def main() -> None:
         f"last; descriptors {found['early_descriptors']} and {found['late_descriptors']}, threads "
         f"{found['early_threads']} and {found['late_threads']}."
     )
-    write("soak", about=about, results=found, text=text, goals=goals)
+    write("soak", about=about, results=found, text=text, goals=_goals(found))
 
 
 if __name__ == "__main__":

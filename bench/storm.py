@@ -77,6 +77,7 @@ def listings(*, finished: tuple[int, ...], unfinished: int) -> list[dict[str, An
             entry = OpenEntry(recording.key, recording.chunks[0].next_attempt_at, recording.at_risk_from, "saving")
             ports.ledger.create(recording, entry=entry)
         app = compose(settings, ports)
+        app.sweep.run()  # the first one writes that there was one
         ledger = blobs.get_container_client(settings.ledger_container)
         for count in finished:
             _control(servers, f"finished/{count}", method="PUT")

@@ -145,7 +145,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few runs, nothing published")
     quick = parser.parse_args().quick
-    found = measure(runs=20 if quick else 2000)
+    found = measure(runs=20 if quick else 500)
     if quick:
         print(_table(found))
         return

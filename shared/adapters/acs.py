@@ -71,8 +71,9 @@ def _transport(settings: Settings, *, read_bytes: int) -> Transport:
             acs_endpoint=settings.acs_endpoint,
             connections=connections,
             read_bytes=read_bytes,
+            keep_bytes=settings.memory_bytes,
         )
-    return pooled_transport(connections, read_bytes=read_bytes)
+    return pooled_transport(connections, read_bytes=read_bytes, keep_bytes=settings.memory_bytes)
 
 
 def acs_client(

@@ -24,7 +24,7 @@ from shared.adapters.http1 import Head, Reader, pieces, read_head
 from shared.adapters.wire import Plain, Tls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from shared.adapters.wire import Stream
 
@@ -132,9 +132,9 @@ class Connection:
         self._waited, self._left = 0.0, piece
         return read_head(self._reader, method=method)
 
-    def pieces(self, head: Head) -> Iterator[bytes]:
-        """The body, in pieces of the size that `head` was given."""
-        return pieces(self._reader, head, size=self._piece)
+    def pieces(self, head: Head, take: Callable[[int], bytearray | memoryview]) -> Iterator[bytes]:
+        """The body, in pieces of the size that `head` was given, in memory from `take`."""
+        return pieces(self._reader, head, size=self._piece, take=take)
 
     def _receive(self, view: memoryview) -> int:
         if self._left <= 0:

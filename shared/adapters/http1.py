@@ -132,15 +132,20 @@ def _length(value: str | None) -> int | None:
     return int(length)
 
 
-def pieces(reader: Reader, head: Head, *, size: int) -> Iterator[bytes]:
-    """The body in pieces of `size` bytes, the last one shorter. BodyCutError where the connection ends before it."""
+def pieces(
+    reader: Reader, head: Head, *, size: int, take: Callable[[int], bytearray | memoryview] = bytearray
+) -> Iterator[bytes]:
+    """The body in pieces of `size` bytes, the last one shorter, in memory from `take`.
+
+    BodyCutError where the connection ends before it.
+    """
     if head.is_chunked:
         yield from _gathered(_chunks(reader, size=size), size=size)
         return
     left = head.length
     while left is None or left > 0:
         wanted = size if left is None else min(size, left)
-        piece = bytearray(wanted)
+        piece = take(wanted)
         count = reader.fill(memoryview(piece))
         if count < wanted and left is not None:
             raise BodyCutError(f"{left - count} of {head.length} bytes did not come")

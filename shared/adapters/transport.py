@@ -26,6 +26,7 @@ from azure.core.rest import HttpRequest as RestRequest
 # Private, and the only implementation of the response that the SDKs' pipelines work with; azure-core is pinned.
 from azure.core.rest._http_response_impl import HttpResponseImpl
 
+from shared.adapters.buffers import Buffers
 from shared.adapters.connections import Origin, Pool, proxy_for, proxy_headers, seconds_to_send
 from shared.adapters.http1 import BodyCutError
 from shared.domain.locations import is_media_location
@@ -46,11 +47,11 @@ _MOST_ORIGINS = 256
 class Answer:
     """One answer on its connection, which goes back to the pool when the body was read, and is closed otherwise."""
 
-    def __init__(self, pool: Pool, connection: Connection, head: Head) -> None:
+    def __init__(self, pool: Pool, buffers: Buffers, connection: Connection, head: Head) -> None:
         self.head = head
         self._pool = pool
         self._connection: Connection | None = connection
-        self._body = connection.pieces(head)
+        self._body = connection.pieces(head, buffers.take)
         if head.length == 0:
             self._end()
 
@@ -144,11 +145,16 @@ def _rest_response(request: Any, answer: Answer, block_size: int) -> Any:
 class Transport(HttpTransport[Any, Any]):
     """Keeps up to `connections` idle connections, reads bodies in pieces of `read_bytes`; for many threads.
 
+    Large pieces lie in up to `keep_bytes` of memory that is used again once nothing shows them any more.
+
     Proxies and certificate authorities come from the environment, which is asked once for each host.
     """
 
-    def __init__(self, connections: int, *, read_bytes: int, read_seconds: float | None = None) -> None:
+    def __init__(
+        self, connections: int, *, read_bytes: int, read_seconds: float | None = None, keep_bytes: int = 0
+    ) -> None:
         self._pool = Pool(connections)
+        self._buffers = Buffers(keep_bytes)
         self._read_bytes = read_bytes
         self._read_seconds = _READ_SECONDS if read_seconds is None else read_seconds
         self._connect_seconds = _CONNECT_SECONDS
@@ -182,7 +188,9 @@ class Transport(HttpTransport[Any, Any]):
         body, size = _body(request)
         head = _request_head(request, origin, target, host=host, size=size)
         answer = Answer(
-            self._pool, *self._exchange(origin, request.method, head=head, body=body, size=size or 0, given=kwargs)
+            self._pool,
+            self._buffers,
+            *self._exchange(origin, request.method, head=head, body=body, size=size or 0, given=kwargs),
         )
         if not isinstance(request, RestRequest):
             legacy = _Response(request, answer, self._read_bytes)
@@ -295,16 +303,20 @@ def _request_head(request: Any, origin: Origin, target: str, *, host: str, size:
     return f"{request.method} {target} HTTP/1.1\r\n{text}\r\n".encode("latin-1")
 
 
-def pooled_transport(connections: int, *, read_bytes: int, read_seconds: float | None = None) -> Transport:
-    """A transport that reads bodies in pieces of `read_bytes`; a silence may last `read_seconds`."""
-    return Transport(connections, read_bytes=read_bytes, read_seconds=read_seconds)
+def pooled_transport(
+    connections: int, *, read_bytes: int, read_seconds: float | None = None, keep_bytes: int = 0
+) -> Transport:
+    """A transport as the arguments say (`Transport`); a silence may last `read_seconds`."""
+    return Transport(connections, read_bytes=read_bytes, read_seconds=read_seconds, keep_bytes=keep_bytes)
 
 
 class LocalOriginTransport(Transport):
     """Sends what is meant for ACS and its media hosts to a local emulator, with the original Host header."""
 
-    def __init__(self, origin: str, *, acs_endpoint: str, connections: int, read_bytes: int) -> None:
-        super().__init__(connections, read_bytes=read_bytes)
+    def __init__(
+        self, origin: str, *, acs_endpoint: str, connections: int, read_bytes: int, keep_bytes: int = 0
+    ) -> None:
+        super().__init__(connections, read_bytes=read_bytes, keep_bytes=keep_bytes)
         self._local_origin = origin
         self._acs_host = urlsplit(acs_endpoint).netloc
 

@@ -113,7 +113,8 @@ class Engine:
                 if not head.is_partial:
                     return self._stream(job, response, head, progress)
                 begun_at = self._clock.now()
-                data = read_exactly(response, head.length, is_late=self._is_late(job))
+                # Looked at as `bytes`, which a block in reused memory is not.
+                data = bytes(read_exactly(response, head.length, is_late=self._is_late(job)))
                 return head, data, self._clock.now() - begun_at
 
         outcome = self._again(read)

@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
         # Twenty thousand finished recordings are five pages of a listing, and nothing for the app.
         (
             "storm",
-            "'listing': {'list': 1, 'read': 5}, 'sweep': {'list': 1, 'read': 3, 'queue': 6}, 'everything': {'list': 5}",
+            "'listing': {'list': 1, 'read': 5}, 'sweep': {'list': 1, 'queue': 9}, 'everything': {'list': 5}",
         ),
     ],
 )
