@@ -37,11 +37,9 @@ class MetadataStep:
         """MetadataSaved or MetadataAbsent. MediaError, StorageError, ExportNotFound."""
         if not chunk.metadata_sources and not chunk.metadata_exports:
             return [f.MetadataAbsent(chunk.key, chunk.generation)]
-        if chunk.metadata_exports and chunk.state not in IN_FALLBACK_STATES:
-            destination = self._containers.destination(places.container_of(recording))
-            for name in chunk.metadata_exports:
-                if destination.stat(name) is not None:
-                    return [f.MetadataSaved(chunk.key, chunk.generation, name)]
+        exported = None if chunk.state in IN_FALLBACK_STATES else self._exported(recording, chunk)
+        if exported is not None:
+            return [f.MetadataSaved(chunk.key, chunk.generation, exported)]
         error: RecorderError = ExportNotFound("the metadata is not in the container")
         for url in chunk.metadata_sources:
             try:
@@ -55,6 +53,24 @@ class MetadataStep:
         if kept is None:
             raise error
         return [f.MetadataSaved(chunk.key, chunk.generation, self._put(recording, chunk, kept))]
+
+    def _exported(self, recording: Recording, chunk: Chunk) -> str | None:
+        """The name of ACS's own export of it, copied beside the media where that is elsewhere; None without one."""
+        destination = self._containers.destination(places.container_of(recording))
+        beside = places.metadata_name(recording, chunk).rpartition("/")[0]
+        # What is beside the media already needs no copy.
+        for name in sorted(chunk.metadata_exports, key=lambda name: name.rpartition("/")[0] != beside):
+            found = destination.stat(name)
+            if found is None:
+                continue
+            if name.rpartition("/")[0] == beside:
+                return name
+            if found.size <= _LIMIT:
+                data = destination.read(name, etag=found.etag)
+                with suppress(MediaError):
+                    _check(data)
+                    return self._put(recording, chunk, data)
+        return None
 
     def _kept(self, chunk: Chunk) -> bytes | None:
         """What was saved in the fallback with a copy that a person removed since; None where nothing is, or answers."""

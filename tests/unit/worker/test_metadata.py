@@ -80,6 +80,23 @@ def test_metadata_that_acs_exports_a_moment_later_is_waited_for(rig: Rig) -> Non
     rig.assert_at_rest()
 
 
+def test_metadata_that_acs_exports_into_another_folder_is_copied_beside_the_media(rig: Rig) -> None:
+    """ACS exports after all, while the app rescues under its own name: nobody looks in two folders for one chunk."""
+    elsewhere = f"20261122/call-1/another-folder/{BESIDE.rpartition('/')[2]}"
+    rig.put_media()
+    del rig.media.files[METADATA]
+    rig.receive(event())
+    rig.live(HOUR)
+    [media] = rig.files()
+    rig.destination.put(elsewhere, b'{"of": "ACS"}', content_type="application/json", overwrite=False)
+    rig.receive(event(claim(metadataLocation=CONTAINER.blob_url(elsewhere))))
+    rig.live(HOUR)
+    beside = f"{media.rpartition('/')[0]}/{BESIDE.rpartition('/')[2]}"
+    assert metadata(rig) == dict.fromkeys((elsewhere, beside), b'{"of": "ACS"}')
+    assert (rig.chunk.metadata_state, rig.chunk.metadata_blob) == ("saved", beside)
+    rig.assert_at_rest()
+
+
 def test_metadata_that_acs_never_exports_are_not_looked_for_a_thousand_times(rig: Rig) -> None:
     rig.destination.put(NAME, mp3(), content_type="audio/mpeg", overwrite=False)
     at = claim(
