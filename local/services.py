@@ -181,7 +181,7 @@ def guide(services: Services, *, host_url: str) -> str:
     return f"""
   Azurite       {services.azurite.blob_url}  (queues: {services.azurite.queue_url})
   ACS emulator  {services.acs.origin}  (control plane: {control}, e.g. {control}/health)
-  Event Grid    {services.eventgrid.origin}
+  Event Grid    {services.eventgrid.topic_url}
   The page      {host_url}/api/ui#key=local  (no key is checked on a laptop)
 
 Record a call whose export fails, and watch the rescue:

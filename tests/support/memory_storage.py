@@ -9,13 +9,12 @@ Held to the contract suite like Azurite (`tests/contract`).
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 import itertools
 import uuid
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
@@ -31,23 +30,13 @@ from urllib3 import HTTPHeaderDict, HTTPResponse
 
 from shared.adapters import blob as blob_adapter
 from shared.adapters import queue as queue_adapter
+from tests.support.memory_blobs import Answer, Blobs, Container, RefusedError, Request, StoredBlob, xml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-_BLOCK_LIFE = timedelta(days=7)
+    from collections.abc import Iterable, Iterator
 
 
-@dataclass
-class StoredBlob:
-    """A committed blob."""
-
-    data: bytes
-    etag: str
-    content_type: str
-    metadata: dict[str, str]
-    blocks: list[tuple[str, int]] = field(default_factory=list)
-    modified: datetime | None = None
+__all__ = ["Answer", "MemoryStorage", "MemoryTransport", "RefusedError", "Request", "StoredBlob", "StoredMessage"]
 
 
 @dataclass
@@ -62,42 +51,6 @@ class StoredMessage:
     count: int = 0
 
 
-@dataclass
-class _Container:
-    blobs: dict[str, StoredBlob] = field(default_factory=dict)
-    staged: dict[str, tuple[datetime, dict[str, bytes]]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Request:
-    """One request, as the SDK made it."""
-
-    method: str
-    host: str
-    path: str
-    query: dict[str, str]
-    headers: Mapping[str, str]
-    body: bytes
-
-
-class RefusedError(Exception):
-    """The service answers with this status and code."""
-
-    def __init__(self, status: int, code: str) -> None:
-        super().__init__(code)
-        self.status = status
-        self.code = code
-
-
-@dataclass
-class Answer:
-    """One answer."""
-
-    status: int
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
-
-
 Around = Callable[["Request", Callable[[], "Answer"]], "Answer"]
 
 
@@ -107,7 +60,7 @@ class MemoryStorage:
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC), *, page: int = 5000) -> None:
         self.now = now
         self.page = page
-        self.containers: dict[tuple[str, str], _Container] = {}
+        self.containers: dict[tuple[str, str], Container] = {}
         self.queues: dict[tuple[str, str], list[StoredMessage]] = {}
         self.around: Around = lambda _request, act: act()
         self.sent: Callable[[str, StoredMessage], None] = lambda _queue, _message: None
@@ -154,11 +107,11 @@ class MemoryStorage:
         found = self.containers.get((request.host, first))
         if found is None:
             raise RefusedError(404, "ContainerNotFound")
-        return _Blobs(self, found).answer(request, unquote(rest))
+        return Blobs(self, found).answer(request, unquote(rest))
 
     def make(self, host: str, name: str) -> None:
         """A container, made by hand."""
-        self.containers.setdefault((host, name), _Container())
+        self.containers.setdefault((host, name), Container())
 
     def blobs(self, host: str, name: str) -> dict[str, StoredBlob]:
         """The blobs of a container; none where there is none."""
@@ -181,8 +134,8 @@ class MemoryStorage:
         if request.method == "PUT":
             if key in self.containers:
                 raise RefusedError(409, "ContainerAlreadyExists")
-            self.containers[key] = _Container()
-            return Answer(201, self._plain())
+            self.containers[key] = Container()
+            return Answer(201, self.plain())
         if key not in self.containers:
             raise RefusedError(404, "ContainerNotFound")
         if request.method == "DELETE":
@@ -190,13 +143,13 @@ class MemoryStorage:
             return Answer(202)
         if request.query.get("comp") == "list":
             return self._listing(request, self.containers[key])
-        return Answer(200, self._plain())
+        return Answer(200, self.plain())
 
-    def _plain(self) -> dict[str, str]:
+    def plain(self) -> dict[str, str]:
         now = format_datetime(self.now().astimezone(UTC), usegmt=True)
         return {"ETag": self.etag(), "Last-Modified": now, "Date": now}
 
-    def _listing(self, request: Request, container: _Container) -> Answer:
+    def _listing(self, request: Request, container: Container) -> Answer:
         prefix, marker = request.query.get("prefix", ""), request.query.get("marker", "")
         below = (name for name in container.blobs if name.startswith(prefix))
         names = sorted(name for name in _folded(below, prefix, request.query.get("delimiter", "")) if name >= marker)
@@ -210,7 +163,7 @@ class MemoryStorage:
         )
         following = escape(left[0]) if left else ""
         text = f"<EnumerationResults><Blobs>{blobs}</Blobs><NextMarker>{following}</NextMarker></EnumerationResults>"
-        return _xml(text)
+        return xml(text)
 
     def _listed(self, name: str, blob: StoredBlob) -> str:
         metadata = "".join(f"<{key}>{escape(value)}</{key}>" for key, value in blob.metadata.items())
@@ -228,7 +181,7 @@ class MemoryStorage:
         key = (request.host, name)
         if not name:
             listed = "".join(f"<Queue><Name>{one}</Name></Queue>" for host, one in self.queues if host == request.host)
-            return _xml(f"<EnumerationResults><Queues>{listed}</Queues><NextMarker/></EnumerationResults>")
+            return xml(f"<EnumerationResults><Queues>{listed}</Queues><NextMarker/></EnumerationResults>")
         if not rest and request.method == "PUT":
             is_there = key in self.queues
             self.queues.setdefault(key, [])
@@ -260,7 +213,7 @@ class MemoryStorage:
         message = StoredMessage(str(uuid.UUID(int=next(self._versions))), text, visible_at, expires_at, self.etag())
         messages.append(message)
         self.sent(name, message)
-        return _xml(f"<QueueMessagesList>{_shown(message, has_text=False)}</QueueMessagesList>", status=201)
+        return xml(f"<QueueMessagesList>{_shown(message, has_text=False)}</QueueMessagesList>", status=201)
 
     def _received(self, request: Request, messages: list[StoredMessage]) -> Answer:
         most, is_peek = int(request.query.get("numofmessages", 1)), request.query.get("peekonly") == "true"
@@ -269,7 +222,7 @@ class MemoryStorage:
             for one in found:
                 one.visible_at = self.now() + timedelta(seconds=int(request.query.get("visibilitytimeout", 30)))
                 one.receipt, one.count = self.etag(), one.count + 1
-        return _xml(f"<QueueMessagesList>{''.join(_shown(one) for one in found)}</QueueMessagesList>")
+        return xml(f"<QueueMessagesList>{''.join(_shown(one) for one in found)}</QueueMessagesList>")
 
     @staticmethod
     def _deleted(request: Request, messages: list[StoredMessage], name: str) -> Answer:
@@ -282,124 +235,6 @@ class MemoryStorage:
         return Answer(204)
 
 
-class _Blobs:
-    """The blobs of one container."""
-
-    def __init__(self, storage: MemoryStorage, container: _Container) -> None:
-        self._storage = storage
-        self._of = container
-
-    def answer(self, request: Request, name: str) -> Answer:
-        kind = request.query.get("comp", "")
-        if request.method in ("GET", "HEAD"):
-            return self._block_list(request, name) if kind == "blocklist" else self._read(request, name)
-        if request.method == "DELETE":
-            self._match(request, self._there(name))
-            del self._of.blobs[name]
-            return Answer(202)
-        if kind == "block":
-            return self._stage(request, name)
-        if kind == "metadata":
-            blob = self._there(name)
-            self._match(request, blob)
-            blob.metadata, blob.etag = _metadata(request), self._storage.etag()
-            return Answer(200, {"ETag": blob.etag})
-        self._match(request, self._of.blobs.get(name))
-        if kind == "blocklist":
-            return self._commit(request, name)
-        _check_md5(request)
-        return self._write(request, name, request.body, [])
-
-    def _there(self, name: str) -> StoredBlob:
-        if name not in self._of.blobs:
-            raise RefusedError(404, "BlobNotFound")
-        return self._of.blobs[name]
-
-    @staticmethod
-    def _match(request: Request, blob: StoredBlob | None) -> None:
-        wanted, unwanted = request.headers.get("If-Match"), request.headers.get("If-None-Match")
-        if unwanted == "*" and blob is not None:
-            raise RefusedError(409, "BlobAlreadyExists")
-        if wanted is not None and (blob is None or wanted.strip('"') != blob.etag.strip('"')):
-            raise RefusedError(412, "ConditionNotMet")
-
-    def _write(self, request: Request, name: str, data: bytes, blocks: list[tuple[str, int]]) -> Answer:
-        kind = request.headers.get("x-ms-blob-content-type") or "application/octet-stream"
-        blob = StoredBlob(data, self._storage.etag(), kind, _metadata(request), blocks, self._storage.now())
-        self._of.blobs[name] = blob
-        self._of.staged.pop(name, None)
-        return Answer(201, self._storage._plain() | {"ETag": blob.etag} | _checksum(request))
-
-    def _staged(self, name: str) -> dict[str, bytes]:
-        at, blocks = self._of.staged.get(name, (self._storage.now(), {}))
-        return blocks if self._storage.now() - at <= _BLOCK_LIFE else {}
-
-    def _stage(self, request: Request, name: str) -> Answer:
-        data, block_id = request.body, request.query["blockid"]
-        source = request.headers.get("x-ms-copy-source")
-        if source:
-            data = self._source(request, source)
-        _check_md5(request)
-        blocks = self._staged(name)
-        if any(len(known) != len(block_id) for known in blocks):
-            raise RefusedError(400, "InvalidBlobOrBlock")
-        self._of.staged[name] = (self._storage.now(), {**blocks, block_id: data})
-        return Answer(201, _checksum(request))
-
-    def _source(self, request: Request, url: str) -> bytes:
-        parts = urlsplit(url)
-        container, _, name = parts.path.strip("/").partition("/")
-        of = self._storage.containers.get((parts.netloc, container))
-        blob = of.blobs.get(unquote(name)) if of else None
-        if blob is None:
-            raise RefusedError(404, "CannotVerifyCopySource")
-        wanted = request.headers.get("x-ms-source-if-match")
-        if wanted and wanted.strip('"') != blob.etag.strip('"'):
-            raise RefusedError(412, "SourceConditionNotMet")
-        first, last = request.headers["x-ms-source-range"].removeprefix("bytes=").split("-")
-        return blob.data[int(first) : int(last) + 1]
-
-    def _commit(self, request: Request, name: str) -> Answer:
-        staged = self._staged(name)
-        wanted = [one.text or "" for one in ET.fromstring(request.body)]  # noqa: S314 - the SDK's own
-        if any(one not in staged for one in wanted):
-            raise RefusedError(400, "InvalidBlockList")
-        blocks = [(one, len(staged[one])) for one in wanted]
-        return self._write(request, name, b"".join(staged[one] for one in wanted), blocks)
-
-    def _block_list(self, request: Request, name: str) -> Answer:
-        staged, blob = self._staged(name), self._of.blobs.get(name)
-        if blob is None and not staged:
-            raise RefusedError(404, "BlobNotFound")
-        kinds = {"CommittedBlocks": blob.blocks if blob else [], "UncommittedBlocks": _sizes(staged)}
-        if request.query.get("blocklisttype") != "all":
-            kinds = {
-                kind: one for kind, one in kinds.items() if kind.lower().startswith(request.query["blocklisttype"])
-            }
-        text = "".join(f"<{kind}>{''.join(_block(*one) for one in found)}</{kind}>" for kind, found in kinds.items())
-        return _xml(f"<BlockList>{text}</BlockList>")
-
-    def _read(self, request: Request, name: str) -> Answer:
-        blob = self._there(name)
-        self._match(request, blob)
-        facts = {f"x-ms-meta-{key}": value for key, value in blob.metadata.items()} | {
-            "ETag": blob.etag,
-            "Content-Type": blob.content_type,
-            "x-ms-blob-type": "BlockBlob",
-            "Last-Modified": format_datetime(self._storage.now().astimezone(UTC), usegmt=True),
-        }
-        asked = request.headers.get("x-ms-range") or request.headers.get("Range")
-        if request.method == "HEAD" or not asked:
-            return Answer(200, facts | {"Content-Length": str(len(blob.data))}, blob.data)
-        first, _, last = asked.removeprefix("bytes=").partition("-")
-        start = int(first)
-        if start >= len(blob.data):
-            raise RefusedError(416, "InvalidRange")
-        data = blob.data[start : int(last) + 1 if last else None]
-        facts["Content-Range"] = f"bytes {start}-{start + len(data) - 1}/{len(blob.data)}"
-        return Answer(206, facts, data)
-
-
 def _folded(names: Iterable[str], prefix: str, delimiter: str) -> set[str]:
     """Names, those with the delimiter behind the prefix cut after it."""
     if not delimiter:
@@ -408,40 +243,12 @@ def _folded(names: Iterable[str], prefix: str, delimiter: str) -> set[str]:
     return {prefix + head + sign for head, sign, _ in cut}
 
 
-def _sizes(staged: dict[str, bytes]) -> list[tuple[str, int]]:
-    return [(block_id, len(data)) for block_id, data in staged.items()]
-
-
-def _block(name: str, size: int) -> str:
-    return f"<Block><Name>{name}</Name><Size>{size}</Size></Block>"
-
-
-def _metadata(request: Request) -> dict[str, str]:
-    prefix = "x-ms-meta-"
-    return {key[len(prefix) :]: value for key, value in request.headers.items() if key.lower().startswith(prefix)}
-
-
-def _check_md5(request: Request) -> None:
-    sent = request.headers.get("Content-MD5")
-    if sent and sent != base64.b64encode(hashlib.md5(request.body, usedforsecurity=False).digest()).decode():
-        raise RefusedError(400, "Md5Mismatch")
-
-
-def _checksum(request: Request) -> dict[str, str]:
-    """The service answers with the checksum that it was sent, once it has compared it."""
-    return {name: request.headers[name] for name in ("x-ms-content-crc64", "Content-MD5") if name in request.headers}
-
-
 def _shown(message: StoredMessage, *, has_text: bool = True) -> str:
     at = format_datetime(message.visible_at.astimezone(UTC), usegmt=True)
     times = "".join(f"<{name}>{at}</{name}>" for name in ("InsertionTime", "ExpirationTime", "TimeNextVisible"))
     text = f"<DequeueCount>{message.count}</DequeueCount><MessageText>{escape(message.text)}</MessageText>"
     plain = f"<MessageId>{message.id}</MessageId><PopReceipt>{escape(message.receipt)}</PopReceipt>{times}"
     return f"<QueueMessage>{plain}{text if has_text else ''}</QueueMessage>"
-
-
-def _xml(text: str, *, status: int = 200) -> Answer:
-    return Answer(status, {"Content-Type": "application/xml"}, f"<?xml version='1.0' encoding='utf-8'?>{text}".encode())
 
 
 class _Adapter(BaseAdapter):
