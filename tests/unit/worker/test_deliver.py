@@ -40,16 +40,6 @@ def test_a_large_copy_is_compared_by_a_step_of_its_own() -> None:
     rig.assert_at_rest()
 
 
-def test_a_copy_that_was_removed_is_fetched_again_with_an_alert() -> None:
-    rig = in_fallback()
-    rig.fallback.blobs.clear()
-    rig.destination.refusal = None
-    rig.live(HOUR)
-    assert rig.state() is ChunkState.RESCUED
-    assert "fallback_missing" in rig.notifier.names
-    rig.assert_at_rest()
-
-
 def test_a_delivery_that_is_given_up_closes_and_goes_on_after_a_replay() -> None:
     rig = in_fallback(delivery_window=DAY)
     rig.live(50 * HOUR)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -235,19 +234,3 @@ def test_another_file_at_the_chunks_name_is_kept_and_the_bytes_are_safe(rig: Rig
     assert rig.chunk.state in (ChunkState.IN_FALLBACK, ChunkState.DELIVERED)
     held = [blob.data for blob in (*rig.fallback.blobs.values(), *rig.destination.blobs.values())]
     assert data in held
-
-
-def test_two_chunks_of_one_recording_are_both_rescued(rig: Rig) -> None:
-    first, second = rig.put_media("doc-0"), rig.put_media("doc-1", wav())
-    rig.receive(event(claim("doc-0", 0), claim("doc-1", 1)))
-    rig.run()
-    assert sorted(rig.files().values()) == sorted([first, second])
-    assert len(json_of(rig)["chunks"]) == 2
-    rig.assert_at_rest()
-
-
-def json_of(rig: Rig) -> dict[str, list[object]]:
-    """The manifest."""
-    [name] = [name for name in rig.destination.blobs if name.endswith("manifest.json")]
-    found: dict[str, list[object]] = json.loads(rig.destination.blobs[name].data)
-    return found

@@ -129,6 +129,20 @@ def test_a_chunk_of_an_event_that_comes_during_the_close_keeps_the_recording_ope
     rig.assert_at_rest()
 
 
+def test_what_is_held_for_the_close_is_written_though_that_fails_or_another_was_faster(rig: Rig) -> None:
+    rig.put_media()
+    rig.receive(event())
+
+    def broken(recording: Any) -> Any:
+        rig.process.store.commit(rig.key, None, lambda now: now and replace(now, links=("other",)))
+        raise KeyError("a bug")
+
+    rig.process.worker._steps.finish.finish = broken  # type: ignore[method-assign]  # a mistake of ours
+    with pytest.raises(KeyError):
+        rig.deliver_one()
+    assert (rig.state(), rig.chunk.metadata_state, rig.recording.links) == (ChunkState.RESCUED, "saved", ("other",))
+
+
 def test_two_that_finish_at_once_close_it_once(rig: Rig) -> None:
     rig.put_media()
     rig.receive(event())

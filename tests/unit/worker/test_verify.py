@@ -104,14 +104,6 @@ def test_an_export_that_comes_late_is_waited_for(rig: Rig) -> None:
     assert rig.state() is ChunkState.EXPORTED
 
 
-def test_an_export_that_never_comes_is_fetched(rig: Rig) -> None:
-    good = rig.put_media()
-    rig.receive(event(exported()))
-    rig.run(until=MINUTE)
-    assert list(rig.files().values()) == [good]
-    assert "export_not_found" in rig.notifier.names
-
-
 def test_an_export_that_nothing_confirms_ends_unconfirmed(rig: Rig) -> None:
     rig.receive(event(exported(deleteLocation=None)))
     rig.live(28 * HOUR)
