@@ -249,7 +249,9 @@ class Engine:
         # Before it is sent, so that the blocks after it wait for this one's arrival only, not for its upload.
         work.digest.update(start, data)
         block = Block(ranges.block_id(start, data, tag=work.tag), len(data))
-        self._again(lambda: work.job.target.stage(work.place.name, block.id, data))
+        # One CRC-64 from the arrival to the service: it would refuse a block whose memory has changed in between.
+        crc64 = ranges.crc64_of(block.id)
+        self._again(lambda: work.job.target.stage(work.place.name, block.id, data, crc64=crc64))
         work.progress.add(len(data))
         work.job.budget.keep()
         work.blocks[start] = block
@@ -300,7 +302,7 @@ class Engine:
             if block.id in staged:
                 reused += 1
             else:
-                job.target.stage(place.name, block.id, data)
+                job.target.stage(place.name, block.id, data, crc64=ranges.crc64_of(block.id))
                 progress.add(len(data))
             blocks.append(block)
             size += len(data)
