@@ -230,7 +230,7 @@ def main() -> None:
     """The program."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="twenty recordings, nothing published")
-    parser.add_argument("--events", type=int, default=1000, help="N: recordings of the largest storms")
+    parser.add_argument("--events", type=int, default=600, help="N: recordings of the largest storms")
     chosen = parser.parse_args()
     if chosen.quick:
         print(storm(events=20, workers=1))

@@ -179,7 +179,7 @@ class BlobContainer:
             return []
         return [Block(str(block.id), block.size) for block in uncommitted]
 
-    def stage(self, name: str, block_id: str, data: bytes) -> None:
+    def stage(self, name: str, block_id: str, data: bytes, *, crc64: int | None = None) -> None:
         """See the port."""
 
         def stage(*, written: Any, **checksum: Any) -> Any:
@@ -189,7 +189,7 @@ class BlobContainer:
             )
 
         with self._errors():
-            self._checksum.send(data, stage)
+            self._checksum.send(data, stage, known=crc64)
 
     def commit(self, name: str, blocks: Sequence[Block], *, sha256: str | None, content_type: str) -> BlobFacts:
         """See the port."""

@@ -21,15 +21,13 @@ class Buffers:
             return bytearray(size)
         with self._lock:
             for buffer in self._kept:
-                if size <= len(buffer) <= 2 * size and _is_free(buffer):
-                    return memoryview(buffer)[:size]
+                if len(buffer) == size and _is_free(buffer):
+                    return memoryview(buffer)
+            held = size + sum(map(len, self._kept))
+            for place in reversed(range(len(self._kept))):
+                if held > self._most and _is_free(self._kept[place]):
+                    held -= len(self._kept.pop(place))
             fresh = bytearray(size)
-            held = size
-            for buffer in [*self._kept]:
-                held += len(buffer)
-                if held > self._most and _is_free(buffer):
-                    self._kept.remove(buffer)
-                    held -= len(buffer)
             if held <= self._most:
                 self._kept.append(fresh)
         return memoryview(fresh)

@@ -27,15 +27,17 @@ class AccountChecksum:
     def __init__(self) -> None:
         self._takes_crc64 = True
 
-    def send(self, data: bytes, request: Callable[..., Any]) -> Any:
+    def send(self, data: bytes, request: Callable[..., Any], *, known: int | None = None) -> Any:
         """The answer to `request(**checksum, written=…)`, of which the service verified the checksum.
+
+        `known`: the CRC-64 that the data had when they came; it is computed where there is none.
 
         `written` is None, or the answer to the same request whose checksum was passed over: what it wrote is there,
         unverified, and is to be written over. StorageCorrupted where the service received other bytes.
         """
         written = None
         if self._takes_crc64:
-            wanted = crc64(data).to_bytes(8, "little")
+            wanted = (crc64(data) if known is None else known).to_bytes(8, "little")
             try:
                 written = request(transactional_content_crc64=bytearray(wanted), written=None)
             except HttpResponseError as error:

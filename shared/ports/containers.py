@@ -70,8 +70,8 @@ class Container(Protocol):
         """The uncommitted blocks; empty where there are none."""
         ...
 
-    def stage(self, name: str, block_id: str, data: bytes) -> None:
-        """Stages one block; it travels with a checksum where the settings say so (StorageCorrupted)."""
+    def stage(self, name: str, block_id: str, data: bytes, *, crc64: int | None = None) -> None:
+        """Stages one block, which travels with a checksum; `crc64`: what it is known to have (StorageCorrupted)."""
         ...
 
     def commit(self, name: str, blocks: Sequence[Block], *, sha256: str | None, content_type: str) -> BlobFacts:

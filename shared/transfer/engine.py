@@ -60,6 +60,8 @@ _BLOCK_TRIES = 3
 _SOON = timedelta(seconds=10)
 # A block that was begun in time may come for so long after it.
 _GRACE = timedelta(minutes=2)
+# More than any padding and tags that media begin with.
+_LOOKED_AT = 1024 * 1024
 # How often a transfer that waits for room keeps its lease.
 _WAIT_SECONDS = 30
 
@@ -78,6 +80,7 @@ class _Place:
 
 def _place(job: Job, first: bytes) -> _Place:
     """MediaIsAPage where the first bytes are a page and no media."""
+    first = bytes(first[:_LOOKED_AT])  # a block in memory that is used again is no `bytes`
     ranges.check_no_page(first)
     found = media_bytes.sniff(first)
     return _Place(job.name(found), found)
@@ -113,8 +116,7 @@ class Engine:
                 if not head.is_partial:
                     return self._stream(job, response, head, progress)
                 begun_at = self._clock.now()
-                # Looked at as `bytes`, which a block in reused memory is not.
-                data = bytes(read_exactly(response, head.length, is_late=self._is_late(job)))
+                data = read_exactly(response, head.length, is_late=self._is_late(job))
                 return head, data, self._clock.now() - begun_at
 
         outcome = self._again(read)
@@ -249,7 +251,9 @@ class Engine:
         # Before it is sent, so that the blocks after it wait for this one's arrival only, not for its upload.
         work.digest.update(start, data)
         block = Block(ranges.block_id(start, data, tag=work.tag), len(data))
-        self._again(lambda: work.job.target.stage(work.place.name, block.id, data))
+        # One CRC-64 from the arrival to the service: it would refuse a block whose memory has changed in between.
+        crc64 = ranges.crc64_of(block.id)
+        self._again(lambda: work.job.target.stage(work.place.name, block.id, data, crc64=crc64))
         work.progress.add(len(data))
         work.job.budget.keep()
         work.blocks[start] = block
@@ -300,7 +304,7 @@ class Engine:
             if block.id in staged:
                 reused += 1
             else:
-                job.target.stage(place.name, block.id, data)
+                job.target.stage(place.name, block.id, data, crc64=ranges.crc64_of(block.id))
                 progress.add(len(data))
             blocks.append(block)
             size += len(data)

@@ -71,6 +71,11 @@ def block_id(start: int, data: bytes, *, tag: str) -> str:
     return f"{start:013d}-{tag}-{crc64(data):016x}"
 
 
+def crc64_of(block_id: str) -> int:
+    """The CRC-64 in the id of a block of ours."""
+    return int(block_id[-16:], 16)
+
+
 def is_our_block(block: Block) -> bool:
     """Whether the block's id has our form."""
     return _BLOCK_ID.fullmatch(block.id) is not None

@@ -75,6 +75,13 @@ def test_what_is_damaged_on_the_way_is_noticed(crc: str | int, how: str) -> None
     assert not service.verified
 
 
+def test_what_changed_since_its_checksum_was_computed_is_refused() -> None:
+    service = VerifyingService()
+    with service() as server, pytest.raises(StorageCorrupted):
+        place(server).stage("x", BLOCK, DATA[:-1] + b"?", crc64=crc64(DATA))
+    assert not service.verified
+
+
 def test_a_blob_that_exists_is_not_written_over_where_the_header_is_ignored() -> None:
     service = VerifyingService(crc64="ignored")
     with service() as server:

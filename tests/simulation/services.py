@@ -236,9 +236,9 @@ class SimContainer(FakeContainer):
         if at is not None and self._world.scheduler.now - at > BLOCK_LIFE:
             self.uncommitted.pop(name, None)
 
-    def stage(self, name: str, block_id: str, data: bytes) -> None:
+    def stage(self, name: str, block_id: str, data: bytes, *, crc64: int | None = None) -> None:
         self._expire(name)
-        super().stage(name, block_id, data)
+        super().stage(name, block_id, data, crc64=crc64)
         self._staged_at[name] = self._world.scheduler.now
 
     def staged(self, name: str) -> list[Any]:

@@ -15,10 +15,12 @@ from shared.domain.errors import (
     ContainerMissing,
     ContainerNotAllowed,
     PreconditionFailed,
+    StorageCorrupted,
     StorageError,
     StorageInvalid,
 )
 from shared.ports import BlobFacts, Blobs, Block, Container
+from shared.transfer import checksum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -113,12 +115,14 @@ class FakeContainer:
         self._check()
         return [Block(block_id, len(data)) for block_id, data in self.uncommitted.get(name, {}).items()]
 
-    def stage(self, name: str, block_id: str, data: bytes) -> None:
+    def stage(self, name: str, block_id: str, data: bytes, *, crc64: int | None = None) -> None:
         self._check()
+        if crc64 not in (None, checksum.crc64(data)):
+            raise StorageCorrupted("the block has another CRC-64", blame=self.blame)
         blocks = self.uncommitted.setdefault(name, {})
         if any(len(known) != len(block_id) for known in blocks):
             raise BlocksMissing("all ids of a blob's blocks have one length", blame=self.blame)
-        blocks[block_id] = data
+        blocks[block_id] = bytes(data)
 
     def commit(self, name: str, blocks: Sequence[Block], *, sha256: str | None, content_type: str) -> BlobFacts:
         self._check()

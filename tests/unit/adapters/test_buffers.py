@@ -14,7 +14,7 @@ def test_a_buffer_is_used_again_only_when_no_view_of_it_is_left() -> None:
     other = memoryview(buffers.take(2 * MIB))
     assert (bytes(part), bytes(other[:3])) == (b"one", bytes(3))
     del part, other
-    assert {bytes(memoryview(buffers.take(2 * MIB))[:3]), bytes(memoryview(buffers.take(MIB))[:3])} == {b"one"}
+    assert bytes(memoryview(buffers.take(2 * MIB))[:3]) == b"one"
 
 
 def test_more_than_it_keeps_is_given_and_forgotten() -> None:

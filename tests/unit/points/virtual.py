@@ -100,7 +100,7 @@ class SlowContainer(FakeContainer):
         self.passes: list[str] = []
         self.lengths: dict[str, dict[str, int]] = {}
 
-    def stage(self, name: str, block_id: str, data: bytes) -> None:
+    def stage(self, name: str, block_id: str, data: bytes, *, crc64: int | None = None) -> None:  # noqa: ARG002
         self._check()
         self.lengths.setdefault(name, {})[block_id] = len(data)
 

@@ -266,7 +266,7 @@ def test_a_whole_of_another_length_is_not_committed(by: int, expected: type[e.Me
 class Bin(FakeContainer):
     """Takes blocks and keeps none."""
 
-    def stage(self, name: str, block_id: str, data: bytes) -> None: ...
+    def stage(self, name: str, block_id: str, data: bytes, *, crc64: int | None = None) -> None: ...
 
 
 def test_a_whole_without_end_is_stopped_at_the_limit_of_a_blob() -> None:
