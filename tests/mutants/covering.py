@@ -40,10 +40,10 @@ class Covering:
                         self._reaching.setdefault(module, {}).setdefault(line, []).append(test)
 
     def tests_of(self, mutant: Mutant, *, most: float) -> list[str]:
-        """The tests that reach the mutant's statement, the cheapest first; with the module's own first.
+        """The tests that reach the mutant's statement, those of the module and of its folder first, then the cheapest.
 
-        Of what runs when its module is imported: those that reach any line of the module, then all. Not more than `most`
-        seconds of them.
+        Of what runs when its module is imported: those that reach any line of the module, then all. Not more than
+        `most` seconds of them.
         """
         lines = _statement(mutant)
         module = self._reaching.get(mutant.module, {})

@@ -23,7 +23,10 @@ GROUPS = {
     "index": "shared/index.py",
 }
 # Of each comparison its opposite and its neighbour; no arithmetic but plus, minus, times.
-_COMPARISONS = "Eq_NotEq NotEq_Eq Lt_LtE Lt_GtE LtE_Lt LtE_Gt Gt_GtE Gt_LtE GtE_Gt GtE_Lt Is_IsNot IsNot_Is".split()
+_COMPARISONS = (
+    *("Eq_NotEq", "NotEq_Eq", "Lt_LtE", "Lt_GtE", "LtE_Lt", "LtE_Gt"),
+    *("Gt_GtE", "Gt_LtE", "GtE_Gt", "GtE_Lt", "Is_IsNot", "IsNot_Is"),
+)
 _OPERATORS = {f"core/ReplaceComparisonOperator_{name}" for name in _COMPARISONS} | {
     "core/ReplaceBinaryOperator_Add_Sub",
     "core/ReplaceBinaryOperator_Sub_Add",
@@ -103,8 +106,10 @@ def _of(group: str, module: str) -> list[Mutant]:
 
 
 def _harmless(tree: ast.Module) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Where a change is no mistake that a test could show: annotations, a signature's bare `*`, `if TYPE_CHECKING`,
-    the flags of `@dataclass`, what a log line is given."""
+    """Where a change is no mistake that a test could show.
+
+    Annotations, a signature's bare `*`, `if TYPE_CHECKING`, the flags of `@dataclass`, what a log line is given.
+    """
     spans = []
     for node in ast.walk(tree):
         for one in _parts_without_effect(node):

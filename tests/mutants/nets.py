@@ -1,7 +1,8 @@
-"""The two nets before which a mutant is put: its unit tests, and the worlds. Both run in a child of the warm process."""
+"""The two nets before which a mutant is put, its unit tests and the worlds, in a child of the warm process."""
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,7 @@ class Worlds:
         from tests.simulation.run import run_world  # noqa: PLC0415 - with the mutant in it
         from tests.simulation.scheduler import ViolationError  # noqa: PLC0415
 
+        logging.getLogger("recorder").setLevel(logging.CRITICAL + 1)
         for seed in range(1, self._worlds + 1):
             try:
                 run_world(seed)

@@ -1,14 +1,14 @@
 """A warm process that forks one child a mutant.
 
-The parent has imported what the tests need of others, and nothing of `shared` or `tests`: a child imports those with the mutated
-source in the module's place (an import hook; no file is written). A child that exceeds its CPU time has shown its mutant.
+The parent has imported what the tests need of others, and nothing of `shared`: a child imports that with the mutated
+source in the module's place (an import hook; no file is written). A child that exceeds its CPU time has shown its
+mutant.
 """
 
 from __future__ import annotations
 
 import ast
 import importlib.machinery
-import logging
 import os
 import resource
 import signal
@@ -73,7 +73,7 @@ def warm() -> None:
     with os.fdopen(receiving) as pipe:
         names = pipe.read().split("\n")
     os.wait()
-    import pytest  # noqa: F401, PLC0415 - first: it rewrites the assertions of its plugins
+    import pytest  # noqa: PLC0415 - first: it rewrites the assertions of its plugins
 
     for name in names:
         if name.split(".")[0] not in {"__main__", "py", "pytest_cov"}:
@@ -138,4 +138,3 @@ def _quiet(output: int | None = None) -> None:
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 1)
     os.dup2(nothing if output is None else output, 2)
-    logging.getLogger("recorder").setLevel(logging.CRITICAL + 1)
