@@ -30,7 +30,7 @@ def main() -> int:
     print(f"{len(drawn)} of {len(every)} mutants", flush=True)  # noqa: T201 - a program for a terminal
     warm()
     net = Worlds(given.worlds) if given.simulation else Units(covering(processes=given.processes), most=given.most)
-    results: list[dict[str, Any]] = []
+    results = [one for one in _last(given) if one["code"] != SURVIVED]
     begun = time.monotonic()
     for mutant, code, said, seconds in in_children(
         net.judge, drawn, allowance=net.allowance, processes=given.processes
@@ -44,7 +44,7 @@ def main() -> int:
         raise SystemExit("a world is broken without any mutant")
     _KEPT.mkdir(parents=True, exist_ok=True)
     (_KEPT / f"{_net(given)}.json").write_text(json.dumps(results, indent=0))
-    _report(results, time.monotonic() - begun)
+    _report(results, (time.monotonic() - begun) / max(len(drawn), 1))
     return 0
 
 
@@ -52,7 +52,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
     parser.add_argument("--sample", type=int, default=0, help="so many of them, drawn by --seed; 0: all")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--again", action="store_true", help="only the survivors of the last run of this net")
+    parser.add_argument("--again", action="store_true", help="only the survivors of the last run, into its score")
     parser.add_argument("--groups", default=",".join(GROUPS))
     parser.add_argument("--most", type=float, default=10, help="seconds of unit tests a mutant, the nearest first")
     parser.add_argument("--simulation", action="store_true", help="before the worlds, not before the unit tests")
@@ -65,10 +65,13 @@ def _net(given: argparse.Namespace) -> str:
     return "simulation" if given.simulation else "unit"
 
 
+def _last(given: argparse.Namespace) -> list[dict[str, Any]]:
+    return json.loads((_KEPT / f"{_net(given)}.json").read_text()) if given.again else []
+
+
 def _drawn(every: list[Mutant], given: argparse.Namespace) -> list[Mutant]:
     if given.again:
-        last = json.loads((_KEPT / f"{_net(given)}.json").read_text())
-        names = {one["name"] for one in last if one["code"] == SURVIVED}
+        names = {one["name"] for one in _last(given) if one["code"] == SURVIVED}
         return [one for one in every if one.name in names]
     return Random(given.seed).sample(every, given.sample) if given.sample else every  # noqa: S311 - no secret
 
@@ -83,7 +86,7 @@ def _report(results: list[dict[str, Any]], seconds: float) -> None:
     scores = ", ".join(f"{group} {seen[group]}/{number}" for group, number in total.items())
     print(f"{shown} of {count} shown: {shown / count:.1%} ({scores})")  # noqa: T201
     print(f"95 % interval of a sample {middle - wide:.1%} to {middle + wide:.1%}")  # noqa: T201
-    print(f"{left_out} were no program or the same one; {seconds / max(len(results), 1):.2f} s a mutant")  # noqa: T201
+    print(f"{left_out} were no program or the same one; {seconds:.2f} s a mutant")  # noqa: T201
 
 
 if __name__ == "__main__":
