@@ -161,3 +161,13 @@ def test_deliveries_grow_from_seconds_to_an_hour(failures: int, random: float) -
     assert SECOND <= delay <= HOUR
     assert delivery_delay(failures=20, random=random) >= HOUR / 2
     assert delivery_delay(failures=0, random=random) <= 5 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("failures", "random", "seconds"),
+    [(0, 0, 2.5), (0, 0.5, 3.75), (3, 0.5, 30), (9, 0.5, 1920), (10, 0.5, 2700), (10**6, 0, 1800)],
+)
+def test_a_delivery_waits_for_the_upper_half_of_a_bound_that_doubles(
+    failures: int, random: float, seconds: float
+) -> None:
+    assert delivery_delay(failures=failures, random=random) == timedelta(seconds=seconds)

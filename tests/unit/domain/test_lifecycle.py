@@ -11,10 +11,12 @@ import pytest
 from shared.domain import facts as f
 from shared.domain.context import Context
 from shared.domain.errors import Blame
+from shared.domain.journal import announced
 from shared.domain.lifecycle import decide
 from shared.domain.media import Proof
+from shared.domain.planning import noted_failure
 from shared.domain.recording import IN_PLACE_STATES, TRANSITIONS, ChunkState, Lease, Step
-from shared.domain.steps import Rules, chunk_step
+from shared.domain.steps import Rules, chunk_step, recording_steps
 from tests.unit.builders import FOLDER, HOUR, NOON, chunk, recording
 
 if TYPE_CHECKING:
@@ -114,3 +116,31 @@ def test_a_lease_is_taken_for_the_step_that_is_due_and_for_no_other() -> None:
     """Another worker has done it: what is due by now is another step."""
     given = recording(chunk(state=ChunkState.RESCUED, generation=5, blob=NAME))
     assert decide(given, f.StepStarted(given.chunks[0].key, 5, Step.FETCH, "m", NOON + HOUR), context()) is given
+
+
+@pytest.mark.parametrize("is_same_plan", [True, False])
+def test_an_export_is_gone_on_with_by_its_own_plan_and_else_by_a_new_one(*, is_same_plan: bool) -> None:
+    given = recording(chunk(generation=5, next_attempt_at=None))
+    fact = f.ExportFound(given.chunks[0].key, 5 if is_same_plan else 4, NAME, 9, '"1"', Proof.DIGEST, sha256="0" * 64)
+    after = decide(given, fact, context()).chunks[0]
+    assert (after.generation, after.next_attempt_at) == (5 if is_same_plan else 6, NOON + HOUR)
+
+
+@pytest.mark.parametrize(("state", "attempts"), [(ChunkState.PENDING, 4), (ChunkState.RESCUED, 3)])
+def test_only_a_failure_before_the_bytes_are_in_place_counts_as_an_attempt(state: ChunkState, attempts: int) -> None:
+    after = noted_failure(chunk(state=state, attempts=3, failures=2), FAILURE, context())
+    assert (after.attempts, after.failures) == (attempts, 3)
+
+
+def test_a_warning_is_due_so_long_before_the_earliest_risk() -> None:
+    given = recording(chunk(0, at_risk_from=NOON + 9 * HOUR), chunk(1, at_risk_from=NOON + 8 * HOUR))
+    [warning] = [due for due in recording_steps(given, Rules(alert_left=(6 * HOUR, HOUR))) if due.step is Step.WARN]
+    assert warning.at == NOON + 2 * HOUR
+
+
+def test_what_is_owed_to_the_topic_is_numbered_on() -> None:
+    given = announced(recording(alert_count=3), "completed", at=NOON)
+    assert [given.alert_count, given.outbox[0].seq, given.outbox[0].is_logged] == [4, 4, False]
+    after = decide(given, f.StepFailed(Step.PUBLISH, FAILURE), context())
+    again = decide(after, f.StepFailed(Step.PUBLISH, FAILURE), context())
+    assert [after.publishing.failures, again.publishing.failures] == [1, 2]

@@ -105,3 +105,10 @@ def test_a_queue_that_fails_ends_no_pass(world: World) -> None:
     assert sent(world) == []
     world.app().sweep.run()
     assert len(sent(world)) == 1
+
+
+def test_a_pass_sends_a_thousand_messages_at_most(world: World) -> None:
+    for number in range(1002):
+        listed(world, number, due=LATE, risk=NOON + HOUR)
+    world.app().sweep.run()
+    assert len(sent(world)) == 1000

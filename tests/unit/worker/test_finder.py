@@ -11,7 +11,7 @@ from shared.domain import places
 from shared.domain.errors import BlobMissing, ContainerMissing
 from shared.ports import Block
 from shared.transfer.ranges import block_id
-from shared.worker.finder import Origin, Sighting, find_copies
+from shared.worker.finder import Origin, Sighting, find_copies, has_history
 from tests.support.fakes import FakeContainer, watched
 from tests.unit.builders import CONTAINER_URL, FOLDER, chunk, recording
 
@@ -168,3 +168,14 @@ def test_our_own_comes_first_and_empty_ones_last() -> None:
     export, empty = f"{ACS}/0-audiomp3.{DOCUMENT}.mp3", f"20261122/call-1/other/0-audiomp3.{DOCUMENT}.mp3"
     made = ours(container(export, **{empty: b""}), sha256="ab")
     assert [one.name for one in found(made)] == [NAME, export, empty]
+
+
+def test_each_of_these_may_have_left_a_copy() -> None:
+    for one in (chunk(attempts=1), chunk(crashes=1), chunk(continuations=1)):
+        assert has_history(one)
+    assert not has_history(chunk())
+
+
+def test_an_empty_file_comes_after_those_with_bytes() -> None:
+    made = container(f"{ACS}/1-audiomp3.mp3", **{REPORTED: b""})
+    assert [one.size for one in found(made, exports=(REPORTED, f"{ACS}/1-audiomp3.mp3"))] == [len(DATA), 0]
