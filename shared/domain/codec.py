@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+_AS_THEY_ARE = frozenset({str, int, bool, float})
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def format_time(moment: datetime) -> str:
     """`2026-11-22T10:00:00.123Z`: milliseconds, UTC; sorts as text."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def parse_time(text: str) -> datetime:
@@ -63,9 +67,14 @@ def _dataclass_to_plain(value: Any) -> dict[str, Any]:
     plain = {}
     names: Any = _names
     for name, camel in names(type(value)):
-        item = to_plain(getattr(value, name))
-        if item is not None and item != []:
-            plain[camel] = item
+        item = getattr(value, name)
+        if item is None:
+            continue
+        if type(item) not in _AS_THEY_ARE:
+            item = to_plain(item)
+            if item == []:
+                continue
+        plain[camel] = item
     return plain
 
 
@@ -141,7 +150,7 @@ def _reader(hint: Any) -> Callable[[Any], Any]:  # noqa: PLR0911 - one for each 
 
 def encode(value: Any) -> bytes:
     """The document's bytes: compact JSON, UTF-8; what is not (a lone surrogate) is replaced."""
-    return json.dumps(to_plain(value), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return _JSON.encode(to_plain(value)).encode("utf-8", "replace")
 
 
 def decode(kind: type[T], data: bytes) -> T:

@@ -27,6 +27,7 @@ BLOB_HOST_SUFFIXES = (
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 _CONTAINER_NAME = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _EMULATOR_ACCOUNT = re.compile(r"[a-z0-9-]{1,63}")
+_UNFIT = re.compile(r"[\x00-\x20\x7f\\]")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 # Leaves room for what is added below it: a blob's name has at most 1024 characters (service documentation).
 _LONGEST_PLACE = 512
@@ -44,7 +45,7 @@ class Place(StrEnum):
 
 def _split(url: str) -> SplitResult | None:
     """The parts of `url`, or None where it is not a plain absolute URL (control characters, odd ports, userinfo)."""
-    if not url or len(url) > 8192 or any(ord(ch) <= 0x20 or ord(ch) == 0x7F or ch == "\\" for ch in url):
+    if not url or len(url) > 8192 or _UNFIT.search(url):
         return None
     try:
         parts = urlsplit(url)

@@ -29,6 +29,8 @@ _LONGEST = 2000
 
 def scrub(text: str) -> str:
     """`text` without secrets and personal data, whole; what is not UTF-8 (a lone surrogate) is replaced."""
+    if text.isidentifier():  # an error's code: no pattern matches letters, digits and underscores alone
+        return text
     for pattern, replacement in _CLEANERS:
         text = pattern.sub(replacement, text)
     return text.encode("utf-8", "replace").decode()
