@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def format_time(moment: datetime) -> str:
@@ -148,7 +149,7 @@ def _reader(hint: Any) -> Callable[[Any], Any]:  # noqa: PLR0911 - one for each 
 
 def encode(value: Any) -> bytes:
     """The document's bytes: compact JSON, UTF-8; what is not (a lone surrogate) is replaced."""
-    return json.dumps(to_plain(value), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return _JSON.encode(to_plain(value)).encode("utf-8", "replace")
 
 
 def decode(kind: type[T], data: bytes) -> T:

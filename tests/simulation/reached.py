@@ -71,7 +71,7 @@ class _Counters(ast.NodeTransformer):
 
     def _counter(self, node: Any, way: str) -> ast.expr:
         line = self._lines[node.lineno - 1].strip()
-        places.append(f"{self._module}:{node.lineno} {way}: {line[:100]}")
+        places.append(f"{self._module}:{node.lineno} {way}: {line[:70]}")
         counts.append(0)
         call = ast.Call(ast.Name("_hit", ast.Load()), [ast.Constant(len(places) - 1)], [])
         return ast.fix_missing_locations(ast.copy_location(call, node))

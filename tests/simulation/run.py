@@ -12,12 +12,13 @@ from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from shared import handlers
+from shared import handlers, http
 from shared.domain import places
 from shared.domain.locations import ContainerUrl
-from shared.domain.recording import IN_FALLBACK_STATES, MISSING_STATES, RecordingState
+from shared.domain.recording import IN_FALLBACK_STATES, MISSING_STATES, ChunkState, RecordingState
 from shared.ports import Lane, WorkItem
 from shared.worker.message import encode_message
+from tests.simulation.people import by_hand, spoil
 from tests.simulation.troubles import REFUSALS, Kind, Trouble
 from tests.simulation.truth import Call, Piece, Truth, call_started, envelope, kinds_of
 from tests.simulation.world import BEGIN, DAY, HOUR, MINUTE, World
@@ -48,6 +49,8 @@ _WAYS = {
 CLOSED_WITHIN = timedelta(hours=3)
 # What was started and of which no event comes is asked about every four hours, for two days after its end.
 _NO_EVENT = timedelta(hours=60)
+_JSON = {"content-type": "application/json"}
+_ALL = b'{"dryRun": false}'
 _LOCATORS = ("serverCallId", "groupCallId", "roomId", "callConnectionId")
 
 
@@ -83,9 +86,9 @@ def _live(world: World, rng: Random) -> None:
     world.truth = truth = Truth([_call(number, rng) for number in range(rng.choice((1, 1, 1, 2, 3)))])
     for call in truth.calls:
         _happens(world, call, truth)
-    _meddle(world, rng)
     last = max(call.end for call in truth.calls) + 6 * HOUR
     end = max(world.troubles.end, last)
+    _meddle(world, rng, end)
     _until(world, end)
     _settle(world, end)
     truth.check(world)
@@ -119,7 +122,7 @@ def _close(world: World) -> None:
 
 
 def _given_up(world: World) -> list[str]:
-    states = (RecordingState.LOST, RecordingState.UNCONFIRMED, RecordingState.SAFE)
+    states = (RecordingState.LOST, RecordingState.UNCONFIRMED, RecordingState.SAFE, RecordingState.DAMAGED)
     return [
         one.key
         for one in world.ledger.recordings()
@@ -142,6 +145,8 @@ def _mend(world: World) -> None:
             if chunk.state in IN_FALLBACK_STATES and is_in_the_way:
                 place.blobs.pop(chunk.blob or "", None)
                 place.archived.discard(chunk.blob or "")  # what is written there next is in no archive
+    world.hosts.request(lambda: http.verify_recordings(_ALL, _JSON), lambda _answer: None)
+    world.scheduler.run(world.scheduler.now + 30 * MINUTE)
     for key in _given_up(world):
         world.replayed[key] += 1
         world.hosts.request(lambda key=key: handlers.replay_recording(key, {}), lambda _answer: None)  # type: ignore[misc]
@@ -161,7 +166,7 @@ def _check_rest(world: World) -> None:
         assert not missing or "alert_not_published" in kinds, f"alerts {missing} were never published"
         for chunk in recording.chunks:
             assert chunk.lease is None
-            assert not chunk.leftovers
+            assert not chunk.leftovers or chunk.state is ChunkState.DAMAGED  # a copy would be of use yet
 
 
 def _last_traces(world: World) -> set[str]:
@@ -187,6 +192,8 @@ def _settings(rng: Random) -> Settings:
         digest_exports=rng.random() < 0.8,
         delete_at_acs=rng.random() < 0.3,
         preflight=rng.choice(("warn", "enforce", "off")),
+        event_topic="https://topic.example/api/events" if rng.random() < 0.3 else None,
+        audited=timedelta(days=30) if rng.random() < 0.3 else None,
     )
 
 
@@ -338,36 +345,19 @@ def _deliver(world: World, raw: str) -> None:
     world.hosts.event(raw)
 
 
-def _meddle(world: World, rng: Random) -> None:
+def _meddle(world: World, rng: Random, end: Any) -> None:
     """People and other programs: reads, replays, old and foreign messages."""
     for _ in range(rng.choice((0, 0, 1, 3))):
         at = BEGIN + timedelta(minutes=rng.choice((2, 30, 200, 1500)))
         world.scheduler.at(at, lambda: _meddled(world))
     for minutes in rng.sample((3, 10, 40, 130), rng.choice((0, 0, 0, 1, 2))):
-        world.scheduler.at(BEGIN + minutes * MINUTE, lambda: _by_hand(world))
+        world.scheduler.at(BEGIN + minutes * MINUTE, lambda: by_hand(world))
+    for minutes in rng.sample((130, 260, 700, 1500), rng.choice((0, 0, 1, 2, 4))):
+        world.scheduler.at(min(end, BEGIN + minutes * MINUTE), lambda: spoil(world))
+        world.scheduler.at(BEGIN + (minutes + rng.choice((5, 90))) * MINUTE, lambda: _asked(world))
     if rng.random() < 0.1:
         foreign = rng.choice((b"not a message", b"\xff\xfe", encode_message(WorkItem("0" * 32, "recording"))))
         world.scheduler.at(BEGIN + MINUTE, lambda: world.queue.put(foreign, rng.choice(list(Lane))))
-
-
-def _by_hand(world: World) -> None:
-    """What people do to files: a copy is removed from the fallback, another file put in its place, a file archived."""
-    assert world.truth is not None
-    for recording in world.ledger.recordings():
-        place = world.containers.at(ContainerUrl.parse(recording.container_url))
-        for chunk in recording.chunks:
-            act = world.rng.choice(("remove", "squat", "unplace", "archive"))
-            if act == "archive" and chunk.digest_state == "pending" and chunk.blob in place.blobs:
-                place.archived.add(chunk.blob or "")
-            if chunk.state not in IN_FALLBACK_STATES:
-                continue
-            if act == "remove" and world.containers.own.blobs.pop(chunk.fallback_blob or "", None) is not None:
-                world.truth.starts_anew(chunk.document_id, world.scheduler.now)
-            if act == "unplace" and chunk.placed:
-                place.blobs.pop(chunk.placed.name, None)
-            if act == "squat" and place.exists and chunk.blob not in place.blobs:
-                other = b"\x01" * (chunk.size or 1)
-                place.put(chunk.blob or "", other, content_type="audio/mpeg", overwrite=False)
 
 
 def _meddled(world: World) -> None:
@@ -379,12 +369,37 @@ def _meddled(world: World) -> None:
     if chunks and world.rng.random() < 0.3:
         chunk = world.rng.choice(chunks)
         item = WorkItem(key, chunk.key, world.rng.randint(1, chunk.generation))
-        world.queue.again(item, world.rng.choice(list(Lane)))
+        world.queue.put(_of_another_version(item, world.rng), world.rng.choice(list(Lane)))
     replays = world.rng.random() < 0.5
     world.hosts.request(
         lambda: handlers.replay_recording(key, {}) if replays else handlers.get_recording(key), lambda _answer: None
     )
     world.hosts.request(lambda: handlers.list_recordings("https://app/api/recordings"), lambda _answer: None)
+
+
+def _of_another_version(item: WorkItem, rng: Random) -> bytes:
+    """A message as this version writes it, or an older one without times and traces, or a newer one with more."""
+    plain = json.loads(encode_message(item))
+    more = rng.choice(({}, {"trace": "00-" + "a" * 32 + "-" + "b" * 16 + "-01"}, {"version": 2, "weight": [1]}))
+    return json.dumps(plain | more).encode()
+
+
+def _asked(world: World) -> None:
+    """A person has one recording, or all, verified or replayed, in earnest or to see what it would do."""
+    body = world.rng.choice((_ALL, b'{"dryRun": true}'))
+    keys = sorted(world.ledger.documents)
+    key = world.rng.choice(keys) if keys else "none"
+    act = world.rng.choice(
+        (
+            lambda: http.verify_recording(key, {}),
+            lambda: http.verify_recording(key, {}),
+            lambda: http.verify_recordings(body, _JSON),
+            lambda: http.replay_recordings(body, _JSON),
+            lambda: http.replay_recordings(body, _JSON),
+            lambda: http.act_on_recording(key, world.rng.choice(("pause", "resume")), {}),
+        )
+    )
+    world.hosts.request(act, lambda _answer: None)
 
 
 __all__ = ["CONTAINER", "run_world"]

@@ -14,13 +14,18 @@ from shared.domain.errors import (
     AlertNotSent,
     Blame,
     ContainerNotAllowed,
+    MediaBadRequest,
+    MediaError,
     MediaNotFound,
+    MediaRedirected,
     MediaThrottled,
+    MediaTooLarge,
     MediaUnauthorized,
     MediaUnavailable,
     RecorderError,
     StorageAccessDenied,
     StorageCorrupted,
+    StorageError,
     StorageFull,
     StorageImmutable,
     StorageInvalid,
@@ -98,6 +103,10 @@ class Troubles:
                 return one
         return None
 
+    def has(self, kind: Kind) -> bool:
+        """Whether there is any of that kind in this world, at whatever time."""
+        return any(one.kind is kind for one in self._all)
+
     def quiet(self, begin: datetime, end: datetime) -> timedelta:
         """The longest stretch between the two without any trouble."""
         edge, longest = begin, timedelta(0)
@@ -115,8 +124,12 @@ def error_of(service: str, rng: Random) -> RecorderError:
     if service == "media":
         after = rng.choice((None, timedelta(seconds=7), timedelta(hours=20)))
         throttled = MediaThrottled("429", retry_after=after)
-        return rng.choice((MediaUnavailable("503"), throttled, MediaUnauthorized("401"), MediaNotFound("404")))
+        usual = (MediaUnavailable("503"), throttled, MediaUnauthorized("401"), MediaNotFound("404"))
+        rare = (MediaBadRequest("400"), MediaRedirected("302"), MediaTooLarge("too large"), MediaError("418"))
+        return rng.choice(usual if rng.random() < 0.8 else rare)
     if service == "notifier":
         return AlertNotSent("no answer")
     errors = (StorageUnavailable("500", blame=blame), StorageThrottled("503", blame=blame))
+    if service == "destination" and rng.random() < 0.1:
+        return StorageError("418", blame=blame)
     return rng.choice((*errors, StorageCorrupted("checksum", blame=blame)) if service == "destination" else errors)

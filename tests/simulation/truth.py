@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from shared.domain.codec import format_time
 from shared.domain.locations import ContainerUrl
 from shared.domain.media import Proof
-from shared.domain.recording import IN_PLACE_STATES, MISSING_STATES, Chunk, Recording
+from shared.domain.recording import IN_PLACE_STATES, MISSING_STATES, Chunk, ChunkState, Recording
 from tests.simulation.scheduler import ViolationError
 from tests.simulation.services import metadata_of
 from tests.support.fakes import MediaFile, lies
@@ -83,9 +83,14 @@ class Call:
 
 @dataclass
 class Truth:
-    """All calls of a world."""
+    """All calls of a world. `spoiled`: files that people changed or deleted, as they were; `touched`: their chunks;
+    `squatted`: names under which people put another file.
+    """
 
     calls: list[Call] = field(default_factory=list)
+    spoiled: dict[str, bytes] = field(default_factory=dict)
+    touched: set[str] = field(default_factory=set)
+    squatted: set[str] = field(default_factory=set)
 
     @property
     def pieces(self) -> dict[str, Piece]:
@@ -177,7 +182,7 @@ class Truth:
     def check_deletion(self, world: World, document: str) -> None:
         """A whole copy is in its container before ACS is asked to delete."""
         piece = self.pieces.get(document)
-        if piece is not None:
+        if piece is not None and document not in self.touched:
             stored = [blob.data for place in world.containers.places.values() for blob in place.blobs.values()]
             if not any(version in stored for version in piece.versions):
                 raise ViolationError(f"{document} is deleted at ACS, and not whole")
@@ -196,7 +201,7 @@ class Truth:
                 if piece.known_at is None:
                     continue
                 assert found, f"no record of {piece.document}"
-                is_safe = any(chunk.state in IN_PLACE_STATES for _, chunk in found)
+                is_safe = any(chunk.state in IN_PLACE_STATES for _, chunk in found) or piece.document in self.touched
                 is_safe = is_safe or any("alert.location_other_container" in kinds_of(one) for one, _ in found)
                 # Only its own container is looked through: no event named another.
                 is_near = any(recording.container_url == str(call.container) for recording, _ in found)
@@ -220,6 +225,9 @@ class Truth:
         if chunk.state in MISSING_STATES:
             assert f"alert.{chunk.state.value}" in said, f"{chunk.document_id} is missing, and no alert says so"
             return
+        if chunk.state is ChunkState.DAMAGED:
+            self._check_damaged(world, recording, chunk)
+            return
         assert chunk.state in IN_PLACE_STATES, f"{chunk.document_id} is {chunk.state}"
         place = ContainerUrl.parse(recording.container_url)
         assert _LAYOUT.fullmatch((chunk.blob or "").removeprefix(f"{place.prefix}/" if place.prefix else "")), (
@@ -232,16 +240,26 @@ class Truth:
         piece = self.pieces.get(chunk.document_id)
         assert piece is not None, f"{chunk.document_id} never was, and is said to be there"
         # Open (docs/proofs.md): a second record takes the first one's unproven file for its own, and for proved.
-        is_second = piece.is_hopeless and sum(one.chunk(chunk.key) is not None for one in world.ledger.recordings()) > 1
+        is_doubtful = piece.is_hopeless or chunk.blob in self.spoiled
+        is_second = is_doubtful and sum(one.chunk(chunk.key) is not None for one in world.ledger.recordings()) > 1
         if chunk.proof is not Proof.NONE and not is_second:
             assert blob.data in piece.versions, f"{piece.document} ({piece.way}) has other bytes, proof {chunk.proof}"
-        elif blob.data not in piece.versions and not is_second:
+        # Open, too: the copy is gone, and a person's file under its name is taken for ACS's export, unproven.
+        elif blob.data not in piece.versions and not is_second and chunk.blob not in self.squatted:
             assert said & {"alert.unproven", "alert.export_broken"}, f"{piece.document} is not whole, and none says so"
             is_near = any(
                 piece in call.pieces and str(call.container) == recording.container_url for call in self.calls
             )
             could_be_had = self._could_be_had(world, piece, is_near=is_near)
-            assert not could_be_had, f"{piece.document} ({piece.way}) is not whole"
+            is_all_there_is = piece.document in self.touched  # ACS's broken export, after a person lost the whole file
+            assert is_all_there_is or not could_be_had, f"{piece.document} ({piece.way}) is not whole"
+
+    def _check_damaged(self, world: World, recording: Recording, chunk: Chunk) -> None:
+        kinds = {entry.kind for entry in recording.timeline if entry.chunk == chunk.index}
+        assert "alert.damaged" in kinds, f"{chunk.document_id} is damaged, and no alert says so"
+        blob = world.containers.at(ContainerUrl.parse(recording.container_url)).blobs.get(chunk.blob or "")
+        is_whole = blob is not None and digest(blob.data) == chunk.sha256
+        assert not is_whole, f"{chunk.blob} is said to be damaged, and is not"
 
 
 def envelope(world: World, call: Call, claims: list[dict[str, Any]], **changes: Any) -> str:
@@ -259,6 +277,7 @@ def envelope(world: World, call: Call, claims: list[dict[str, Any]], **changes: 
         "recordingChannelType": "Mixed",
         "recordingFormatType": rng.choice(("Mp3", "mp3", None)),
         "sessionEndReason": "CallEnded",
+        "storageType": rng.choice((None, None, "Acs", "AzureBlob")),
     } | changes
     body = {name: value for name, value in body.items() if value is not None}
     kind, at = "Microsoft.Communication.RecordingFileStatusUpdated", format_time(now)
