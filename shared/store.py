@@ -149,8 +149,9 @@ class RecordingStore:
     def _put(self, version: Version | None, after: Recording) -> Version:
         due = next_due(after, self.rules)
         if due is None and after.closed_at is not None:
-            etag = version.etag if version and version.is_open else None
-            return Version(after, self.ledger.archive(after, etag=etag), is_open=False)
+            read = version.etag if version else None
+            etags = {"etag": read} if version and version.is_open else {"etag": None, "closed": read}
+            return Version(after, self.ledger.archive(after, **etags), is_open=False)
         entry = OpenEntry(after.key, due, after.at_risk_from, after.state.value, facets(after), len(after.outbox))
         if version is not None and version.is_open:
             return Version(after, self.ledger.save(after, etag=version.etag, entry=entry))

@@ -80,15 +80,15 @@ class BlobLedger:
         way until ours was there shows in it.
         """
         written = self._put(_open(recording.key), recording, _metadata(entry), _IF_NEW)
-        if closed is not None and self._closed_etag(recording.key) != closed:
+        if closed is not None and self._etag_of(_closed(recording.key)) != closed:
             self.remove(recording.key, etag=written)
             raise PreconditionFailed("it was opened and closed meanwhile")
         return written
 
-    def _closed_etag(self, key: str) -> str | None:
+    def _etag_of(self, name: str) -> str | None:
         try:
             with storage_errors():
-                return str(self._blob(_closed(key)).get_blob_properties(**_QUICK).etag)
+                return str(self._blob(name).get_blob_properties(**_QUICK).etag)
         except (BlobMissing, ContainerMissing):
             return None
 
@@ -110,23 +110,25 @@ class BlobLedger:
         except (BlobExists, BlobMissing) as error:
             raise PreconditionFailed("it has changed meanwhile") from error
 
-    def archive(self, recording: Recording, *, etag: str | None) -> str:
+    def archive(self, recording: Recording, *, etag: str | None, closed: str | None = None) -> str:
         """See the port."""
-        written, is_ours = self._put_closed(recording)
         if etag is not None:
+            written = self._put_closed(recording)
             self.remove(recording.key, etag=etag)
-        elif not is_ours:
-            raise PreconditionFailed("it was opened and closed meanwhile")
+            return written
+        condition = _IF_NEW if closed is None else _if_match(closed)
+        written = self._put(_closed(recording.key), recording, _revision(recording), condition)
+        # `create` looks at the closed copy after its write, and this at the open one after its own: of two that write
+        # at once, one sees the other.
+        if self._etag_of(_open(recording.key)) is not None:
+            raise PreconditionFailed("it was opened meanwhile")
         return written
 
-    def _put_closed(self, recording: Recording) -> tuple[str, bool]:
-        """Only over a lower revision: an archiver that was stalled cannot bring an old state back.
-
-        The ETag of the closed copy, and whether it was written now.
-        """
-        name, metadata = _closed(recording.key), {"revision": str(recording.revision)}
+    def _put_closed(self, recording: Recording) -> str:
+        """Only over a lower revision: an archiver that was stalled cannot bring an old state back."""
+        name, metadata = _closed(recording.key), _revision(recording)
         try:
-            return self._put(name, recording, metadata, _IF_NEW), True
+            return self._put(name, recording, metadata, _IF_NEW)
         except PreconditionFailed:
             found = self._read(name)
         if found is None:
@@ -136,8 +138,8 @@ class BlobLedger:
         except ValueError:
             standing = -1
         if standing >= recording.revision:
-            return found[1], False
-        return self._put(name, recording, metadata, _if_match(found[1])), True
+            return found[1]
+        return self._put(name, recording, metadata, _if_match(found[1]))
 
     def remove(self, key: str, *, etag: str) -> None:
         """See the port."""
@@ -314,3 +316,7 @@ def _moment(text: str | None) -> datetime | None:
         return parse_time(text) if text else None
     except ValueError:
         return None
+
+
+def _revision(recording: Recording) -> dict[str, str]:
+    return {"revision": str(recording.revision)}

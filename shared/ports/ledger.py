@@ -73,11 +73,11 @@ class Ledger(Protocol):
         """Writes over the open document if it still has that ETag; the new one. PreconditionFailed."""
         ...
 
-    def archive(self, recording: Recording, *, etag: str | None) -> str:
+    def archive(self, recording: Recording, *, etag: str | None, closed: str | None = None) -> str:
         """Writes the closed copy, over one of a lower revision only, then removes the open document of that ETag.
 
-        `etag` None: there is no open document, and one of this revision or a higher one is refused. The closed copy's
-        ETag. PreconditionFailed.
+        `etag` None: there is no open document (looked at after the write), and the closed copy is the one of the ETag
+        `closed`, or there is none. The closed copy's new ETag. PreconditionFailed.
         """
         ...
 

@@ -116,17 +116,37 @@ def test_an_archive_of_a_document_that_has_changed_is_refused(side: Side) -> Non
     assert ledger.load(KEY) == Version(recording(revision=2), second)
 
 
+def test_a_closed_copy_is_not_written_beside_a_document_that_was_opened_meanwhile(side: Side) -> None:
+    """Else what it has would be gone when that one closes: its writer has to write into the open one."""
+    ledger = side.ports.ledger
+    closed = ledger.archive(recording(revision=5, closed_at=NOON), etag=None)
+    ledger.create(recording(revision=6), entry=ENTRY, closed=closed)
+    with pytest.raises(PreconditionFailed):
+        ledger.archive(recording(revision=6, closed_at=NOON), etag=None, closed=closed)
+
+
+def test_of_two_that_write_one_closed_copy_the_second_reads_the_first(side: Side) -> None:
+    """However many facts the second has: one commit can raise the revision by more than one."""
+    ledger = side.ports.ledger
+    read = ledger.archive(recording(revision=5, closed_at=NOON), etag=None)
+    first = recording(revision=6, closed_at=NOON)
+    written = ledger.archive(first, etag=None, closed=read)
+    with pytest.raises(PreconditionFailed):
+        ledger.archive(recording(revision=7, closed_at=NOON), etag=None, closed=read)
+    assert ledger.load(KEY) == Version(first, written, is_open=False)
+
+
 def test_an_archiver_that_was_stalled_brings_no_old_state_back(side: Side) -> None:
     ledger = side.ports.ledger
     newer = recording(revision=5, closed_at=NOON)
-    ledger.archive(newer, etag=None)
-    for revision in (4, 5):
+    closed = ledger.archive(newer, etag=None)
+    for revision in (4, 5, 6):
         with pytest.raises(PreconditionFailed):
             ledger.archive(recording(revision=revision, closed_at=NOON), etag=None)
     found = ledger.load(KEY)
     assert found is not None
     assert found.recording == newer
-    ledger.archive(recording(revision=6, closed_at=NOON), etag=None)
+    ledger.archive(recording(revision=6, closed_at=NOON), etag=None, closed=closed)
     assert ledger.load(KEY).recording.revision == 6  # type: ignore[union-attr]  # it is there
 
 

@@ -107,19 +107,21 @@ class SimLedger(FakeLedger):
         self.open[recording.key] = (self._json.through(recording), new, entry)
         return new
 
-    def archive(self, recording: Recording, *, etag: str | None) -> str:
+    def archive(self, recording: Recording, *, etag: str | None, closed: str | None = None) -> str:
         """In two requests, as the adapter does it: a process can die between them."""
-        self._check(recording, None)
-        closed = self.closed.get(recording.key)
-        if closed is None or closed[0].revision < recording.revision:
-            closed = (self._json.through(recording), f'"{next(self._versions)}"')
-            self.closed[recording.key] = closed
-        elif etag is None:
+        found = self.closed.get(recording.key)
+        if etag is None and (found[1] if found else None) != closed:
             raise PreconditionFailed
+        if etag is not None or recording.key not in self.open:  # else it is refused below, and the open one counts
+            self._check(recording, None)
+        if etag is None or found is None or found[0].revision < recording.revision:
+            found = self.closed[recording.key] = (self._json.through(recording), f'"{next(self._versions)}"')
+        self._world.between("ledger", "archive")
         if etag is not None:
-            self._world.between("ledger", "archive")
             self.remove(recording.key, etag=etag)
-        return closed[1]
+        elif recording.key in self.open:
+            raise PreconditionFailed
+        return found[1]
 
     def recordings(self) -> list[Recording]:
         """All of them as they are."""

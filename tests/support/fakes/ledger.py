@@ -67,16 +67,17 @@ class FakeLedger:
         self.open[recording.key] = (encode(recording), new, entry)
         return new
 
-    def archive(self, recording: Recording, *, etag: str | None) -> str:
-        closed = self.closed.get(recording.key)
-        if closed is None or decode(Recording, closed[0]).revision < recording.revision:
-            closed = (encode(recording), f'"{next(self._versions)}"')
-            self.closed[recording.key] = closed
-        elif etag is None:
+    def archive(self, recording: Recording, *, etag: str | None, closed: str | None = None) -> str:
+        found = self.closed.get(recording.key)
+        if etag is None and self._closed_etag(recording.key) != closed:
             raise PreconditionFailed
+        if etag is None or found is None or decode(Recording, found[0]).revision < recording.revision:
+            found = self.closed[recording.key] = (encode(recording), f'"{next(self._versions)}"')
         if etag is not None:
             self.remove(recording.key, etag=etag)
-        return closed[1]
+        elif recording.key in self.open:
+            raise PreconditionFailed
+        return found[1]
 
     def remove(self, key: str, *, etag: str) -> None:
         if key in self.open:
