@@ -80,7 +80,7 @@ class BlobLedger:
         way until ours was there shows in it.
         """
         written = self._put(_open(recording.key), recording, _metadata(entry), _IF_NEW)
-        if closed is not None and self._etag_of(_closed(recording.key)) != closed:
+        if self._etag_of(_closed(recording.key)) != closed:
             self.remove(recording.key, etag=written)
             raise PreconditionFailed("it was opened and closed meanwhile")
         return written

@@ -65,7 +65,8 @@ class Ledger(Protocol):
     def create(self, recording: Recording, *, entry: OpenEntry, closed: str | None = None) -> str:
         """Writes the open document where there is none; its ETag. PreconditionFailed.
 
-        `closed`: ETag of the closed copy that it was made of. PreconditionFailed where there is another one by now.
+        `closed`: ETag of the closed copy that it was made of, None where there was none. PreconditionFailed where that
+        is no longer so.
         """
         ...
 

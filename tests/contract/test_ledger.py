@@ -152,9 +152,20 @@ def test_an_archiver_that_was_stalled_brings_no_old_state_back(side: Side) -> No
 
 def test_one_that_is_opened_again_is_open_before_it_is_closed(side: Side) -> None:
     ledger = side.ports.ledger
-    ledger.archive(recording(revision=5, closed_at=NOON), etag=None)
-    etag = ledger.create(recording(revision=6), entry=ENTRY)
+    closed = ledger.archive(recording(revision=5, closed_at=NOON), etag=None)
+    etag = ledger.create(recording(revision=6), entry=ENTRY, closed=closed)
     assert ledger.load(KEY) == Version(recording(revision=6), etag)
+
+
+def test_a_new_one_is_refused_that_was_opened_and_closed_meanwhile(side: Side) -> None:
+    """A writer that was stalled since it found nothing would begin a second record of it, which wins over the first."""
+    ledger = side.ports.ledger
+    closed = recording(revision=2, closed_at=NOON)
+    written = ledger.archive(closed, etag=ledger.create(recording(), entry=ENTRY))
+    with pytest.raises(PreconditionFailed):
+        ledger.create(recording(), entry=ENTRY)
+    assert ledger.load(KEY) == Version(closed, written, is_open=False)
+    assert ledger.open_entries() == ([], None)
 
 
 def test_one_is_opened_again_only_as_it_was_closed_last(side: Side) -> None:

@@ -95,7 +95,7 @@ class _Counted:
     def __init__(self, steps: Steps, visits: Counter[str]) -> None:
         self._steps = steps
         self._visits = visits
-        self.deliver = steps.deliver
+        self.deliver, self.check = steps.deliver, steps.check
 
     def of_chunk(self, step: Step, *given: Any) -> Callable[..., list[f.Fact]]:
         return self._counted(step, self._steps.of_chunk(step, *given))

@@ -50,7 +50,7 @@ class FakeLedger:
         return found
 
     def create(self, recording: Recording, *, entry: OpenEntry, closed: str | None = None) -> str:
-        if recording.key in self.open or (closed is not None and self._closed_etag(recording.key) != closed):
+        if recording.key in self.open or self._closed_etag(recording.key) != closed:
             raise PreconditionFailed
         return self._put(recording, entry)
 
