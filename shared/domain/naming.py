@@ -23,6 +23,8 @@ _SAFE = re.compile(r"[A-Za-z0-9_=-]([A-Za-z0-9_.=-]{0,118}[A-Za-z0-9_=-])?")
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "acs-byos-recorder")
 FORMATS = ("mp3", "mp4", "wav")
 _KEY = re.compile(r"[0-9a-f]{32}")
+# The service's ids have some 300 characters; a text far beyond is compared as it is, for decoding it costs.
+_LONGEST_ID = 8192
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -43,7 +45,7 @@ def normal_id(raw: str) -> str:
     """
     text = raw.strip()
     for _ in range(3):
-        if "%" not in text or (decoded := unquote(text)) == text:
+        if len(text) > _LONGEST_ID or "%" not in text or (decoded := unquote(text)) == text:
             break
         text = decoded
     if _GUID.fullmatch(text):
