@@ -147,16 +147,15 @@ class RecordingStore:
             log("index.failed", level=logging.WARNING, entry=name, code=error.code)
 
     def _put(self, version: Version | None, after: Recording) -> Version:
+        opened = version.etag if version and version.is_open else None
+        closed = version.etag if version and not version.is_open else None
         due = next_due(after, self.rules)
         if due is None and after.closed_at is not None:
-            read = version.etag if version else None
-            etags = {"etag": read} if version and version.is_open else {"etag": None, "closed": read}
-            return Version(after, self.ledger.archive(after, **etags), is_open=False)
+            return Version(after, self.ledger.archive(after, etag=opened, closed=closed), is_open=False)
         entry = OpenEntry(after.key, due, after.at_risk_from, after.state.value, facets(after), len(after.outbox))
-        if version is not None and version.is_open:
-            return Version(after, self.ledger.save(after, etag=version.etag, entry=entry))
+        if opened is not None:
+            return Version(after, self.ledger.save(after, etag=opened, entry=entry))
         # New, or opened again: the closed copy stays, so that a reader always finds one of them.
-        closed = version.etag if version else None
         return Version(after, self.ledger.create(after, entry=entry, closed=closed))
 
     # --- messages
