@@ -68,21 +68,32 @@ MISSING_STATES = frozenset({S.LOST, S.UNCONFIRMED})
 
 
 class RecordingState(StrEnum):
-    """A recording's state, from those of its chunks."""
+    """A recording's state: the worst of its chunks', those first that need a person (`_WORST_FIRST`).
+
+    So a list of one state has every recording of which a file is damaged, or else lost, whatever the rest does.
+    """
 
     STARTED = "started"  # no event yet
-    SAVING = "saving"  # at least one chunk is not safe yet
+    SAVING = "saving"  # at least one chunk is not safe yet; none is lost
     SAFE = "safe"  # every byte is safe, some of them still in the fallback
     COMPLETE = "complete"  # everything is in the destination
     DAMAGED = "damaged"  # at least one file that was in place is gone or differs
-    LOST = "lost"  # at least one chunk is lost, the rest is in the destination
-    UNCONFIRMED = "unconfirmed"  # no source ever confirmed some chunk, the rest is in the destination
+    LOST = "lost"  # at least one chunk is lost; others may be on their way yet
+    UNCONFIRMED = "unconfirmed"  # no source ever confirmed some chunk, and the rest is safe
     NO_EVENT = "no_event"  # it was started, and no event about it ever came
 
 
 # A document holds many chunks: of each the newest failures are enough to see what is wrong, and for how long.
 MOST_ERRORS = 8
-UNFINISHED_STATES = (RecordingState.STARTED, RecordingState.SAVING, RecordingState.SAFE)
+# The worst first: what a person has to mend (a damaged file can be restored, a lost one hardly), what depends on ACS,
+# what may never have been a chunk at all, what is on its way. Then all is in place.
+_WORST_FIRST = (
+    (RecordingState.DAMAGED, frozenset({S.DAMAGED})),
+    (RecordingState.LOST, frozenset({S.LOST})),
+    (RecordingState.SAVING, AT_RISK_STATES),
+    (RecordingState.UNCONFIRMED, frozenset({S.UNCONFIRMED})),
+    (RecordingState.SAFE, IN_FALLBACK_STATES),
+)
 
 
 class Step(StrEnum):
@@ -365,12 +376,7 @@ class Recording:
         states = {chunk.state for chunk in self.chunks}
         if not states:
             return RecordingState.NO_EVENT if self.closed_at else RecordingState.STARTED
-        if states & AT_RISK_STATES:
-            return RecordingState.SAVING
-        if states & IN_FALLBACK_STATES:
-            return RecordingState.SAFE
-        worst = (state.value for state in (S.DAMAGED, S.LOST, S.UNCONFIRMED) if state in states)
-        return RecordingState(next(worst, RecordingState.COMPLETE))
+        return next((state for state, those in _WORST_FIRST if states & those), RecordingState.COMPLETE)
 
     @property
     def at_risk_from(self) -> datetime | None:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.domain.errors import StorageError
-from shared.domain.recording import UNFINISHED_STATES, RecordingState
+from shared.domain.recording import RecordingState
 from shared.domain.steps import URGENT_LEFT
 from shared.logs import describe, log
 from shared.ports import RECORDING_PART, Backlog, Lane, WorkItem
@@ -77,19 +77,20 @@ class Sweep:
         found: list[OpenEntry] = []
         cursor = None
         states: Counter[str] = Counter()
-        owed = 0
+        count = owed = 0
         while True:
             page, cursor = self._ledger.open_entries(cursor=cursor)
-            states.update(entry.state for entry in page)
+            states.update(entry.state for entry in page if entry.facets is None or not entry.facets.is_finished)
+            count += len(page)
             owed += sum(entry.owed for entry in page)
             found += [entry for entry in page if entry.due is None or entry.due <= latest]
             if cursor is None or self._clock.now() >= until:
                 break
-        for state in UNFINISHED_STATES:
+        for state in RecordingState:
             self._telemetry.gauge(UNFINISHED, states[state.value], state=state.value)
         self._telemetry.gauge(HELD_IN_FALLBACK, states[RecordingState.SAFE.value])
         self._telemetry.gauge(OWED_ALERTS, owed)
-        return found, states.total()
+        return found, count
 
     def _lane(self, entry: OpenEntry) -> Lane:
         if entry.risk is None:

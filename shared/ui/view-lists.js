@@ -22,9 +22,9 @@ function tile(label, value, text, tone = "") {
 
 function tiles({ recordings, hasMore, causes }) {
   const plus = hasMore ? "+" : "";
-  const saving = recordings.filter((one) => one.state === "saving").length;
+  const saving = recordings.filter((one) => one.atRiskFrom).length;
   const safe = recordings.filter((one) => one.state === "safe").length;
-  const started = recordings.length - saving - safe;
+  const started = recordings.filter((one) => one.state === "started").length;
   const nearest = recordings
     .map((one) => one.atRiskFrom)
     .filter(Boolean)

@@ -9,6 +9,7 @@ import pytest
 
 from shared import handlers
 from shared.domain.errors import Blame, StorageAccessDenied
+from shared.domain.recording import RecordingState
 from shared.ports import Lane, OpenEntry, WorkItem
 from shared.telemetry.instruments import INSTRUMENTS
 from shared.telemetry.port import NO_TELEMETRY
@@ -135,7 +136,7 @@ def test_the_sweep_reports_what_is_unfinished_and_what_waits(rig: Measured) -> N
     gauges = {name: {"".join(map(str, dict(about).values())): value for about, value in series.items()}
               for name, series in rig.telemetry.gauges.items()}  # fmt: skip
     assert gauges == {
-        "recorder.unfinished": {"started": 1, "saving": 2, "safe": 1},
+        "recorder.unfinished": dict.fromkeys(RecordingState, 0) | {"started": 1, "saving": 2, "safe": 1},
         "recorder.held_in_fallback": {"": 1},
         "recorder.owed": {"": 6},
         "recorder.queue.length": {"normal": 1, "urgent": 0, "background": 1},
