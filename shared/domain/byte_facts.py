@@ -11,7 +11,7 @@ from shared.domain.damage import damaged
 from shared.domain.journal import alerted, noted
 from shared.domain.media import Proof
 from shared.domain.plan_facts import attempt_failed, deliver_failed
-from shared.domain.planning import cause_alerted, going_on, noted_failure, slowly
+from shared.domain.planning import alert_once, cause_alerted, going_on, noted_failure, slowly
 from shared.domain.recording import IN_FALLBACK_STATES, Check, CheckResult, ChunkState, Placed, Spare, Step
 
 _DIGEST_ATTEMPTS = 3
@@ -236,7 +236,8 @@ def prove_failed(recording: Recording, chunk: Chunk, failure: f.Failure, fact: f
         )  # fmt: skip
     given_up = replace(again, digest_state="unavailable", lease=None, **reason)  # type: ignore[arg-type]  # a mapping
     recording = recording.with_chunk(going_on(given_up, c, is_same_plan=True))
-    return noted(recording, "digest_unavailable", at=c.now, chunk=chunk, code=failure.code)
+    recording = noted(recording, "digest_unavailable", at=c.now, chunk=chunk, code=failure.code)
+    return alert_once(recording, chunk, failure, c) if failure.needs_person else recording
 
 
 def copy_missing(recording: Recording, chunk: Chunk, fact: f.CopyMissing, c: Context) -> Recording:

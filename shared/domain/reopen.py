@@ -75,7 +75,7 @@ def _reopened(recording: Recording, chunk: Chunk, c: Context) -> Chunk:
         fresh = fresh.to(ChunkState.IN_FALLBACK)
     elif chunk.is_in_place and chunk.digest_state == "unavailable" and chunk.sha256 is None:
         fresh = replace(fresh, digest_state="pending", digest_attempts=0)
-    elif chunk.is_in_place and chunk.metadata_state == "missing" and is_at_acs(chunk, c.now):
+    elif _has_metadata_to_find(chunk, c.now):
         fresh = replace(fresh, metadata_state="pending")
     elif chunk_step(chunk) is None:
         return chunk
@@ -85,6 +85,13 @@ def _reopened(recording: Recording, chunk: Chunk, c: Context) -> Chunk:
 def is_at_acs(chunk: Chunk, now: datetime) -> bool:
     """Whether ACS may still have the chunk's media."""
     return bool(chunk.sources) and now < chunk.abandon_after and chunk.deletion != "done"
+
+
+def _has_metadata_to_find(chunk: Chunk, now: datetime) -> bool:
+    """Whether the chunk is in place without its metadata, and there is a place to look for that."""
+    if not chunk.is_in_place or chunk.metadata_state not in ("missing", "absent"):
+        return False
+    return bool(chunk.metadata_exports) or (bool(chunk.metadata_sources) and is_at_acs(chunk, now))
 
 
 def _brought_again(recording: Recording, chunk: Chunk, c: Context) -> Chunk:

@@ -306,3 +306,15 @@ def test_what_a_replay_fetches_from_acs_counts_whatever_was_there_before() -> No
     )
     after = decide(given, fetched, context()).chunks[0]
     assert (after.state, after.size, after.sha256) == (S.RESCUED, 7, "cc")
+
+
+@pytest.mark.parametrize("is_for_a_person", [True, False])
+def test_a_digest_that_waits_for_a_person_is_an_alert(*, is_for_a_person: bool) -> None:
+    """Nothing else says that a role was taken away since."""
+    held = recording(in_place(sha256=None, digest_state="pending", next_attempt_at=NOON))
+    failure = f.Failure("storage_access_denied", Blame.DESTINATION, "403", needs_person=is_for_a_person)
+    for _ in range(9):
+        one = held.chunks[0]
+        held = decide(held, f.Failed(one.key, one.generation, Step.PROVE, failure), context())
+    assert held.chunks[0].digest_state == "unavailable"
+    assert [alert.name for alert in held.outbox if alert.is_alert] == ["storage_access_denied"] * is_for_a_person

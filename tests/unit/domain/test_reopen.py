@@ -49,6 +49,11 @@ TABLE = {
         S.RESCUED,
         Step.METADATA,
     ),
+    "metadata given up": (
+        chunk(0, S.RESCUED, next_attempt_at=None, **(DONE | {"metadata_state": "absent"}), **TRIED),
+        S.RESCUED,
+        Step.METADATA,
+    ),
     "no digest": (
         chunk(0, S.EXPORTED, next_attempt_at=None, **(DONE | {"sha256": None, "digest_state": "unavailable"}), **TRIED),
         S.EXPORTED,
@@ -74,7 +79,11 @@ IN_PLACE = chunk(0, S.DELIVERED, next_attempt_at=None, finished_at=NOON, **DONE)
     [
         recording(chunk(lease=Lease(Step.FETCH, "1", LATER))),
         recording(IN_PLACE, closed_at=NOON, manifest=Manifest("written", "m")),
-        recording(replace(IN_PLACE, metadata_state="absent"), closed_at=NOON, manifest=Manifest("written", "m")),
+        recording(
+            replace(IN_PLACE, metadata_state="absent", metadata_sources=()),
+            closed_at=NOON,
+            manifest=Manifest("written", "m"),
+        ),
     ],
     ids=["a worker is at it", "all is done", "there are no metadata"],
 )
