@@ -13,6 +13,7 @@ EXEMPT: dict[str, dict[str, tuple[str, ...]]] = {
     "branches": {
         _NONE: (
             "domain.byte_facts yes: if chunk.state in IN_FALLBACK_STATES:",
+            "domain.byte_facts yes: return alert_once(recording, chunk, failure, c) if failure.needs_perso",
             "domain.byte_facts no: elif old.name != fact.name:",
             "domain.byte_facts yes: if chunk.state not in IN_FALLBACK_STATES:",
             'domain.byte_facts no: digest = "done" if changes.get("sha256") or chunk.sha256 else "unavail',
@@ -107,7 +108,6 @@ EXEMPT: dict[str, dict[str, tuple[str, ...]]] = {
             'domain.recording_facts no: replace(chunk, deletion="failed") if owes_deletion(chunk) else chunk f',
             "domain.reopen yes: if held_until(chunk, c.now):",
             "domain.reopen yes: if is_at_acs(chunk, c.now):",
-            'domain.reopen yes: elif chunk.is_in_place and chunk.metadata_state == "missing" and is_at',
             "intake.merge yes: if container != recording.container_url:",
             "intake.merge yes: if known.is_safe and late:",
         ),
