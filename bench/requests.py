@@ -41,6 +41,7 @@ REASONS = {
     "aliases: list": "the call may be a group call or a room that a recording was started for",
     "open: get": "the document is decided on as it is; a message carries none of it",
     "closed: get": "none is open: an event after the close must not begin a second document beside the closed one",
+    "closed: head": "a new document is no second one: none was opened and closed between the look and the write",
     "open: put": "the plan before its message; the lease before bytes move; an outcome that leads nowhere at once",
     "closed: put": "the document is archived: only a higher revision replaces it",
     "open: delete": "only after the closed copy is there; a reader finds one of them at any time",

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.waiting import eventually
+
 if TYPE_CHECKING:
     from tests.pages.browser import Reader
     from tests.pages.scene import Scene
@@ -80,8 +82,7 @@ def test_all_recordings_are_listed_newest_first_and_filtered(reader: Reader, sce
     reader.page.get_by_label("Id of a call").fill(scene.lost.call.call_id)
     reader.page.get_by_role("button", name="Apply").click()
     reader.page.wait_for_url("**callId=*")
-    reader.ready()
-    assert listed(reader) == [scene.lost.key[:8]]
+    eventually(lambda: listed(reader) == [scene.lost.key[:8]], what="the list of one call")
 
 
 def test_a_filter_that_the_api_refuses_is_explained_beside_the_form(reader: Reader) -> None:

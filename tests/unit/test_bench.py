@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
         ("rescue", "MB over idle"),
         ("window", "| 12 h |"),
         # A request more or less of a recording is on purpose, and its reason is in the bench's table.
-        ("requests", "| **storage, all** | **14** | **18** | **16** | **20** |"),
+        ("requests", "| **storage, all** | **14** | **19** | **16** | **21** |"),
         ("soak", '"late_descriptors"'),
         # Twenty thousand finished recordings are five pages of a listing, and nothing for the app.
         (
