@@ -45,6 +45,7 @@ class Loaded:
 
     functions: list[Function] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
+    disabled: list[str] = field(default_factory=list)
 
 
 def load(app_dir: Path, *, environ: Mapping[str, str] = os.environ) -> Loaded:
@@ -60,9 +61,10 @@ def load(app_dir: Path, *, environ: Mapping[str, str] = os.environ) -> Loaded:
         except FunctionError as error:
             loaded.refused[name] = str(error)
         else:
-            if f"AzureWebJobs.{name}.Disabled" in environ:
-                raise IndexingError(f"this host does not support the setting AzureWebJobs.{name}.Disabled")
-            loaded.functions.append(function)
+            if environ.get(f"AzureWebJobs.{name}.Disabled", "").lower() in {"true", "1"}:
+                loaded.disabled.append(name)
+            else:
+                loaded.functions.append(function)
     return loaded
 
 

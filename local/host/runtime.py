@@ -116,6 +116,8 @@ class Runtime:
             except (MissingConnectionError, ValueError) as error:
                 loaded.refused[function.name] = str(error)
         front = WebFront(loaded.functions, config=config, invoker=invoker, log=self._log, refused=loaded.refused)
+        for name in loaded.disabled:
+            self._log.warning(f"{name} is disabled by a setting: not started")
         for name, why in loaded.refused.items():
             self._report(f"The '{name}' function is in error: {why}")
         self.listing = front.listing(self.origin)

@@ -115,9 +115,10 @@ def test_the_host_refuses_one_function_and_serves_the_others(make_app: AppMaker)
             assert why in host.problems[0]
 
 
-def test_a_setting_that_disables_a_function_is_refused(make_app: AppMaker) -> None:
+def test_a_disabled_function_does_not_start(make_app: AppMaker) -> None:
     with Host(make_app(GOOD, settings={"AzureWebJobs.good.Disabled": "true"})) as host:
-        assert "does not support the setting AzureWebJobs.good.Disabled" in host.problems[0]
+        assert call(host.url, "/api/good").status == 404
+        assert "good is disabled by a setting" in "".join(host.lines)
 
 
 def test_an_app_that_cannot_be_configured_does_not_start(make_app: AppMaker) -> None:
