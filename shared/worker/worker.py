@@ -9,7 +9,7 @@ delivered again means that the worker that held it died.
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shared.domain import facts as f
@@ -26,7 +26,6 @@ from shared.worker.lease import HeldLease
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
-    from datetime import datetime
 
     from shared.domain.recording import Chunk, Recording
     from shared.ports import Clock, Version, WorkItem
@@ -106,7 +105,9 @@ class Worker:
         if version is None:
             log("work.unknown", recording=item.recording_key, part=item.part, generation=item.generation)
         elif item.part == OUTBOX_PART:
-            self._recording_step(version, Step.PUBLISH)
+            # Of two messages for one plan the second comes before the next: it would make a third.
+            if self._outbox_due(version) <= self._clock.now() + _CLOCKS_DIFFER:
+                self._recording_step(version, Step.PUBLISH)
         elif item.part == AUDIT_PART:
             self._audit(version)
         elif item.part == RECORDING_PART:
@@ -212,11 +213,14 @@ class Worker:
             due = chunk_due(chunk)
             if due is not None and self._clock.now() - due > self._overdue_after:
                 version = self._record(version, f.Overdue(chunk.key, chunk.generation))
-        if version.recording.outbox:
-            at = version.recording.publishing.at or version.recording.outbox[0].at
-            if self._clock.now() - at > self._overdue_after:
-                version = self._recording_step(version, Step.PUBLISH)
+        if self._clock.now() - self._outbox_due(version) > self._overdue_after:
+            version = self._recording_step(version, Step.PUBLISH)
         return version
+
+    def _outbox_due(self, version: Version) -> datetime:
+        """When what is owed is to be published; never where nothing is."""
+        owed = version.recording.outbox
+        return version.recording.publishing.at or owed[0].at if owed else datetime.max.replace(tzinfo=UTC)
 
     def _whole_recording(self, version: Version, *, in_background: bool) -> None:
         """The steps on the whole recording that are due now. Background ones are left to the background queue."""

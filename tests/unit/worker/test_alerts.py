@@ -6,6 +6,7 @@ import pytest
 
 from shared.domain.errors import MediaUnavailable, StorageAccessDenied, StorageUnavailable
 from shared.domain.recording import ChunkState
+from shared.ports import OUTBOX_PART, WorkItem
 from tests.support.fakes import lies
 from tests.unit.rig import DAY, HOUR, MEDIA, MINUTE, Rig, claim, event
 
@@ -93,3 +94,19 @@ def test_the_fallback_of_another_recording_is_left_alone(rig: Rig) -> None:
     rig.live(3 * HOUR)
     assert rig.state() is ChunkState.DELIVERED
     assert set(rig.fallback.blobs) == {beside, other}
+
+
+def test_a_doubled_message_about_an_alert_makes_no_third_one_while_the_topic_is_down(rig: Rig) -> None:
+    """Each double would go on for as long as the topic does not answer, and be doubled again."""
+    rig.destination.refusal = StorageAccessDenied("403")
+    rig.notifier.is_down = True
+    rig.receive(event())
+    rig.live(MINUTE, step=MINUTE)
+    planned = rig.recording.publishing
+    assert planned.failures
+    for _ in range(3):
+        rig.process.worker.handle(WorkItem(rig.recording.key, OUTBOX_PART), message_id="doubled")
+    assert rig.recording.publishing == planned
+    rig.notifier.is_down = False
+    rig.live(HOUR)
+    assert rig.notifier.names == ["storage_access_denied"]
