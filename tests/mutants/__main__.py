@@ -27,7 +27,7 @@ def main() -> int:
     given = _arguments()
     every = mutants(given.groups.split(","))
     drawn = _drawn(every, given)
-    print(f"{len(drawn)} of {len(every)} mutants", flush=True)  # noqa: T201 - a program for a terminal
+    print(f"{len(drawn)} of {len(every)} mutants", flush=True)
     warm()
     net = Worlds(given.worlds) if given.simulation else Units(covering(processes=given.processes), most=given.most)
     results = [one for one in _last(given) if one["code"] != SURVIVED]
@@ -39,7 +39,7 @@ def main() -> int:
             {"name": mutant.name, "group": mutant.group, "code": code, "by": said.strip()[-300:], "s": seconds}
         )
         if code in {SURVIVED, FAILED}:
-            print(f"{'survived' if code == SURVIVED else said}: {mutant.described()}", flush=True)  # noqa: T201
+            print(f"{'survived' if code == SURVIVED else said}: {mutant.described()}", flush=True)
     if given.simulation and Worlds(given.worlds).run() != SURVIVED:
         raise SystemExit("a world is broken without any mutant")
     _KEPT.mkdir(parents=True, exist_ok=True)
@@ -84,9 +84,9 @@ def _report(results: list[dict[str, Any]], seconds: float) -> None:
     middle = (shown + 1.92) / (count + 3.84)
     wide = 1.96 * math.sqrt(shown * (count - shown) / count + 0.96) / (count + 3.84)
     scores = ", ".join(f"{group} {seen[group]}/{number}" for group, number in total.items())
-    print(f"{shown} of {count} shown: {shown / count:.1%} ({scores})")  # noqa: T201
-    print(f"95 % interval of a sample {middle - wide:.1%} to {middle + wide:.1%}")  # noqa: T201
-    print(f"{left_out} were no program or the same one; {seconds:.2f} s a mutant")  # noqa: T201
+    print(f"{shown} of {count} shown: {shown / count:.1%} ({scores})")
+    print(f"95 % interval of a sample {middle - wide:.1%} to {middle + wide:.1%}")
+    print(f"{left_out} were no program or the same one; {seconds:.2f} s a mutant")
 
 
 if __name__ == "__main__":

@@ -96,14 +96,14 @@ def covering(*, processes: int) -> Covering:
     kept = json.loads(_KEPT.read_text()) if _KEPT.exists() else {}
     files = {str(one.relative_to(ROOT)): common + _digest([one]) for one in _test_files()}
     stale = [name for name, digest in files.items() if kept.get(name, {}).get("digest") != digest]
-    print(f"measuring what {len(stale)} test files reach", flush=True)  # noqa: T201 - a program for a terminal
+    print(f"measuring what {len(stale)} test files reach", flush=True)
     _KEPT.parent.mkdir(parents=True, exist_ok=True)
     for name, code, said, _ in in_children(_measure, stale, allowance=lambda _: 600, processes=processes):
         if code == SURVIVED:
             kept[name] = {"digest": files[name], "tests": json.loads(_part(name).read_text())}
             _part(name).unlink()
         else:
-            print(f"left out, as it fails while it is measured: {name} {said}", flush=True)  # noqa: T201
+            print(f"left out, as it fails while it is measured: {name} {said}", flush=True)
             kept[name] = {"digest": "", "tests": {}}
         _KEPT.write_text(json.dumps(kept))
     return Covering({name: kept[name]["tests"] for name in files})

@@ -68,7 +68,7 @@ class Worlds:
             try:
                 run_world(seed)
             except (Exception, ViolationError) as error:  # noqa: BLE001 - whatever shows the mistake
-                print(f"seed {seed}: {error!r}"[:200], file=sys.stderr)  # noqa: T201
+                print(f"seed {seed}: {error!r}"[:200], file=sys.stderr)
                 return SHOWN
         return SURVIVED
 
@@ -89,7 +89,7 @@ def _fails(tests: list[str]) -> bool:
 
         def pytest_runtest_logreport(self, report: Any) -> None:
             if report.failed:
-                print(report.nodeid, file=sys.stderr)  # noqa: T201
+                print(report.nodeid, file=sys.stderr)
 
     files = list(dict.fromkeys(test.split("::")[0] for test in tests))
     return pytest.main([*PLAIN, *files], plugins=[Chosen()]) != 0

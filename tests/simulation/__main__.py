@@ -72,7 +72,7 @@ def run(seeds: int, start: int, processes: int, *, is_deep: bool) -> Result:
         for done in pool.map(partial(_some, is_deep=is_deep), parts):
             result.add(done)
             for seed, problem in done.broken:
-                print(f"seed {seed}: {problem}", flush=True)  # noqa: T201 - a program for a terminal
+                print(f"seed {seed}: {problem}", flush=True)
     return result
 
 
@@ -97,7 +97,7 @@ def main() -> int:
         f"{result.worlds} worlds from seed {given.start}: {len(result.broken)} broken; {result.days:.0f} days, "
         f"{result.crashes} crashes; {took:.0f} s, {result.worlds / took / given.processes:.1f} worlds a second and core"
     )
-    print("\n".join(lines))  # noqa: T201
+    print("\n".join(lines))
     if result.broken:
         return 1
     return 2 if unexplained and given.all_reached else 0

@@ -20,7 +20,7 @@ from shared.ports import Lane, WorkItem
 from shared.worker.message import encode_message
 from tests.simulation.people import by_hand, spoil
 from tests.simulation.troubles import REFUSALS, Kind, Trouble
-from tests.simulation.truth import Call, Piece, Truth, call_started, envelope, kinds_of
+from tests.simulation.truth import WAYS, Call, Piece, Truth, call_started, envelope, kinds_of
 from tests.simulation.world import BEGIN, DAY, HOUR, MINUTE, World
 from tests.support.fakes import ACCOUNT, settings
 from tests.support.fakes.acs import recording_id_of
@@ -32,19 +32,6 @@ if TYPE_CHECKING:
 
 CONTAINER = ContainerUrl.parse(f"{ACCOUNT}/recordings")
 OTHER = ContainerUrl.parse(f"{ACCOUNT}/others/team")
-_WAYS = {
-    "failed": 40,
-    "not_ready": 5,
-    "exported": 8,
-    "exported_only": 8,
-    "silent": 8,
-    "claimed_late": 6,
-    "claimed_late_only": 4,
-    "claimed_never": 7,
-    "late": 8,
-    "broken": 6,
-    "gone": 2,
-}
 # Within so much of the end of all troubles, or of the last moment that a chunk is waited for, everything is closed.
 CLOSED_WITHIN = timedelta(hours=3)
 # What was started and of which no event comes is asked about every four hours, for two days after its end.
@@ -234,7 +221,7 @@ def _call(number: int, rng: Random) -> Call:
         versions = [_media(rng)]
         if rng.random() < 0.06:
             versions.append(_media(rng))
-        way = rng.choices(list(_WAYS), list(_WAYS.values()))[0]
+        way = rng.choices(list(WAYS), list(WAYS.values()))[0]
         document = f"{index}-eus-d{number}-{rng.randrange(16**8):08x}"
         pieces.append(Piece(document, index, versions, way, is_stubborn=rng.random() < 0.1))
     call = Call(

@@ -28,6 +28,20 @@ if TYPE_CHECKING:
 _LAYOUT = re.compile(r"\d{8}/[^/]+/[^/]+/[^/]+")
 # With so much time without any trouble, while ACS has it, nothing may be lost.
 ENOUGH = timedelta(hours=2)
+# What becomes of a file, by how often it is drawn.
+WAYS = {
+    "failed": 40,
+    "not_ready": 5,
+    "exported": 8,
+    "exported_only": 8,
+    "silent": 8,
+    "claimed_late": 6,
+    "claimed_late_only": 4,
+    "claimed_never": 7,
+    "late": 8,
+    "broken": 6,
+    "gone": 2,
+}
 
 
 @dataclass
