@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _BASH = Parser(Language(tree_sitter_bash.language()))
 _POWERSHELL = Parser(Language(tree_sitter_powershell.language()))
 PROGRAMS = ("az", "azd")
-PLACEHOLDER = "x"
+FILLER = "x"
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def of_workflow(path: Path) -> list[Command]:
     found: list[Command] = []
     for job in yaml.safe_load(path.read_text())["jobs"].values():
         for step in job["steps"]:
-            found += _shell(re.sub(r"\$\{\{.*?\}\}", PLACEHOLDER, step.get("run", "")), path.name)
+            found += _shell(re.sub(r"\$\{\{.*?\}\}", FILLER, step.get("run", "")), path.name)
     return found
 
 
@@ -102,7 +102,7 @@ def _shell(source: str, where: str) -> Iterator[Command]:
 def _word(node: Node) -> str:
     """An argument as the program gets it, `x` for each value that the shell puts in."""
     if node.type in ("simple_expansion", "expansion", "command_substitution"):
-        return PLACEHOLDER
+        return FILLER
     if node.type == "raw_string":
         return text(node)[1:-1]
     if node.type in ("string", "concatenation"):
@@ -124,7 +124,7 @@ def _powershell(source: str, where: str) -> Iterator[Command]:
         if text(name) not in PROGRAMS:
             continue
         line = "".join(f" {text(one)}" for one in rest)
-        line = re.sub(r"\$\((?:[^()]|\([^()]*\))*\)|\((?:Part)[^()]*\)|\$\{?[\w:]+\}?", PLACEHOLDER, line)
+        line = re.sub(r"\$\((?:[^()]|\([^()]*\))*\)|\((?:Part)[^()]*\)|\$\{?[\w:]+\}?", FILLER, line)
         line = re.sub(r"2>\s*x", "", line.replace("`\n", " "))
         words = re.findall(r"\"((?:`.|[^\"`])*)\"|'([^']*)'|([^\s\"'`]+)", line)
         yield Command(where, (text(name), *("".join(word) for word in words)))

@@ -1,7 +1,7 @@
 """A stand-in for `az`, `azd`, `curl` and `sleep`: writes each call down, answers from a file of rules.
 
-The rules (`$STUB/rules.json`) are a list of {match, answers, code}. The first one whose words are all among the call's
-answers with the next of its `answers`, the last of them again and again. `sleep` returns at once.
+The rules (`$STAND_IN/rules.json`) are a list of {match, answers, code}. The first one whose words are all among the
+call's answers with the next of its `answers`, the last of them again and again. `sleep` returns at once.
 """
 
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 
 def main() -> int:
     """Answers one call. Returns its exit code."""
-    home = Path(os.environ["STUB"])
+    home = Path(os.environ["STAND_IN"])
     call = [Path(sys.argv[0]).name, *sys.argv[1:]]
     if call[0] == "curl":
         call.append(sys.stdin.read())

@@ -1,4 +1,4 @@
-"""The hooks against stubs: order, a second run, and a failure at each step."""
+"""The hooks against stand-ins: order, a second run, and a failure at each step."""
 
 import json
 import os
@@ -60,7 +60,7 @@ ALL_WELL: list[Rule] = [
 
 @dataclass
 class Bench:
-    """A folder with stubs, and what was called."""
+    """A folder with stand-ins, and what was called."""
 
     home: Path
     environment: dict[str, str] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class Bench:
         reported = [{"match": match, "answers": answers} for match, answers in rules]
         (self.home / "rules.json").write_text(json.dumps(reported))
         path = f"{self.home / 'bin'}:{os.environ['PATH']}"
-        given = {**OUTPUTS, **more, "STUB": str(self.home), "PATH": path}
+        given = {**OUTPUTS, **more, "STAND_IN": str(self.home), "PATH": path}
         return subprocess.run(
             ["sh", ROOT / "scripts" / f"{hook}.sh"],
             cwd=ROOT,
@@ -100,11 +100,11 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     (tmp_path / "bin").mkdir()
-    source = (ROOT / "tests" / "deploy" / "stub.py").read_text()
+    source = (ROOT / "tests" / "deploy" / "stand_in.py").read_text()
     for name in ("az", "azd", "curl", "sleep"):
-        stub = tmp_path / "bin" / name
-        stub.write_text(f"#!{sys.executable} -SE\n{source}")
-        stub.chmod(0o755)
+        program = tmp_path / "bin" / name
+        program.write_text(f"#!{sys.executable} -SE\n{source}")
+        program.chmod(0o755)
     return Bench(tmp_path)
 
 
